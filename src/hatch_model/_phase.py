@@ -38,6 +38,14 @@ class Build:
     collects_requirements: bool = False
     """The frontend is only asking what to install, so nothing of it is installed yet."""
     builder: BuilderInterface[Any, Any] | None = None
+    wheel_follows: bool = False
+    """The same metadata is going to be used for a wheel: a plain ``hatchling build``."""
+
+    @property
+    def makes_wheel(self) -> bool:
+        """Whether a wheel's content or metadata comes of this, rather than only a question."""
+        is_wheel = self.target is Target.WHEEL and not self.collects_requirements
+        return is_wheel or self.wheel_follows
 
 
 # PEP 517 and PEP 660, as hatchling.build names them.
@@ -68,6 +76,7 @@ def _build_of(frame: FrameType) -> Build | None:
         return Build(
             target=_target_of(builder, frame.f_locals.get("versions")),
             builder=builder,
+            wheel_follows=builder.PLUGIN_NAME == "sdist" and _builds_wheel_too(frame.f_back),
         )
     if module == "hatchling.build" and function in _BACKEND_CALLS:
         target, collects_requirements = _BACKEND_CALLS[function]
@@ -77,6 +86,13 @@ def _build_of(frame: FrameType) -> Build | None:
             builder=frame.f_locals.get("builder"),
         )
     return None
+
+
+def _builds_wheel_too(caller: FrameType | None) -> bool:
+    """Say whether *caller* is hatchling's command line, with a wheel among its targets."""
+    if caller is None or caller.f_globals.get("__name__") != "hatchling.cli.build":
+        return False
+    return "wheel" in caller.f_locals.get("target_data", {})
 
 
 def _target_of(builder: BuilderInterface[Any, Any], versions: list[str] | None) -> Target:

@@ -1,0 +1,178 @@
+"""From requirements to everything they need, with the condition under which each is needed.
+
+A node is a distribution together with one of its extras (or none), so cycles and diamonds are
+walked once however many paths lead through them. Only requirements that hold here decide what
+belongs to the closure; those that hold elsewhere only widen the condition of what does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from hatch_model._environment._conditions import NEVER, Condition, condition_of
+from hatch_model.errors import NotInstalledError, OutOfRangeError, UnknownExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from packaging.requirements import Requirement
+    from packaging.utils import NormalizedName
+
+    from hatch_model._environment._distributions import Distribution, Environment
+
+Node = tuple["NormalizedName", str]
+"""A distribution's name and one of its extras, "" for none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Root:
+    """A requirement that somebody wrote down, and where."""
+
+    requirement: Requirement
+    origin: str
+    """The TOML key, for messages."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Closure:
+    """What a set of requirements needs, all of it installed."""
+
+    distributions: Mapping[NormalizedName, Distribution]
+    conditions: Mapping[Node, Condition]
+
+    def needed(self) -> dict[NormalizedName, Condition]:
+        """Say when each distribution is needed: by any path, with any extra."""
+        needed = dict.fromkeys(sorted(self.distributions), NEVER)
+        for (name, _), condition in self.conditions.items():
+            needed[name] |= condition
+        return needed
+
+
+@dataclass(kw_only=True, slots=True)
+class _Walk:
+    environment: Environment
+    markers: Mapping[str, str]
+    project: NormalizedName
+    strict: bool
+    distributions: dict[NormalizedName, Distribution] = field(default_factory=dict)
+    nodes: set[Node] = field(default_factory=set)
+    edges: dict[Node, list[tuple[Requirement, Condition]]] = field(default_factory=dict)
+    queue: deque[Node] = field(default_factory=deque)
+
+    def enter(self, requirement: Requirement, required_by: str, extra: str) -> None:
+        """Follow *requirement* if it holds here."""
+        name = canonicalize_name(requirement.name)
+        if name == self.project or not holds(requirement, self.markers, extra):
+            return
+        if self.strict:
+            self.distributions[name] = installed(self.environment, requirement, required_by)
+        elif (distribution := self.environment.find(name)) is not None:
+            self.distributions[name] = distribution
+        else:
+            return
+        for node in targets(requirement):
+            if node not in self.nodes:
+                self.nodes.add(node)
+                self.queue.append(node)
+
+    def leave(self, node: Node) -> None:
+        """Follow everything that *node* requires."""
+        name, extra = node
+        distribution = self.distributions[name]
+        required_by = f"{name} {distribution.raw_version}"
+        requirements = distribution.optional_requirements if extra else distribution.requirements
+        edges = self.edges[node] = []
+        for requirement in requirements:
+            condition = condition_of(requirement.marker, extra)
+            if condition != NEVER:
+                edges.append((requirement, condition))
+                self.enter(requirement, required_by, extra)
+
+
+def closure_of(
+    roots: Iterable[Root],
+    environment: Environment,
+    markers: Mapping[str, str],
+    *,
+    project: NormalizedName,
+    strict: bool = True,
+) -> Closure:
+    """Walk what *roots* need in *environment*, where the PEP 508 marker values are *markers*.
+
+    The *project* itself never belongs to it. Raises NotInstalledError, OutOfRangeError and
+    UnknownExtraError for what the environment lacks; where not *strict*, that is left out.
+    """
+    roots = list(roots)
+    walk = _Walk(environment=environment, markers=markers, project=project, strict=strict)
+    for root in roots:
+        walk.enter(root.requirement, root.origin, "")
+    while walk.queue:
+        walk.leave(walk.queue.popleft())
+    return Closure(
+        distributions=walk.distributions, conditions=_conditions(roots, walk.edges, walk)
+    )
+
+
+def _conditions(
+    roots: Iterable[Root],
+    edges: Mapping[Node, list[tuple[Requirement, Condition]]],
+    walk: _Walk,
+) -> dict[Node, Condition]:
+    """Solve: a node is needed when a root asks for it, or a node that is needed does.
+
+    Conditions only ever widen, so each node is looked at again only while that changes it.
+    """
+    conditions = dict.fromkeys(sorted(walk.nodes), NEVER)
+    changed: deque[Node] = deque()
+
+    def widen(requirement: Requirement, condition: Condition) -> None:
+        name = canonicalize_name(requirement.name)
+        if name not in walk.distributions:
+            return
+        if not requirement.specifier.contains(walk.distributions[name].version, prereleases=True):
+            return  # Needed there, but in a version other than the one that is installed here.
+        for node in targets(requirement):
+            if node in conditions and (widened := conditions[node] | condition) != conditions[node]:
+                conditions[node] = widened
+                changed.append(node)
+
+    for root in roots:
+        if holds(root.requirement, walk.markers):
+            widen(root.requirement, condition_of(root.requirement.marker))
+    while changed:
+        node = changed.popleft()
+        for requirement, condition in edges[node]:
+            widen(requirement, conditions[node] & condition)
+    return conditions
+
+
+def holds(requirement: Requirement, markers: Mapping[str, str], extra: str = "") -> bool:
+    """Say whether *requirement* applies where the marker values are *markers*."""
+    return requirement.marker is None or requirement.marker.evaluate({**markers, "extra": extra})
+
+
+def targets(requirement: Requirement) -> Iterator[Node]:
+    """Give the nodes that *requirement* asks for: the distribution, and each extra of it."""
+    name = canonicalize_name(requirement.name)
+    yield name, ""
+    for extra in sorted(requirement.extras):
+        yield name, canonicalize_name(extra)
+
+
+def installed(environment: Environment, requirement: Requirement, required_by: str) -> Distribution:
+    """Find what satisfies *requirement*; *required_by* is a TOML key, or a name and version."""
+    distribution = environment.find(canonicalize_name(requirement.name))
+    if distribution is None:
+        raise NotInstalledError(requirement, required_by)
+    if not requirement.specifier.contains(distribution.version, prereleases=True):
+        raise OutOfRangeError(requirement, required_by, distribution.raw_version)
+    for extra in sorted(requirement.extras):
+        if canonicalize_name(extra) not in distribution.extras:
+            raise UnknownExtraError(
+                requirement, required_by, extra, distribution.raw_version, distribution.extras
+            )
+    return distribution

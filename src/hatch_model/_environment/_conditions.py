@@ -1,0 +1,121 @@
+"""When a pin applies: PEP 508 markers as a small algebra.
+
+``packaging`` joins markers with ``&`` and ``|`` since 26.1, but a floor that high would shut out
+projects whose own dependencies cap it, and joining alone is not enough: an ``extra`` has to leave
+the marker, and what many paths repeat has to be said once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from packaging.markers import Marker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_TOKEN = re.compile(r"""\s*("[^"]*"|'[^']*'|[()]|[<>=!~]+|[\w.]+)""")
+_COMPARISON = re.compile(r"(?P<left>\S+) (?P<operator>not in|\S+) (?P<right>.+)")
+_NEGATIONS = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "in": "not in"}
+
+# Real closures need two or three terms. Past this many, what all of them agree on has to do: a
+# condition that still holds wherever the exact one does, so that no pin is ever missing.
+_MOST_TERMS = 32
+
+# A conjunction of comparisons such as `python_version < "3.12"`, each in packaging's spelling.
+_Term = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A disjunction of conjunctions of marker comparisons, without any ``extra``."""
+
+    terms: frozenset[_Term]
+
+    def __and__(self, other: Condition) -> Condition:
+        return _reduced(left | right for left in self.terms for right in other.terms)
+
+    def __or__(self, other: Condition) -> Condition:
+        return _reduced((*self.terms, *other.terms))
+
+    def __str__(self) -> str:
+        """Give the marker, empty for :data:`ALWAYS`; the same condition always reads the same."""
+        terms = sorted(" and ".join(sorted(term)) for term in self.terms)
+        return str(Marker(" or ".join(terms))) if all(terms) else ""
+
+    def holds(self, environment: Mapping[str, str]) -> bool:
+        """Evaluate against *environment*, a marker environment (PEP 508) or a part of one."""
+        return any(
+            all(Marker(comparison).evaluate(dict(environment)) for comparison in term)
+            for term in self.terms
+        )
+
+
+ALWAYS = Condition(frozenset({frozenset()}))
+NEVER = Condition(frozenset())
+
+
+def condition_of(marker: Marker | None, extra: str = "") -> Condition:
+    """Read *marker* as it stands for a distribution asked for with *extra*."""
+    if marker is None:
+        return ALWAYS
+    return _disjunction(_tokens(str(marker)), extra)
+
+
+def _tokens(text: str) -> Iterator[str]:
+    return iter([match.group(1) for match in _TOKEN.finditer(text)] + [")"])
+
+
+def _disjunction(tokens: Iterator[str], extra: str) -> Condition:
+    """Consume ``a and b or c …`` up to and with its closing parenthesis."""
+    alternatives, current = NEVER, ALWAYS
+    for token in tokens:
+        if token == ")":
+            break
+        if token == "or":
+            alternatives, current = alternatives | current, ALWAYS
+        elif token == "(":
+            current &= _disjunction(tokens, extra)
+        elif token != "and":
+            current &= _comparison(token, tokens, extra)
+    return alternatives | current
+
+
+def _comparison(left: str, tokens: Iterator[str], extra: str) -> Condition:
+    operator = next(tokens)
+    if operator == "not":
+        operator += " " + next(tokens)
+    right = next(tokens)
+    comparison = f"{left} {operator} {right}"
+    if "extra" in {left, right}:
+        return ALWAYS if Marker(comparison).evaluate({"extra": extra}) else NEVER
+    return Condition(frozenset({frozenset({comparison})}))
+
+
+def _reduced(terms: Iterable[_Term]) -> Condition:
+    """Drop what contradicts itself, is implied by another term, or splits on a comparison."""
+    possible = {term for term in terms if not any(_negation(each) in term for each in term)}
+    merged = True
+    while merged:
+        possible = {term for term in possible if not any(other < term for other in possible)}
+        merged = False
+        for one, other in combinations(sorted(possible, key=sorted), 2):
+            # (a and b) or (a and not b) is a.
+            only_one, only_other = one - other, other - one
+            if len(only_one) == 1 and {_negation(*only_one)} == only_other:
+                possible = (possible - {one, other}) | {one & other}
+                merged = True
+                break
+    if len(possible) > _MOST_TERMS:
+        possible = {frozenset.intersection(*possible)}
+    return Condition(frozenset(possible))
+
+
+def _negation(comparison: str) -> str:
+    match = _COMPARISON.fullmatch(comparison)
+    if match is None or match["operator"] not in _NEGATIONS:
+        return ""
+    return f"{match['left']} {_NEGATIONS[match['operator']]} {match['right']}"

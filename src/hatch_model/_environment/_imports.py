@@ -1,0 +1,52 @@
+"""Which installed distributions a set of imported files belongs to."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from packaging.utils import NormalizedName
+
+    from hatch_model._environment._distributions import Environment
+
+
+def imported_strangers(
+    imported: Collection[str], environment: Environment, known: Collection[NormalizedName]
+) -> list[NormalizedName]:
+    """Name the distributions outside *known* that own one of the *imported* files, sorted.
+
+    *imported* are absolute paths of modules. Ownership is read from RECORD, and for an editable
+    install from its folder (PEP 610).
+    """
+    below: dict[str, frozenset[str]] = {}
+    strangers = []
+    for distribution in environment:
+        if distribution.name in known:
+            continue
+        location = distribution.location
+        if location not in below:
+            below[location] = _relative(imported, location)
+        owned = {line.partition(",")[0] for line in distribution.read_record().splitlines()}
+        folder = _editable_folder(distribution.direct_url or {})
+        if owned & below[location] or (folder and _relative(imported, folder)):
+            strangers.append(distribution.name)
+    return sorted(strangers)
+
+
+def _relative(paths: Collection[str], folder: str) -> frozenset[str]:
+    """Give those of *paths* that are below *folder*, relative to it and as RECORD spells them."""
+    start = os.path.join(folder, "")
+    return frozenset(
+        path[len(start) :].replace(os.sep, "/") for path in paths if path.startswith(start)
+    )
+
+
+def _editable_folder(direct_url: Mapping[str, Any]) -> str:
+    if not direct_url.get("dir_info", {}).get("editable"):
+        return ""
+    return url2pathname(urlsplit(direct_url["url"]).path)

@@ -1,0 +1,154 @@
+"""From the closure to the lines of ``Requires-Dist``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from hatch_model._environment import _direct_urls as direct_urls
+from hatch_model._environment._closure import closure_of, holds, targets
+from hatch_model._environment._conditions import NEVER, condition_of
+from hatch_model.errors import DirectReferenceError, LocalReferenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Literal
+
+    from packaging.utils import NormalizedName
+
+    from hatch_model._environment._closure import Closure, Root
+    from hatch_model._environment._conditions import Condition
+    from hatch_model._environment._distributions import Distribution, Environment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PinPolicy:
+    """The options of the metadata hook's table that say how to write pins."""
+
+    pins: Literal["all", "direct"] = "all"
+    local_versions: Literal["strip", "keep"] = "strip"
+    direct_references: Literal["error", "url", "version"] = "error"
+    key: str = "tool.hatch.metadata.hooks.model"
+    """The full dotted key of the table, for messages."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pins:
+    """What a wheel requires, and the closure that it was read from."""
+
+    lines: tuple[str, ...]
+    """Sorted PEP 508 strings."""
+    closure: Closure
+    policy: PinPolicy
+
+
+def marker_environment() -> dict[str, str]:
+    """Give the PEP 508 marker values of this interpreter."""
+    return {key: str(value) for key, value in default_environment().items()}
+
+
+def pin(
+    roots: tuple[Root, ...],
+    environment: Environment,
+    policy: PinPolicy,
+    *,
+    project: NormalizedName,
+    markers: Mapping[str, str] | None = None,
+) -> Pins:
+    """Pin what *roots* need to the versions in *environment*.
+
+    A requirement that does not hold here is written as it was declared: nothing is known of it.
+    *markers* are the PEP 508 marker values (default: this interpreter's).
+    """
+    markers = marker_environment() if markers is None else markers
+    closure = closure_of(roots, environment, markers, project=project)
+    lines = {str(root.requirement) for root in roots if not holds(root.requirement, markers)}
+    for (name, extras), condition in _wanted(roots, closure, policy, markers).items():
+        lines.add(_line(closure.distributions[name], extras, condition, policy))
+    return Pins(lines=tuple(sorted(lines)), closure=closure, policy=policy)
+
+
+def _wanted(
+    roots: tuple[Root, ...], closure: Closure, policy: PinPolicy, markers: Mapping[str, str]
+) -> dict[tuple[NormalizedName, tuple[str, ...]], Condition]:
+    """Say which distributions are pinned, with which extras, and when: at most once at a time."""
+    declared = _declared(roots, closure, markers)
+    needed = closure.needed()
+    if policy.pins == "direct":
+        needed = {name: condition for (name, extra), condition in declared.items() if not extra}
+    wanted = {}
+    for name, condition in needed.items():
+        # An extra stays on the line, so that what it brings in elsewhere comes along there.
+        extras = {extra: when for (each, extra), when in declared.items() if each == name and extra}
+        always = tuple(sorted(extra for extra, when in extras.items() if when == condition))
+        wanted[name, always] = condition
+        for extra, when in extras.items():
+            if extra not in always:
+                wanted[name, (extra,)] = when
+    return wanted
+
+
+def _declared(
+    roots: tuple[Root, ...], closure: Closure, markers: Mapping[str, str]
+) -> dict[tuple[NormalizedName, str], Condition]:
+    """Say when each distribution, and each extra of it, is asked for by a root itself."""
+    declared: dict[tuple[NormalizedName, str], Condition] = {}
+    for root in roots:
+        if holds(root.requirement, markers):
+            for node in targets(root.requirement):
+                if node in closure.conditions:
+                    condition = condition_of(root.requirement.marker)
+                    declared[node] = declared.get(node, NEVER) | condition
+    return declared
+
+
+def _line(
+    distribution: Distribution, extras: tuple[str, ...], condition: Condition, policy: PinPolicy
+) -> str:
+    name = f"{distribution.name}[{','.join(extras)}]" if extras else distribution.name
+    line = f"{name}{_version(distribution, policy)}"
+    marker = str(condition)
+    # A URL ends at white space only, so the semicolon needs one before it.
+    return str(Requirement(f"{line} ; {marker}" if marker else line))
+
+
+def _version(distribution: Distribution, policy: PinPolicy) -> str:
+    if distribution.direct_url is not None and policy.direct_references != "version":
+        return f" @ {_reference(distribution, policy)}"
+    version = distribution.version
+    return f"=={version.public if policy.local_versions == 'strip' else version}"
+
+
+def _reference(distribution: Distribution, policy: PinPolicy) -> str:
+    direct_url = distribution.direct_url
+    assert direct_url is not None  # noqa: S101 - the caller asked
+    origin = direct_urls.describe(direct_url)
+    if policy.direct_references == "error":
+        raise DirectReferenceError(
+            distribution.name, distribution.raw_version, origin, policy.key
+        )
+    if direct_urls.is_local(direct_url):
+        raise LocalReferenceError(
+            distribution.name, distribution.raw_version, origin, policy.key
+        )
+    return direct_urls.reference(direct_url)
+
+
+def declared_lines(roots: tuple[Root, ...]) -> list[str]:
+    """Give the requirements as they were declared, for what is resolved rather than installed."""
+    return [str(root.requirement) for root in roots]
+
+
+def same_lines(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Compare two lists of requirements as requirements, not as text."""
+    return sorted(map(_normalized, one)) == sorted(map(_normalized, other))
+
+
+def _normalized(line: str) -> str:
+    requirement = Requirement(line)
+    requirement.name = canonicalize_name(requirement.name)
+    return str(requirement)

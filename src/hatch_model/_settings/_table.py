@@ -1,0 +1,111 @@
+"""Reading a TOML table key by key, with every problem noted and none of them fatal on its own."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hatch_model.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+_T = TypeVar("_T")
+
+
+class Table:
+    """One table, whose values are asked for by key and whose problems are collected.
+
+    A value that is missing or wrong is noted in *problems* and its default returned, so that one
+    reading reports everything there is to report.
+    """
+
+    def __init__(self, key: str, content: object, problems: list[Problem]) -> None:
+        self.key = key
+        self.problems = problems
+        self._asked: set[str] = set()
+        self._content: Mapping[str, Any] = {}
+        if isinstance(content, dict):
+            self._content = content
+        else:
+            problems.append(Problem(key, expected="a table", found=content))
+
+    def __contains__(self, name: str) -> bool:
+        self._asked.add(name)
+        return name in self._content
+
+    def key_of(self, name: str) -> str:
+        return f"{self.key}.{name}"
+
+    def note(self, name: str, expected: str) -> None:
+        """Note that the value of *name* is not what was *expected*."""
+        self.problems.append(
+            Problem(self.key_of(name), expected=expected, found=self._content[name])
+        )
+
+    def note_missing(self, name: str, expected: str) -> None:
+        self.problems.append(Problem(self.key_of(name), expected=expected))
+
+    def get(self, name: str, expected: str, parse: Callable[[Any], _T], default: _T) -> _T:
+        """Give *parse* of the value of *name*.
+
+        *parse* raises ValueError or TypeError for a value that is not what is *expected*.
+        """
+        if name not in self:
+            return default
+        try:
+            return parse(self._content[name])
+        except (TypeError, ValueError):
+            self.note(name, expected)
+            return default
+
+    def get_each(self, name: str, expected: str, parse: Callable[[Any], _T]) -> list[_T]:
+        """Give *parse* of each entry of the array under *name*; empty where there is none."""
+        values: list[_T] = []
+        for index, entry in enumerate(self.get(name, f"an array, each entry {expected}", list_, [])):
+            try:
+                values.append(parse(entry))
+            except (TypeError, ValueError):
+                key = f"{self.key_of(name)}[{index}]"
+                self.problems.append(Problem(key, expected=expected, found=entry))
+        return values
+
+    def note_unknown(self, also_known: Collection[str] = ()) -> None:
+        """Note every key that nothing has asked for and that is not *also_known*."""
+        known = {*self._asked, *also_known}
+        for name in self._content:
+            if name not in known:
+                near = get_close_matches(name, sorted(self._asked), n=1)
+                self.problems.append(
+                    Problem(self.key_of(name), suggestion=near[0] if near else "", known=known)
+                )
+
+
+def string(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return value
+
+
+def list_(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def table(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
+def one_of(*choices: _T) -> Callable[[object], _T]:
+    """Make a parser that accepts nothing but *choices*."""
+
+    def parse(value: object) -> _T:
+        for choice in choices:
+            if type(value) is type(choice) and value == choice:
+                return choice
+        raise ValueError
+
+    return parse

@@ -1,0 +1,159 @@
+"""``[tool.hatch.build.hooks.model]``: what trains the model, and where it writes."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from hatch_model._settings._groups import requirements_of_group
+from hatch_model._settings._table import Table, one_of, string, table as table_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_model._environment._closure import Root
+    from hatch_model.errors import Problem
+
+# A hook table's keys that hatchling itself reads.
+_HATCHLING_KEYS = frozenset({
+    "dependencies",
+    "enable-by-default",
+    "path",
+    "require-runtime-dependencies",
+    "require-runtime-features",
+})
+
+_NAME = r"[^\W\d]\w*"
+_OBJECT_REFERENCE = re.compile(rf"\s*({_NAME}(?:\.{_NAME})*)\s*:\s*({_NAME}(?:\.{_NAME})*)\s*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectReference:
+    """``package.module:attribute``, as entry points spell it."""
+
+    module: str
+    attribute: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.attribute}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingSettings:
+    """The build hook's table."""
+
+    key: str
+    """The full dotted key of the table itself."""
+    train: ObjectReference
+    artifacts: PurePosixPath | None = None
+    """Relative to the project root; None for ``data`` inside the package that holds ``train``."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    groups: tuple[Root, ...] = ()
+    """What the dependency groups for training ask for."""
+    python_path: tuple[PurePosixPath, ...] = ()
+    """Relative to the project root; empty for where the wheel's packages live."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    editable: Literal["skip", "train"] = "skip"
+
+
+def read_training_settings(
+    key: str, content: object, pyproject: Mapping[str, Any], problems: list[Problem]
+) -> TrainingSettings:
+    """Read the table *content* that stands under *key*, noting what is wrong in *problems*."""
+    table = Table(key, content, problems)
+    settings = TrainingSettings(
+        key=key,
+        train=_read_train(table),
+        artifacts=table.get(
+            "artifacts",
+            "a relative path below the project root",
+            _path_below_root,
+            cast("PurePosixPath | None", None),
+        ),
+        arguments=_read_arguments(table),
+        groups=tuple(_read_groups(table, pyproject.get("dependency-groups", {}))),
+        python_path=tuple(
+            table.get_each("python-path", "a relative path within the project", _path_within_root)
+        ),
+        environment=_read_environment(table),
+        editable=table.get(
+            "editable",
+            '"skip" or "train"',
+            one_of("skip", "train"),
+            "skip",
+        ),  # type: ignore[arg-type]
+    )
+    table.note_unknown(also_known=_HATCHLING_KEYS)
+    return settings
+
+
+def _read_train(table: Table) -> ObjectReference:
+    expected = 'an object reference "package.module:function"'
+    unknown = ObjectReference(module="", attribute="")
+    if "train" not in table:
+        table.note_missing("train", expected)
+    return table.get("train", expected, object_reference, unknown)
+
+
+def object_reference(value: object) -> ObjectReference:
+    match = _OBJECT_REFERENCE.fullmatch(string(value))
+    if match is None:
+        raise ValueError
+    return ObjectReference(module=match[1], attribute=match[2])
+
+
+def _path_within_root(value: object) -> PurePosixPath:
+    path = PurePosixPath(string(value))
+    if path.is_absolute() or ".." in path.parts or "\\" in str(path) or ":" in str(path):
+        raise ValueError
+    return path
+
+
+def _path_below_root(value: object) -> PurePosixPath:
+    path = _path_within_root(value)
+    if not path.parts:
+        raise ValueError
+    return path
+
+
+def _read_arguments(table: Table) -> dict[str, Any]:
+    arguments = table.get("arguments", "a table", table_value, {})
+    for name, value in arguments.items():
+        if name == "output_dir":
+            table.note("arguments", "no `output_dir`: the build passes that itself")
+        elif not _is_plain(value):
+            table.note("arguments", f"plain values (no dates, no nan, no inf), but not so `{name}`")
+    return arguments
+
+
+def _is_plain(value: object) -> bool:
+    """Say whether *value* is one that JSON can hold."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, (str, int))
+
+
+def _read_groups(table: Table, groups: object) -> list[Root]:
+    names = table.get_each("dependency-groups", "the name of a dependency group", string)
+    return [
+        root
+        for index, name in enumerate(names)
+        for root in requirements_of_group(
+            name, groups, f"{table.key_of('dependency-groups')}[{index}]", table.problems
+        )
+    ]
+
+
+def _read_environment(table: Table) -> dict[str, str]:
+    environment = table.get("environment", "a table of strings", table_value, {})
+    for name, value in environment.items():
+        if not isinstance(value, str) or not name or "=" in name or "\0" in name + value:
+            table.note("environment", f"a table of strings, but not so `{name}`")
+    return environment

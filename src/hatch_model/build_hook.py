@@ -1,0 +1,146 @@
+"""Adapter: hatchling's build -> training -> what hatchling puts into the wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.builders.wheel import WheelBuilder, WheelBuilderConfig
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from hatch_model._artifacts import publish
+from hatch_model._build import TrainedModel, train_model
+from hatch_model._environment import (
+    InstalledEnvironment,
+    Pins,
+    declared_lines,
+    marker_environment,
+    narrowed,
+    pin,
+    same_lines,
+    unsupported_pythons,
+)
+from hatch_model._exit import exit_on_error
+from hatch_model._phase import Target, current_build
+from hatch_model._settings import PLUGIN, ModelSettings, TrainingSettings, read_settings
+from hatch_model._workspace import Workspace
+from hatch_model.errors import PinsChangedError, SharedMetadataError
+
+if TYPE_CHECKING:
+    from hatchling.bridge.app import Application
+
+
+class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
+    """Trains the model before a wheel is written, and hands over what training wrote."""
+
+    PLUGIN_NAME = PLUGIN
+
+    _workspace: Workspace | None = None
+
+    def dependencies(self) -> list[str]:
+        """Ask for what training needs, but not where nothing is trained."""
+        with exit_on_error():
+            model, training = self._read_settings()
+            editable = current_build().target is Target.EDITABLE
+            if self.target_name != "wheel" or (editable and training.editable == "skip"):
+                return []
+            return declared_lines((*model.roots, *training.groups))
+        raise AssertionError  # exit_on_error() does not swallow anything
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        with exit_on_error():
+            model, training = self._read_settings()
+            if self.target_name != "wheel" or (version == "editable" and training.editable == "skip"):
+                return
+            pins = self._pin(model)
+            if version == "editable":
+                self._train_in_place(model, training, pins)
+                return
+            self._check_metadata(model, pins, build_data)
+            trained = self._train(model, training, pins)
+            folder = trained.tree.artifacts
+            build_data["force_include"].update({
+                str(artifact.source): str(Path(folder / artifact.path))
+                for artifact in trained.artifacts
+            })
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
+        if self._workspace is not None:
+            self._workspace.close()
+
+    def _read_settings(self) -> tuple[ModelSettings, TrainingSettings]:
+        settings = read_settings(self.metadata, needs_training=True)
+        assert settings.training is not None  # noqa: S101 - needs_training
+        return settings.model, settings.training
+
+    @property
+    def _builder(self) -> WheelBuilder:
+        return cast("WheelBuilder", self.build_config.builder)
+
+    def _pin(self, model: ModelSettings) -> Pins:
+        project = canonicalize_name(self.metadata.core.raw_name)
+        return pin(model.roots, InstalledEnvironment(), model.policy, project=project)
+
+    def _check_metadata(
+        self, model: ModelSettings, pins: Pins, build_data: dict[str, Any]
+    ) -> None:
+        """Check that hatchling is about to write *pins*, and see to it where it has none."""
+        core = self.metadata.core
+        if pins.lines and not core.dependencies:
+            # hatchling has not asked the metadata hook for this wheel: a plain `hatchling build`
+            # shares the sdist's metadata, and an sdist with optional dependencies reads as one
+            # whose dependencies are known to be none.
+            build_data["dependencies"].extend(pins.lines)
+            if "dependencies" in core.dynamic:
+                core.dynamic.remove("dependencies")
+        elif not same_lines(core.dependencies, pins.lines):
+            raise PinsChangedError(core.dependencies, pins.lines)
+        if model.requires_python is not None and not core.requires_python:
+            raise SharedMetadataError
+        self._warn_of_unsupported_pythons(SpecifierSet(core.requires_python or ""), pins)
+
+    def _warn_of_unsupported_pythons(self, claimed: SpecifierSet, pins: Pins) -> None:
+        markers = marker_environment()
+        unsupported = unsupported_pythons(claimed, pins.closure, markers)
+        if not unsupported:
+            return
+        problems = "".join(f"\n  {each.name} {each.version} {each.reason}" for each in unsupported)
+        _AppLog(self.app).warning(
+            f'project.requires-python is "{claimed}", which claims Pythons that the wheel cannot be '
+            f"installed on:{problems}\nWhat it can be installed on is "
+            f'"{narrowed(claimed, unsupported, markers)}".'
+        )
+
+    def _train(
+        self, model: ModelSettings, training: TrainingSettings, pins: Pins
+    ) -> TrainedModel:
+        self._workspace = Workspace()
+        log = _AppLog(self.app)
+        return train_model(model, training, pins, self._builder, self._workspace.path, log)
+
+    def _train_in_place(
+        self, model: ModelSettings, training: TrainingSettings, pins: Pins
+    ) -> None:
+        """Train into the tree, which is what an editable install imports."""
+        trained = self._train(model, training, pins)
+        folder = Path(self.root) / trained.tree.artifacts
+        if not trained.result.in_tree or trained.tree.artifacts_dir != folder:
+            publish(trained.artifacts, folder)
+
+
+class _AppLog:
+    """Speaks through hatchling's application, which knows how quiet to be."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    def info(self, message: str) -> None:
+        self._app.display_info(f"hatch-model: {message}")
+
+    def warning(self, message: str) -> None:
+        self._app.display_warning(f"hatch-model: warning: {message}")
+
+    def output(self, line: str) -> None:
+        self._app.display_info(line)

@@ -1,0 +1,89 @@
+"""Adapter: hatchling's project table <- pins, or the requirements as declared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hatchling.builders.config import env_var_enabled
+from hatchling.builders.constants import BuildEnvVars
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+from packaging.utils import canonicalize_name
+
+from hatch_model._environment import (
+    InstalledEnvironment,
+    declared_lines,
+    marker_environment,
+    narrowed,
+    pin,
+    unsupported_pythons,
+)
+from hatch_model._exit import exit_on_error
+from hatch_model._phase import Build, Target, current_build
+from hatch_model._settings import PLUGIN, read_settings
+from hatch_model.errors import SwitchedOffError
+
+if TYPE_CHECKING:
+    from hatch_model._settings import ModelSettings
+
+
+class ModelMetadataHook(MetadataHookInterface):
+    """Writes ``dependencies``, and ``requires-python`` where that is dynamic, too."""
+
+    PLUGIN_NAME = PLUGIN
+
+    def __init__(self, root: str, config: dict[str, Any]) -> None:
+        super().__init__(root, config)
+        # Here and not in update(), which hatchling does not call where nothing is dynamic.
+        with exit_on_error():
+            _refuse_wheel_without_model(current_build())
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        with exit_on_error():
+            build = current_build()
+            project = build.builder.metadata if build.builder else ProjectMetadata(self.root, None)
+            settings = read_settings(project, needs_training=build.makes_wheel).model
+            if build.target is Target.SDIST:
+                return  # Left open, and so asked for again when a wheel is built from it.
+            if build.target is Target.WHEEL and not build.collects_requirements:
+                _write_pins(metadata, settings)
+            else:
+                _write_declared(metadata, settings)
+
+
+def _refuse_wheel_without_model(build: Build) -> None:
+    if not build.makes_wheel or build.builder is None:
+        return
+    metadata = build.builder.metadata
+    if PLUGIN not in build.builder.config.hook_config:
+        # Without a table for the build hook this raises and says so.
+        read_settings(metadata, needs_training=True)
+        raise SwitchedOffError(_switch())
+
+
+def _switch() -> str:
+    """Name what has switched the build hook off."""
+    if env_var_enabled(BuildEnvVars.NO_HOOKS):
+        return BuildEnvVars.NO_HOOKS
+    return f"tool.hatch.build.hooks.{PLUGIN}.enable-by-default"
+
+
+def _write_pins(metadata: dict[str, Any], settings: ModelSettings) -> None:
+    markers = marker_environment()
+    pins = pin(
+        settings.roots,
+        InstalledEnvironment(),
+        settings.policy,
+        project=canonicalize_name(metadata["name"]),
+        markers=markers,
+    )
+    metadata["dependencies"] = list(pins.lines)
+    if settings.requires_python is not None:
+        unsupported = unsupported_pythons(settings.requires_python, pins.closure, markers)
+        metadata["requires-python"] = str(narrowed(settings.requires_python, unsupported, markers))
+
+
+def _write_declared(metadata: dict[str, Any], settings: ModelSettings) -> None:
+    metadata["dependencies"] = declared_lines(settings.roots)
+    if settings.requires_python is not None:
+        metadata["requires-python"] = str(settings.requires_python)
