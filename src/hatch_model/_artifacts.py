@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from hatch_model.errors import EscapingLinkError, UnshippableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Set as AbstractSet
+    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
 _Stamp = tuple[int, int, int, int]
 
@@ -107,7 +108,7 @@ def _files(
 def _check_link(folder: Path, path: PurePosixPath) -> None:
     target = (folder / path).resolve()
     if not target.exists() or not target.is_relative_to(folder.resolve()):
-        raise EscapingLinkError(str(path), os.readlink(folder / path))
+        raise EscapingLinkError(str(path), str((folder / path).readlink()))
 
 
 def restore(folder: Path, before: Snapshot, backup: Path) -> None:
@@ -128,7 +129,7 @@ def restore(folder: Path, before: Snapshot, backup: Path) -> None:
             shutil.copy2(backup / path, folder / path, follow_symlinks=False)
 
 
-def publish(artifacts: list[Artifact], folder: Path) -> None:
+def publish(artifacts: Iterable[Artifact], folder: Path) -> None:
     """Move *artifacts* into *folder*, in place of files of the same names."""
     for artifact in artifacts:
         target = folder / artifact.path

@@ -64,6 +64,7 @@ def train_model(
     training: TrainingSettings,
     pins: Pins,
     builder: WheelBuilder,
+    *,
     workspace: Path,
     log: Log,
     run: RunProcess = run_process,

@@ -112,9 +112,15 @@ def training_tree(
     for index, folder in enumerate(python_path):
         if not folder.is_dir():
             found = str(settings.python_path[index])
-            raise SettingsError([
-                Problem(f"{settings.key}.python-path[{index}]", expected="a folder that exists", found=found)
-            ])
+            raise SettingsError(
+                [
+                    Problem(
+                        f"{settings.key}.python-path[{index}]",
+                        expected="a folder that exists",
+                        found=found,
+                    )
+                ]
+            )
     artifacts = settings.artifacts or _default_artifacts(settings, files, python_path)
     if python_path:
         return TrainingTree(

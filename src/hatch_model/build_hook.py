@@ -52,7 +52,9 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         with exit_on_error():
             model, training = self._read_settings()
-            if self.target_name != "wheel" or (version == "editable" and training.editable == "skip"):
+            if self.target_name != "wheel" or (
+                version == "editable" and training.editable == "skip"
+            ):
                 return
             pins = self._pin(model)
             if version == "editable":
@@ -61,10 +63,12 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             self._check_metadata(model, pins, build_data)
             trained = self._train(model, training, pins)
             folder = trained.tree.artifacts
-            build_data["force_include"].update({
-                str(artifact.source): str(Path(folder / artifact.path))
-                for artifact in trained.artifacts
-            })
+            build_data["force_include"].update(
+                {
+                    str(artifact.source): str(Path(folder / artifact.path))
+                    for artifact in trained.artifacts
+                }
+            )
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         if self._workspace is not None:
@@ -83,9 +87,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         project = canonicalize_name(self.metadata.core.raw_name)
         return pin(model.roots, InstalledEnvironment(), model.policy, project=project)
 
-    def _check_metadata(
-        self, model: ModelSettings, pins: Pins, build_data: dict[str, Any]
-    ) -> None:
+    def _check_metadata(self, model: ModelSettings, pins: Pins, build_data: dict[str, Any]) -> None:
         """Check that hatchling is about to write *pins*, and see to it where it has none."""
         core = self.metadata.core
         if pins.lines and not core.dependencies:
@@ -113,16 +115,18 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             f'"{narrowed(claimed, unsupported, markers)}".'
         )
 
-    def _train(
-        self, model: ModelSettings, training: TrainingSettings, pins: Pins
-    ) -> TrainedModel:
+    def _train(self, model: ModelSettings, training: TrainingSettings, pins: Pins) -> TrainedModel:
         self._workspace = Workspace()
-        log = _AppLog(self.app)
-        return train_model(model, training, pins, self._builder, self._workspace.path, log)
+        return train_model(
+            model,
+            training,
+            pins,
+            self._builder,
+            workspace=self._workspace.path,
+            log=_AppLog(self.app),
+        )
 
-    def _train_in_place(
-        self, model: ModelSettings, training: TrainingSettings, pins: Pins
-    ) -> None:
+    def _train_in_place(self, model: ModelSettings, training: TrainingSettings, pins: Pins) -> None:
         """Train into the tree, which is what an editable install imports."""
         trained = self._train(model, training, pins)
         folder = Path(self.root) / trained.tree.artifacts

@@ -72,15 +72,15 @@ def _tokens(text: str) -> Iterator[str]:
 def _disjunction(tokens: Iterator[str], extra: str) -> Condition:
     """Consume ``a and b or c …`` up to and with its closing parenthesis."""
     alternatives, current = NEVER, ALWAYS
-    for token in tokens:
-        if token == ")":
+    for word in tokens:
+        if word == ")":
             break
-        if token == "or":
+        if word == "or":
             alternatives, current = alternatives | current, ALWAYS
-        elif token == "(":
+        elif word == "(":
             current &= _disjunction(tokens, extra)
-        elif token != "and":
-            current &= _comparison(token, tokens, extra)
+        elif word != "and":
+            current &= _comparison(word, tokens, extra)
     return alternatives | current
 
 

@@ -24,7 +24,7 @@ def without_credentials(url: str) -> str:
 
 def is_local(direct_url: Mapping[str, Any]) -> bool:
     """Say whether *direct_url* means something on this machine only."""
-    return urlsplit(direct_url["url"]).scheme == "file"
+    return urlsplit(str(direct_url["url"])).scheme == "file"
 
 
 def describe(direct_url: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -88,7 +89,7 @@ class InstalledEnvironment:
     """The distributions that an interpreter finds on its *path* (default: this one's)."""
 
     def __init__(self, path: Sequence[str] | None = None) -> None:
-        self._search = {} if path is None else {"path": list(path)}
+        self._path = sys.path if path is None else list(path)
         self._found: dict[NormalizedName, Distribution | None] = {}
         # Something may have been installed since this process last looked.
         importlib.invalidate_caches()
@@ -96,13 +97,13 @@ class InstalledEnvironment:
     def find(self, name: NormalizedName) -> Distribution | None:
         """Give the distribution called *name* that an import would use; None if there is none."""
         if name not in self._found:
-            candidates = importlib.metadata.distributions(name=name, **self._search)
+            candidates = importlib.metadata.distributions(name=name, path=self._path)
             self._found[name] = next(filter(None, map(_read, candidates)), None)
         return self._found[name]
 
     def __iter__(self) -> Iterator[Distribution]:
         """Give every distribution, the first found of each name."""
-        for each in importlib.metadata.distributions(**self._search):
+        for each in importlib.metadata.distributions(path=self._path):
             distribution = _read(each)
             if distribution is not None and distribution.name not in self._found:
                 self._found[distribution.name] = distribution

@@ -33,17 +33,26 @@ def imported_strangers(
             below[location] = _relative(imported, location)
         owned = {line.partition(",")[0] for line in distribution.read_record().splitlines()}
         folder = _editable_folder(distribution.direct_url or {})
-        if owned & below[location] or (folder and _relative(imported, folder)):
+        if owned & below[location] or _holds_sources(folder, imported):
             strangers.append(distribution.name)
     return sorted(strangers)
 
 
 def _relative(paths: Collection[str], folder: str) -> frozenset[str]:
     """Give those of *paths* that are below *folder*, relative to it and as RECORD spells them."""
-    start = os.path.join(folder, "")
+    start = folder.rstrip(os.sep) + os.sep
     return frozenset(
         path[len(start) :].replace(os.sep, "/") for path in paths if path.startswith(start)
     )
+
+
+def _holds_sources(folder: str, imported: Collection[str]) -> bool:
+    """Say whether an editable install's *folder* holds one of *imported*.
+
+    A virtual environment inside the folder is another matter.
+    """
+    below = _relative(imported, folder) if folder else ()
+    return any("site-packages/" not in path for path in below)
 
 
 def _editable_folder(direct_url: Mapping[str, Any]) -> str:

@@ -128,13 +128,9 @@ def _reference(distribution: Distribution, policy: PinPolicy) -> str:
     assert direct_url is not None  # noqa: S101 - the caller asked
     origin = direct_urls.describe(direct_url)
     if policy.direct_references == "error":
-        raise DirectReferenceError(
-            distribution.name, distribution.raw_version, origin, policy.key
-        )
+        raise DirectReferenceError(distribution.name, distribution.raw_version, origin, policy.key)
     if direct_urls.is_local(direct_url):
-        raise LocalReferenceError(
-            distribution.name, distribution.raw_version, origin, policy.key
-        )
+        raise LocalReferenceError(distribution.name, distribution.raw_version, origin, policy.key)
     return direct_urls.reference(direct_url)
 
 

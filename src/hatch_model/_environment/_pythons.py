@@ -45,7 +45,7 @@ def unsupported_pythons(
     """Find the pins that stand in the way of the *claimed* Pythons, by name."""
     needed = closure.needed()
     minors = [minor for minor in _MINORS if _samples(claimed, minor)]
-    found = []
+    found: list[Unsupported] = []
     for name, distribution in sorted(closure.distributions.items()):
         pinned = [minor for minor in minors if needed[name].holds(_on(minor, markers))]
         found += _refusals(distribution, claimed, pinned)
@@ -66,7 +66,8 @@ def narrowed(
     kept = [
         each
         for each in claimed
-        if not (below and each.operator in {">=", ">"}) and not (above and each.operator in {"<", "<="})
+        if not (below and each.operator in {">=", ">"})
+        and not (above and each.operator in {"<", "<="})
     ]
     result = SpecifierSet(",".join([*map(str, kept), *bounds]))
     for problem in unsupported:
@@ -81,9 +82,7 @@ def _refusals(
     """Find the Pythons that *distribution* itself refuses."""
     supported = distribution.requires_python
     refused = [
-        minor
-        for minor in pinned
-        if not all(map(supported.contains, _samples(claimed, minor)))
+        minor for minor in pinned if not all(map(supported.contains, _samples(claimed, minor)))
     ]
     if refused:
         yield Unsupported(

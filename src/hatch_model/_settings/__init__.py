@@ -46,12 +46,18 @@ def read_settings(metadata: ProjectMetadata[Any], *, needs_training: bool) -> Se
     pyproject = {**metadata.config, "tool": {"hatch": metadata.hatch.config}}
     if model_table is None:
         problems.append(
-            Problem(model_key, expected="a table with the model's `dependencies`, as the build hook is on")
+            Problem(
+                model_key,
+                expected="a table with the model's `dependencies`, as the build hook is on",
+            )
         )
         model_table = {"dependencies": []}
     if training_table is None and needs_training:
         problems.append(
-            Problem(training_key, expected="a table with `train`, as a wheel would hold no model without it")
+            Problem(
+                training_key,
+                expected="a table with `train`, as a wheel would hold no model without it",
+            )
         )
     settings = Settings(
         model=read_model_settings(model_key, model_table, pyproject, problems),
@@ -72,7 +78,7 @@ def _check_dynamic(project: object, problems: list[Problem]) -> None:
         problems.append(
             Problem(
                 "project.dependencies",
-                expected='no static list: move it to tool.hatch.metadata.hooks.model.dependencies '
+                expected="no static list: move it to tool.hatch.metadata.hooks.model.dependencies "
                 'and list "dependencies" in project.dynamic',
                 found=project["dependencies"],
             )

@@ -18,14 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSettings:
     """The metadata hook's table."""
 
     roots: tuple[Root, ...]
     """The requirements, from ``dependencies`` or ``dependency-group``."""
-    policy: PinPolicy = PinPolicy()
+    policy: PinPolicy
     requires_python: SpecifierSet | None = None
 
 

@@ -62,7 +62,9 @@ class Table:
     def get_each(self, name: str, expected: str, parse: Callable[[Any], _T]) -> list[_T]:
         """Give *parse* of each entry of the array under *name*; empty where there is none."""
         values: list[_T] = []
-        for index, entry in enumerate(self.get(name, f"an array, each entry {expected}", list_, [])):
+        nothing: list[Any] = []
+        entries = self.get(name, f"an array, each entry {expected}", list_, nothing)
+        for index, entry in enumerate(entries):
             try:
                 values.append(parse(entry))
             except (TypeError, ValueError):

@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from hatch_model._settings._groups import requirements_of_group
-from hatch_model._settings._table import Table, one_of, string, table as table_value
+from hatch_model._settings._table import Table, one_of, string
+from hatch_model._settings._table import table as table_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
     from hatch_model.errors import Problem
 
 # A hook table's keys that hatchling itself reads.
-_HATCHLING_KEYS = frozenset({
-    "dependencies",
-    "enable-by-default",
-    "path",
-    "require-runtime-dependencies",
-    "require-runtime-features",
-})
+_HATCHLING_KEYS = frozenset(
+    {
+        "dependencies",
+        "enable-by-default",
+        "path",
+        "require-runtime-dependencies",
+        "require-runtime-features",
+    }
+)
 
 _NAME = r"[^\W\d]\w*"
 _OBJECT_REFERENCE = re.compile(rf"\s*({_NAME}(?:\.{_NAME})*)\s*:\s*({_NAME}(?:\.{_NAME})*)\s*")
@@ -84,7 +87,7 @@ def read_training_settings(
             '"skip" or "train"',
             one_of("skip", "train"),
             "skip",
-        ),  # type: ignore[arg-type]
+        ),
     )
     table.note_unknown(also_known=_HATCHLING_KEYS)
     return settings
@@ -120,7 +123,8 @@ def _path_below_root(value: object) -> PurePosixPath:
 
 
 def _read_arguments(table: Table) -> dict[str, Any]:
-    arguments = table.get("arguments", "a table", table_value, {})
+    nothing: dict[str, Any] = {}
+    arguments = table.get("arguments", "a table", table_value, nothing)
     for name, value in arguments.items():
         if name == "output_dir":
             table.note("arguments", "no `output_dir`: the build passes that itself")
@@ -152,7 +156,8 @@ def _read_groups(table: Table, groups: object) -> list[Root]:
 
 
 def _read_environment(table: Table) -> dict[str, str]:
-    environment = table.get("environment", "a table of strings", table_value, {})
+    nothing: dict[str, Any] = {}
+    environment = table.get("environment", "a table of strings", table_value, nothing)
     for name, value in environment.items():
         if not isinstance(value, str) or not name or "=" in name or "\0" in name + value:
             table.note("environment", f"a table of strings, but not so `{name}`")

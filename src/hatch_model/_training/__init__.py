@@ -89,14 +89,16 @@ def train(
     """
     output_dir(workspace).mkdir()
     (workspace / "request.json").write_text(
-        json.dumps({
-            "module": request.train.module,
-            "attribute": request.train.attribute,
-            "arguments": request.arguments,
-            "output_dir": str(output_dir(workspace)),
-            "artifacts_dir": str(request.artifacts_dir),
-            "backup_dir": str(backup_dir(workspace)),
-        }),
+        json.dumps(
+            {
+                "module": request.train.module,
+                "attribute": request.train.attribute,
+                "arguments": request.arguments,
+                "output_dir": str(output_dir(workspace)),
+                "artifacts_dir": str(request.artifacts_dir),
+                "backup_dir": str(backup_dir(workspace)),
+            }
+        ),
         "utf-8",
     )
     try:
@@ -156,9 +158,7 @@ def _error(request: Request, result: Mapping[str, Any]) -> TrainingError:
             name, key, result["attribute"], result["candidates"]
         ),
         "not-callable": lambda: NotCallableError(name, key, result["type"]),
-        "signature": lambda: SignatureError(
-            name, key, result["signature"], result["reason"]
-        ),
+        "signature": lambda: SignatureError(name, key, result["signature"], result["reason"]),
         "raised": lambda: RaisedError(name, result["exception"]),
         "exited": lambda: ExitedError(name, result["code"]),
         "metric": lambda: MetricError(name, result["metric"], result["value"]),

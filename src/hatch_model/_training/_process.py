@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import IO
 
 _POLL = 0.5  # seconds between looks at whether the frontend is still there
+# What start_new_session is elsewhere, where it means nothing on Windows; 0 elsewhere.
+_NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _PROGRESS = 1.0  # seconds between two states of a progress bar
 
 
@@ -58,7 +60,9 @@ def run_process(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        **_own_group(),
+        # A group of its own, so that it can be ended with all that it started.
+        start_new_session=True,
+        creationflags=_NEW_GROUP,
     )
     assert process.stdin is not None  # noqa: S101 - for the type checker
     assert process.stdout is not None  # noqa: S101
@@ -83,16 +87,9 @@ def run_process(
     return process.returncode
 
 
-def _own_group() -> dict[str, object]:
-    """Have the child lead a group of its own, so that it can be ended with all that it started."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
-
-
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     if sys.platform == "win32":
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             ["taskkill", "/T", "/F", "/PID", str(process.pid)],  # noqa: S607
             check=False,
             capture_output=True,

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 
-
 class BrokenDistributionError(HatchModelError):
     """An installed distribution's own metadata cannot be read."""
 
@@ -123,8 +122,14 @@ class PinsChangedError(HatchModelError):
 
     def __str__(self) -> str:
         lines = [
-            *(f"\n  in the metadata: {line}" for line in _without(self.in_metadata, self.trained_with)),
-            *(f"\n  trained with:    {line}" for line in _without(self.trained_with, self.in_metadata)),
+            *(
+                f"\n  in the metadata: {line}"
+                for line in _without(self.in_metadata, self.trained_with)
+            ),
+            *(
+                f"\n  trained with:    {line}"
+                for line in _without(self.trained_with, self.in_metadata)
+            ),
         ]
         return (
             f"the dependencies in the wheel's metadata are not the versions that trained the model:"

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-
 class TrainingError(HatchModelError):
     """Training did not end in a model. *train* is the object reference in the settings."""
 
@@ -156,7 +155,6 @@ class MetricError(TrainingError):
 class OrphanedError(TrainingError):
     def __str__(self) -> str:
         return f"the build frontend is gone, so {self.train} was stopped"
-
 
 
 class ArtifactError(HatchModelError):

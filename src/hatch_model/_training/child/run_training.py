@@ -152,7 +152,7 @@ def _guarded(call: Any, absent: str = "") -> Any:
     except SystemExit as error:
         code = "" if error.code is None else repr(error.code)
         raise _Failure("exited", code=code) from None
-    except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt included
+    except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and f"{absent}.".startswith(f"{error.name}."):
             raise
         _print_traceback(error)
@@ -213,10 +213,11 @@ def _number(name: Any, value: Any) -> int | float:
     """Give *value* as JSON can hold it; NumPy's scalars are numbers, a truth value is not."""
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return int(value)
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
+    if not isinstance(value, bool):
+        if isinstance(value, numbers.Integral):
+            return int(value)
+        if isinstance(value, numbers.Real) and math.isfinite(value):
+            return float(value)
     raise _Failure("metric", metric=repr(name), value=repr(value))
 
 
@@ -232,7 +233,11 @@ def _save(model: Any, file: Path) -> None:
 
 def _type_name(value: Any) -> str:
     kind = type(value)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
 
 
 def _imported_files(before: set[str]) -> list[str]:

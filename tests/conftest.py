@@ -1,0 +1,72 @@
+"""What end-to-end tests share: an offline index, model projects, and the frontends to build them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from support import Index, ModelProject, Surroundings, make_wheel
+
+_CHECKOUT = Path(__file__).parent.parent
+# What every isolated build environment of a model project needs, hatch-model itself aside.
+_BUILD_TOOLS = ["hatchling", "joblib", "editables", "build", "pip", "setuptools"]
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the whole run, the same for all of pytest-xdist's workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def build_tools(shared_folder: Path) -> Path:
+    """A folder with wheels of hatch-model and of all that it is built and installed with."""
+    folder = shared_folder / "build-tools"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "complete").exists():
+            folder.mkdir(exist_ok=True)
+            _run("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), str(_CHECKOUT))
+            for python in ("3.10", "3.13"):
+                _run(
+                    *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)),
+                    *("--only-binary", ":all:", "--python-version", python, *_BUILD_TOOLS),
+                )
+            (folder / "complete").touch()
+    return folder
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def surroundings(shared_folder: Path, build_tools: Path, tmp_path: Path) -> Surroundings:
+    """Everything outside of the project: an environment for subprocesses and where they find wheels."""
+    index = Index(tmp_path / "index")
+    return Surroundings(
+        index=index,
+        temporary=tmp_path / "tmp",
+        find_links=[build_tools, index.folder],
+        caches=shared_folder / "caches",
+    )
+
+
+@pytest.fixture
+def index(surroundings: Surroundings) -> Index:
+    """An index of made-up wheels, empty but for `anchor` 1.2, which needs `chain` 2.0."""
+    index = surroundings.index
+    make_wheel(index.folder, "anchor", "1.2", requires=["chain>=2"])
+    make_wheel(index.folder, "chain", "2.0")
+    return index
+
+
+@pytest.fixture
+def project(index: Index, tmp_path: Path) -> ModelProject:
+    """A copy of the smallest model project: it needs `anchor>=1` and writes one file."""
+    assert index.folder.is_dir()
+    return ModelProject.copy("small", tmp_path / "small")

@@ -1,0 +1,261 @@
+"""Tools of the tests: made-up wheels, copies of the projects under tests/projects, and frontends."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass, field
+from email import message_from_string
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PROJECTS = Path(__file__).parent / "projects"
+
+
+@dataclass(frozen=True)
+class Index:
+    """A folder of made-up wheels, for `--find-links`."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True)
+
+
+def make_wheel(
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    requires: Iterable[str] = (),
+    extras: Iterable[str] = (),
+    requires_python: str = "",
+    files: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a wheel that holds one empty package of its name, or *files* (content by path)."""
+    escaped = re.sub(r"[-_.]+", "_", name)
+    headers = [
+        "Metadata-Version: 2.4",
+        f"Name: {name}",
+        f"Version: {version}",
+        *([f"Requires-Python: {requires_python}"] if requires_python else []),
+        *(f"Requires-Dist: {requirement}" for requirement in requires),
+        *(f"Provides-Extra: {extra}" for extra in extras),
+    ]
+    info = f"{escaped}-{version}.dist-info"
+    contents = {
+        **({f"{escaped.lower()}/__init__.py": ""} if files is None else files),
+        f"{info}/METADATA": "\n".join([*headers, "", "A long description.", ""]),
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n"
+        "Tag: py3-none-any\n",
+    }
+    record = [f"{path},{_digest(text)},{len(text.encode())}" for path, text in contents.items()]
+    contents[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""])
+    wheel = folder / f"{escaped}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in contents.items():
+            archive.writestr(path, text)
+    return wheel
+
+
+def _digest(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """Everything outside of the project that a frontend comes across."""
+
+    index: Index
+    temporary: Path
+    """What the frontend and the build take for the system's temporary folder."""
+    find_links: list[Path]
+    caches: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables beside the usual ones."""
+
+    def __post_init__(self) -> None:
+        self.temporary.mkdir()
+
+    def variables(self) -> dict[str, str]:
+        """Give the environment of a subprocess: offline, and with caches of the test run's own."""
+        links = [str(folder) for folder in self.find_links]
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("UV_", "PIP_", "HATCH_", "PYTHON", "VIRTUAL_ENV"))
+        }
+        return {
+            **kept,
+            "UV_NO_INDEX": "1",
+            "UV_FIND_LINKS": ",".join(links),
+            "UV_CACHE_DIR": str(self.caches / "uv"),
+            "UV_NO_PROGRESS": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": " ".join(links),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_CACHE_DIR": str(self.caches / "pip"),
+            "HATCH_DATA_DIR": str(self.caches / "hatch"),
+            "HATCH_CACHE_DIR": str(self.caches / "hatch-cache"),
+            "TMPDIR": str(self.temporary),
+            "NO_COLOR": "1",
+            **self.environment,
+        }
+
+    def run(
+        self, *command: str | Path, cwd: Path, check: bool = True, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run *command*; with *check*, fail with its output unless it succeeds."""
+        completed = subprocess.run(
+            list(map(str, command)),
+            cwd=cwd,
+            env={**self.variables(), **variables},
+            check=False,
+            text=True,
+            encoding="utf-8",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        if check and completed.returncode != 0:
+            raise AssertionError(f"{command} failed ({completed.returncode}):\n{completed.stdout}")
+        return completed
+
+    def make_environment(self, folder: Path, *requirements: str | Path) -> Path:
+        """Make a virtual environment and give its interpreter."""
+        self.run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=folder.parent)
+        python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        if requirements:
+            self.run(
+                *("uv", "pip", "install", "--quiet", "--python", python, *requirements),
+                cwd=folder.parent,
+            )
+        return python
+
+
+FRONTENDS = {
+    # The default of `uv build` and `python -m build`: the sdist, and the wheel from that.
+    "uv build": ["uv", "build", "--python", sys.executable, "--out-dir", "{out}"],
+    "uv build --wheel": [
+        *("uv", "build", "--wheel", "--python", sys.executable, "--out-dir", "{out}"),
+    ],
+    "python -m build": [sys.executable, "-m", "build", "--outdir", "{out}"],
+    "pip wheel": [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", "{out}", "."],
+    "hatch build": [sys.executable, "-m", "hatch", "build", "{out}"],
+}
+
+
+@dataclass(frozen=True)
+class ModelProject:
+    """A model project in a folder of its own."""
+
+    folder: Path
+
+    @classmethod
+    def copy(cls, name: str, folder: Path) -> ModelProject:
+        """Copy the project called *name* under tests/projects to *folder*."""
+        shutil.copytree(PROJECTS / name, folder)
+        return cls(folder)
+
+    def replace(self, file: str, *changes: tuple[str, str]) -> None:
+        """Replace texts that *file*, relative to the project, must contain."""
+        path = self.folder / file
+        text = path.read_text("utf-8")
+        for old, new in changes:
+            assert old in text, f"{file} has no {old!r}"
+            text = text.replace(old, new)
+        path.write_text(text, "utf-8")
+
+    def write(self, file: str, text: str) -> Path:
+        """Write *file*, relative to the project."""
+        path = self.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        return path
+
+    def build(
+        self,
+        surroundings: Surroundings,
+        frontend: str = "uv build --wheel",
+        *options: str,
+        check: bool = True,
+        out: Path | None = None,
+    ) -> Built:
+        """Build with *frontend*, a key of FRONTENDS, into `dist` beside the project (or *out*)."""
+        out = out or self.folder.parent / "dist"
+        command = [part.format(out=out) for part in FRONTENDS[frontend]]
+        completed = surroundings.run(*command, *options, cwd=self.folder, check=check)
+        return Built(out, completed)
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a frontend left, and said."""
+
+    out: Path
+    completed: subprocess.CompletedProcess[str]
+
+    @property
+    def output(self) -> str:
+        return self.completed.stdout
+
+    @property
+    def wheel(self) -> Wheel:
+        (path,) = self.out.glob("*.whl")
+        return Wheel(path)
+
+    @property
+    def sdist(self) -> Path:
+        (path,) = self.out.glob("*.tar.gz")
+        return path
+
+
+@dataclass(frozen=True)
+class Wheel:
+    path: Path
+
+    @property
+    def files(self) -> list[str]:
+        """The paths in the archive, dist-info left out, sorted."""
+        with zipfile.ZipFile(self.path) as archive:
+            return sorted(name for name in archive.namelist() if ".dist-info/" not in name)
+
+    def read(self, path: str) -> str:
+        with zipfile.ZipFile(self.path) as archive:
+            return archive.read(path).decode()
+
+    @property
+    def metadata(self) -> str:
+        with zipfile.ZipFile(self.path) as archive:
+            (path,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+            return archive.read(path).decode()
+
+    def headers(self, name: str) -> list[str]:
+        """Give the values of a header of METADATA, in their order."""
+        return [str(value) for value in message_from_string(self.metadata).get_all(name, [])]
+
+    @property
+    def requires(self) -> list[str]:
+        """The values of Requires-Dist, in their order."""
+        return self.headers("Requires-Dist")
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Give the digest of every file below *folder* by path, and "" for every folder."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else ""
+        for path in sorted(folder.rglob("*"))
+    }
