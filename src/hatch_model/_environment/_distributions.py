@@ -137,8 +137,8 @@ def _read(source: importlib.metadata.Distribution) -> Distribution | None:
 def _header_lines(text: str) -> list[str]:
     """Give the headers, one per line: continuation lines (RFC 822) joined to their header."""
     lines: list[str] = []
-    for line in text.splitlines():
-        if not line.strip():
+    for line in text.split("\n"):
+        if not line:  # A line of spaces belongs to a header: folded licence texts have those.
             break
         if line[0] in " \t" and lines:
             lines[-1] += line
