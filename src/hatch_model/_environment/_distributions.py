@@ -137,10 +137,9 @@ def _read(source: importlib.metadata.Distribution) -> Distribution | None:
 def _header_lines(text: str) -> list[str]:
     """Give the headers, one per line: continuation lines (RFC 822) joined to their header."""
     lines: list[str] = []
-    for line in text.split("\n"):
-        if not line:  # A line of spaces belongs to a header: folded licence texts have those.
-            break
-        if line[0] in " \t" and lines:
+    # The first empty line ends them; a line of spaces, as folded licence texts have it, does not.
+    for line in text.partition("\n\n")[0].split("\n"):
+        if line.startswith((" ", "\t")) and lines:
             lines[-1] += line
         else:
             lines.append(line)
