@@ -108,7 +108,7 @@ def train(
             environment=_environment(request),
             emit=emit,
         )
-    except FrontendGoneError:
+    except (FrontendGoneError, BrokenPipeError):  # nobody is there, or nobody listens
         raise OrphanedError(str(request.train)) from None
     return _read_result(request, workspace / "result.json", returncode)
 

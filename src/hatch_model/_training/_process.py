@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 _POLL = 0.5  # seconds between looks at whether the frontend is still there
+_GRACE = 2.0  # seconds that what training started has for tidying up when it is stopped
 # What start_new_session is elsewhere, where it means nothing on Windows; 0 elsewhere.
 _NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _PROGRESS = 1.0  # seconds between two states of a progress bar
@@ -67,55 +69,78 @@ def run_process(
     assert process.stdin is not None  # noqa: S101 - for the type checker
     assert process.stdout is not None  # noqa: S101
     lines = LineRelay(emit)
-    reader = threading.Thread(target=_relay, args=(process.stdout, lines), daemon=True)
+    reader = _Reader(process.stdout, lines)
     reader.start()
     try:
         _wait(process, reader)
     except BaseException:
-        _kill_group(process)
+        # Helpers such as joblib's resource tracker tidy up and end by themselves after this.
+        _signal_group(process, kill=False)
+        reader.join(_GRACE)
         raise
     finally:
-        process.wait()
-        process.stdin.close()
-        # Something that training left running may hold the pipe open: its output is not awaited.
+        # What training left running may hold the pipe open: its output is not awaited for long.
         reader.join(_POLL)
-        if reader.is_alive():
-            _kill_group(process)
-            reader.join(_POLL)
+        _signal_group(process, kill=True)
+        process.wait()
+        reader.join(_POLL)
+        process.stdin.close()
+        if not reader.is_alive():
+            process.stdout.close()
+    if reader.error is not None:
+        raise reader.error
     lines.close()
-    process.stdout.close()
     return process.returncode
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
+def _signal_group(process: subprocess.Popen[bytes], *, kill: bool) -> None:
+    """End *process* and what it started; with *kill*, without giving any of it a say."""
     if sys.platform == "win32":
-        subprocess.run(
-            ["taskkill", "/T", "/F", "/PID", str(process.pid)],  # noqa: S607
-            check=False,
-            capture_output=True,
-        )
+        if process.poll() is None:
+            subprocess.run(
+                ["taskkill", "/T", "/F", "/PID", str(process.pid)],  # noqa: S607
+                check=False,
+                capture_output=True,
+            )
         return
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        process.kill()
+    # macOS answers for a group of nothing but zombies that it is not permitted.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
 
 
-def _wait(process: subprocess.Popen[bytes], reader: threading.Thread) -> None:
+def _wait(process: subprocess.Popen[bytes], reader: _Reader) -> None:
     """Wait for the end of *process*, noticing when whoever asked for the build is gone."""
     frontend = os.getppid()
-    while reader.is_alive() and process.poll() is None:
+    while process.poll() is None:
         # A thread is waited for without polling, unlike a process with a timeout.
         reader.join(_POLL)
+        if reader.error is not None:
+            raise reader.error
         if os.getppid() != frontend:
             raise FrontendGoneError
-    process.wait()
+        if not reader.is_alive():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_POLL)
 
 
-def _relay(output: IO[bytes], lines: LineRelay) -> None:
-    descriptor = output.fileno()
-    while chunk := os.read(descriptor, 65536):
-        lines.feed(chunk)
+class _Reader(threading.Thread):
+    """Reads to the end, come what may: a process in front of a full pipe waits for ever."""
+
+    def __init__(self, output: IO[bytes], lines: LineRelay) -> None:
+        super().__init__(daemon=True)
+        self.error: Exception | None = None
+        """Why lines are no longer handed on."""
+        self._output = output
+        self._lines = lines
+
+    def run(self) -> None:
+        descriptor = self._output.fileno()
+        while chunk := os.read(descriptor, 65536):
+            if self.error is None:
+                try:
+                    self._lines.feed(chunk)
+                except Exception as error:  # noqa: BLE001 - raised where the process is waited for
+                    self.error = error
 
 
 class LineRelay:
@@ -136,26 +161,36 @@ class LineRelay:
     def feed(self, chunk: bytes) -> None:
         *lines, self._pending = (self._pending + chunk).split(b"\n")
         for line in lines:
-            self._show(line.removesuffix(b"\r").rpartition(b"\r")[2])
+            self._show(_last_state(line))
         self._show_progress()
 
     def close(self) -> None:
         """Hand on what the stream ended with, if it did not end with a line's end."""
-        if self._pending:
-            self._show(self._pending.removesuffix(b"\r").rpartition(b"\r")[2])
-            self._pending = b""
+        state, self._pending = _last_state(self._pending), b""
+        if state.strip():
+            self._show(state)
 
     def _show_progress(self) -> None:
-        """Hand on the last whole state of an unfinished line, if it is time for one."""
-        states, carriage_return, unfinished = self._pending.rpartition(b"\r")
+        """Hand on the last whole state of an unfinished line, if it is time for one.
+
+        What a carriage return has just ended is not yet known to be one: it may be a line's end
+        that has come in two pieces, or the state that the line is going to end with.
+        """
+        begun = self._pending.rstrip(b"\r")
+        states, carriage_return, unfinished = begun.rpartition(b"\r")
         if not carriage_return:
             return
-        state = states.rpartition(b"\r")[2]
+        state = _last_state(states)
         if state.strip() and self._clock() - self._shown_at >= _PROGRESS:
             self._show(state)
             state = b""
-        self._pending = state + b"\r" + unfinished
+        self._pending = state + b"\r" + unfinished + self._pending[len(begun) :]
 
     def _show(self, line: bytes) -> None:
         self._shown_at = self._clock()
         self._emit(line.decode("utf-8", "replace"))
+
+
+def _last_state(line: bytes) -> bytes:
+    """Give what a terminal shows of *line* in the end, more or less."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2]
