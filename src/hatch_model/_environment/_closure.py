@@ -17,7 +17,7 @@ from hatch_model._environment._conditions import NEVER, Condition, condition_of
 from hatch_model.errors import NotInstalledError, OutOfRangeError, UnknownExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.requirements import Requirement
     from packaging.utils import NormalizedName
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Node = tuple["NormalizedName", str]
 """A distribution's name and one of its extras, "" for none."""
+Edge = tuple["Requirement", Condition]
+"""A requirement and when it holds, given that what requires it is needed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +45,9 @@ class Closure:
 
     distributions: Mapping[NormalizedName, Distribution]
     conditions: Mapping[Node, Condition]
+    roots: Sequence[Root]
+    edges: Mapping[Node, Sequence[Edge]]
+    """What each node requires, here or elsewhere."""
 
     def needed(self) -> dict[NormalizedName, Condition]:
         """Say when each distribution is needed: by any path, with any extra."""
@@ -60,7 +65,7 @@ class _Walk:
     strict: bool
     distributions: dict[NormalizedName, Distribution] = field(default_factory=dict)
     nodes: set[Node] = field(default_factory=set)
-    edges: dict[Node, list[tuple[Requirement, Condition]]] = field(default_factory=dict)
+    edges: dict[Node, list[Edge]] = field(default_factory=dict)
     queue: deque[Node] = field(default_factory=deque)
 
     def enter(self, requirement: Requirement, required_by: str, extra: str) -> None:
@@ -113,15 +118,14 @@ def closure_of(
     while walk.queue:
         walk.leave(walk.queue.popleft())
     return Closure(
-        distributions=walk.distributions, conditions=_conditions(roots, walk.edges, walk)
+        distributions=walk.distributions,
+        conditions=_conditions(roots, walk),
+        roots=roots,
+        edges=walk.edges,
     )
 
 
-def _conditions(
-    roots: Iterable[Root],
-    edges: Mapping[Node, list[tuple[Requirement, Condition]]],
-    walk: _Walk,
-) -> dict[Node, Condition]:
+def _conditions(roots: Iterable[Root], walk: _Walk) -> dict[Node, Condition]:
     """Solve: a node is needed when a root asks for it, or a node that is needed does.
 
     Conditions only ever widen, so each node is looked at again only while that changes it.
@@ -145,7 +149,7 @@ def _conditions(
             widen(root.requirement, condition_of(root.requirement.marker))
     while changed:
         node = changed.popleft()
-        for requirement, condition in edges[node]:
+        for requirement, condition in walk.edges[node]:
             widen(requirement, conditions[node] & condition)
     return conditions
 

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from hatch_model._environment._closure import holds
-from hatch_model._environment._conditions import NEVER
+from hatch_model._environment._conditions import condition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from packaging.requirements import Requirement
     from packaging.utils import NormalizedName
 
     from hatch_model._environment._closure import Closure
     from hatch_model._environment._conditions import Condition
     from hatch_model._environment._distributions import Distribution
 
-# A specifier is sampled at the first and a late patch release of each minor version: that tells
-# `>=3.10.2` and `<3.13` apart without knowing which releases exist.
+# Which patch releases exist is unknown. The first, a late one, and those around each that a
+# specifier names are enough to tell `>=3.10.2`, `<3.13` and `!=3.9.7` apart.
 _MINORS = range(41)
 _PATCHES = (0, 99)
+_PATCH_RELEASE = re.compile(r"3\.(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +39,7 @@ class Unsupported:
     minors: tuple[int, ...]
     """The minor versions of Python 3 concerned, ascending."""
     supported: SpecifierSet
-    """What the package itself says of Python."""
+    """What the package itself says of Python, empty where another pin is the problem."""
 
 
 def unsupported_pythons(
@@ -44,13 +47,11 @@ def unsupported_pythons(
 ) -> list[Unsupported]:
     """Find the pins that stand in the way of the *claimed* Pythons, by name."""
     needed = closure.needed()
-    minors = [minor for minor in _MINORS if _samples(claimed, minor)]
-    found: list[Unsupported] = []
-    for name, distribution in sorted(closure.distributions.items()):
-        pinned = [minor for minor in minors if needed[name].holds(_on(minor, markers))]
-        found += _refusals(distribution, claimed, pinned)
-        found += _conflicts(distribution, pinned, closure, needed, markers)
-    return found
+    found = [
+        *_refusals(claimed, closure, needed, markers),
+        *_conflicts(claimed, closure, needed, markers),
+    ]
+    return sorted(found, key=lambda problem: problem.name)
 
 
 def narrowed(
@@ -77,62 +78,108 @@ def narrowed(
 
 
 def _refusals(
-    distribution: Distribution, claimed: SpecifierSet, pinned: list[int]
-) -> Iterator[Unsupported]:
-    """Find the Pythons that *distribution* itself refuses."""
-    supported = distribution.requires_python
-    refused = [
-        minor for minor in pinned if not all(map(supported.contains, _samples(claimed, minor)))
-    ]
-    if refused:
-        yield Unsupported(
-            name=distribution.name,
-            version=distribution.raw_version,
-            reason=f"needs Python {supported}",
-            minors=tuple(refused),
-            supported=supported,
-        )
-
-
-def _conflicts(
-    distribution: Distribution,
-    pinned: list[int],
+    claimed: SpecifierSet,
     closure: Closure,
     needed: Mapping[NormalizedName, Condition],
     markers: Mapping[str, str],
 ) -> Iterator[Unsupported]:
-    """Find the Pythons on which *distribution* needs another version of a pinned package."""
-    for requirement in distribution.requirements:
-        name = canonicalize_name(requirement.name)
-        if requirement.marker is None or name not in closure.distributions:
-            continue
-        version = closure.distributions[name].version
-        if requirement.specifier.contains(version, prereleases=True):
-            continue
-        minors = [
-            minor
-            for minor in pinned
-            if holds(requirement, _on(minor, markers))
-            and needed.get(name, NEVER).holds(_on(minor, markers))
-        ]
-        if minors:
+    """Find the distributions that refuse a Python themselves."""
+    for name, distribution in closure.distributions.items():
+        supported = distribution.requires_python
+        refused = _outside(claimed, supported)
+        if minors := _minors_where(needed[name], refused, markers):
             yield Unsupported(
-                name=distribution.name,
+                name=name,
                 version=distribution.raw_version,
-                reason=f"needs {requirement}, but {name} is pinned to {version}",
-                minors=tuple(minors),
-                supported=distribution.requires_python,
+                reason=f"needs Python {supported}",
+                minors=minors,
+                supported=supported,
             )
 
 
-def _samples(claimed: SpecifierSet, minor: int) -> list[str]:
-    """Give the sampled releases of Python 3.*minor* that *claimed* contains."""
+def _conflicts(
+    claimed: SpecifierSet,
+    closure: Closure,
+    needed: Mapping[NormalizedName, Condition],
+    markers: Mapping[str, str],
+) -> Iterator[Unsupported]:
+    """Find what asks for another version of a pinned package on another Python."""
+    releases = _releases(claimed)
+    conflicts: dict[tuple[NormalizedName, str], set[int]] = {}
+    for name, reason, pinned, condition in _misfits(closure):
+        minors = _minors_where(condition & needed[pinned], releases, markers)
+        conflicts.setdefault((name, reason), set()).update(minors)
+    for (name, reason), concerned in conflicts.items():
+        if concerned:
+            yield Unsupported(
+                name=name,
+                version=closure.distributions[name].raw_version,
+                reason=reason,
+                minors=tuple(sorted(concerned)),
+                supported=SpecifierSet(),
+            )
+
+
+def _misfits(
+    closure: Closure,
+) -> Iterator[tuple[NormalizedName, str, NormalizedName, Condition]]:
+    """Find the requirements that the pins do not satisfy: of whom, why, which pin, and when."""
+    for root in closure.roots:
+        pin = _unsatisfying(root.requirement, closure)
+        if pin is not None:
+            reason = f"is pinned, but {root.origin} asks for `{root.requirement}`"
+            yield pin.name, reason, pin.name, condition_of(root.requirement.marker)
+    for (name, extra), edges in closure.edges.items():
+        for requirement, condition in edges:
+            pin = _unsatisfying(requirement, closure)
+            if pin is not None:
+                reason = f"needs {requirement}, but {pin.name} is pinned to {pin.version}"
+                yield name, reason, pin.name, closure.conditions[name, extra] & condition
+
+
+def _unsatisfying(requirement: Requirement, closure: Closure) -> Distribution | None:
+    """Give the pinned distribution that *requirement* names and does not accept, if there is one."""
+    distribution = closure.distributions.get(canonicalize_name(requirement.name))
+    if distribution is None:
+        return None
+    fits = requirement.specifier.contains(distribution.version, prereleases=True)
+    return None if fits else distribution
+
+
+def _minors_where(
+    condition: Condition, releases: Iterable[tuple[int, int]], markers: Mapping[str, str]
+) -> tuple[int, ...]:
+    """Give the minor versions of those *releases* on which *condition* holds."""
+    return tuple(
+        sorted({minor for minor, patch in releases if condition.holds(_on(minor, patch, markers))})
+    )
+
+
+@cache
+def _outside(claimed: SpecifierSet, supported: SpecifierSet) -> list[tuple[int, int]]:
     return [
-        release
-        for release in (f"3.{minor}.{patch}" for patch in _PATCHES)
-        if claimed.contains(release)
+        (minor, patch)
+        for minor, patch in _releases(claimed, supported)
+        if not supported.contains(f"3.{minor}.{patch}")
     ]
 
 
-def _on(minor: int, markers: Mapping[str, str]) -> dict[str, str]:
-    return {**markers, "python_version": f"3.{minor}", "python_full_version": f"3.{minor}.0"}
+def _releases(claimed: SpecifierSet, *also: SpecifierSet) -> list[tuple[int, int]]:
+    """Sample the releases of Python 3 that *claimed* contains: (minor, patch), ascending.
+
+    The samples include those at which *claimed* or one of *also* changes its mind.
+    """
+    samples = {(minor, patch) for minor in _MINORS for patch in _PATCHES}
+    for specifier in (each for specifiers in (claimed, *also) for each in specifiers):
+        if match := _PATCH_RELEASE.match(specifier.version):
+            minor, patch = map(int, match.groups())
+            samples |= {(minor, each) for each in (patch - 1, patch, patch + 1) if each >= 0}
+    return sorted(each for each in samples if claimed.contains("3.{}.{}".format(*each)))
+
+
+def _on(minor: int, patch: int, markers: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **markers,
+        "python_version": f"3.{minor}",
+        "python_full_version": f"3.{minor}.{patch}",
+    }
