@@ -10,8 +10,6 @@ from hatchling.builders.wheel import WheelBuilder, WheelBuilderConfig
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from hatch_model._artifacts import publish
-from hatch_model._build import TrainedModel, train_model
 from hatch_model._environment import (
     InstalledEnvironment,
     Pins,
@@ -25,11 +23,13 @@ from hatch_model._environment import (
 from hatch_model._exit import exit_on_error
 from hatch_model._phase import Target, current_build
 from hatch_model._settings import PLUGIN, ModelSettings, TrainingSettings, read_settings
-from hatch_model._workspace import Workspace
 from hatch_model.errors import PinsChangedError, SharedMetadataError
 
 if TYPE_CHECKING:
     from hatchling.bridge.app import Application
+
+    from hatch_model._build import TrainedModel
+    from hatch_model._workspace import Workspace
 
 
 class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
@@ -116,6 +116,11 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         )
 
     def _train(self, model: ModelSettings, training: TrainingSettings, pins: Pins) -> TrainedModel:
+        # Imported where something is trained only: every build first asks for its requirements, in
+        # a process of its own.
+        from hatch_model._build import train_model  # noqa: PLC0415
+        from hatch_model._workspace import Workspace  # noqa: PLC0415
+
         self._workspace = Workspace()
         return train_model(
             model,
@@ -128,6 +133,8 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
 
     def _train_in_place(self, model: ModelSettings, training: TrainingSettings, pins: Pins) -> None:
         """Train into the tree, which is what an editable install imports."""
+        from hatch_model._artifacts import publish  # noqa: PLC0415 - as in _train()
+
         trained = self._train(model, training, pins)
         folder = Path(self.root) / trained.tree.artifacts
         if not trained.result.in_tree or trained.tree.artifacts_dir != folder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -58,4 +57,7 @@ def _holds_sources(folder: str, imported: Collection[str]) -> bool:
 def _editable_folder(direct_url: Mapping[str, Any]) -> str:
     if not direct_url.get("dir_info", {}).get("editable"):
         return ""
+    # Brings all of HTTP and TLS along, which no other part of a build needs.
+    from urllib.request import url2pathname  # noqa: PLC0415
+
     return url2pathname(urlsplit(direct_url["url"]).path)
