@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatchling.metadata.core import load_toml
+from packaging.utils import canonicalize_name
 
 from hatch_model._settings._model import ModelSettings, read_model_settings
+from hatch_model._settings._table import Table, list_, string
 from hatch_model._settings._training import (
     ObjectReference,
     TrainingSettings,
@@ -17,6 +19,8 @@ from hatch_model._settings._training import (
 from hatch_model.errors import Problem, SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hatchling.metadata.core import ProjectMetadata
 
 __all__ = ["ModelSettings", "ObjectReference", "Settings", "TrainingSettings", "read_settings"]
@@ -40,7 +44,7 @@ def read_settings(metadata: ProjectMetadata[Any], *, needs_training: bool) -> Se
     is, too.
     """
     problems: list[Problem] = []
-    _check_dynamic(metadata.config.get("project", {}), problems)
+    _check_project(metadata.config, problems)
     model_key, model_table = _model_table(metadata)
     training_key, training_table = _training_table(metadata)
     pyproject = {**metadata.config, "tool": {"hatch": metadata.hatch.config}}
@@ -66,31 +70,36 @@ def read_settings(metadata: ProjectMetadata[Any], *, needs_training: bool) -> Se
         else read_training_settings(training_key, training_table, pyproject, problems),
     )
     if problems:
-        raise SettingsError(problems)
+        # A dependency group may have been read twice, with the same problems.
+        raise SettingsError(list({str(problem): problem for problem in problems}.values()))
     return settings
 
 
-def _check_dynamic(project: object, problems: list[Problem]) -> None:
-    """Check that hatchling will ask the metadata hook for the dependencies at all."""
-    if not isinstance(project, dict):
-        return  # hatchling says so itself
+def _check_project(pyproject: Mapping[str, Any], problems: list[Problem]) -> None:
+    """Check what the pins are written with, and that hatchling will ask for them at all."""
+    if "project" not in pyproject:
+        problems.append(Problem("project", expected="a table with the project's name and version"))
+        return
+    project = Table("project", pyproject["project"], problems)
+    if "name" not in project:
+        project.note_missing("name", "the project's name")
+    project.get("name", "a valid name", _project_name, "")
     if "dependencies" in project:
-        problems.append(
-            Problem(
-                "project.dependencies",
-                expected="no static list: move it to tool.hatch.metadata.hooks.model.dependencies "
-                'and list "dependencies" in project.dynamic',
-                found=project["dependencies"],
-            )
+        project.note(
+            "dependencies",
+            "no static list: move it to tool.hatch.metadata.hooks.model.dependencies "
+            'and list "dependencies" in project.dynamic',
         )
-    elif "dependencies" not in project.get("dynamic", []):
-        problems.append(
-            Problem(
-                "project.dynamic",
-                expected='"dependencies" among its entries, for the pins to be written there',
-                found=project.get("dynamic"),
-            )
-        )
+        return
+    expected = '"dependencies" among its entries, for the pins to be written there'
+    if "dynamic" not in project:
+        project.note_missing("dynamic", expected)
+    elif "dependencies" not in project.get("dynamic", "an array", list_, ["dependencies"]):
+        project.note("dynamic", expected)
+
+
+def _project_name(value: object) -> str:
+    return canonicalize_name(string(value), validate=True)  # InvalidName is a ValueError
 
 
 def _model_table(metadata: ProjectMetadata[Any]) -> tuple[str, object]:
@@ -101,10 +110,17 @@ def _model_table(metadata: ProjectMetadata[Any]) -> tuple[str, object]:
 def _training_table(metadata: ProjectMetadata[Any]) -> tuple[str, object]:
     """Find the build hook's table: hatchling lets the wheel's replace the global one."""
     prefix = _prefix(metadata, "build")
-    of_target = metadata.hatch.build_targets.get("wheel", {}).get("hooks", {})
+    of_target = _table_at(metadata.hatch.build_targets, "wheel", "hooks")
     if PLUGIN in of_target:
         return f"{prefix}.targets.wheel.hooks.{PLUGIN}", of_target[PLUGIN]
-    return f"{prefix}.hooks.{PLUGIN}", metadata.hatch.build_config.get("hooks", {}).get(PLUGIN)
+    return f"{prefix}.hooks.{PLUGIN}", _table_at(metadata.hatch.build_config, "hooks").get(PLUGIN)
+
+
+def _table_at(content: object, *names: str) -> Mapping[str, Any]:
+    """Follow *names*; empty where there is no table, which hatchling says itself."""
+    for name in names:
+        content = content.get(name) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
 
 
 def _prefix(metadata: ProjectMetadata[Any], table: str) -> str:

@@ -32,13 +32,15 @@ def requirements_of_group(
     if not isinstance(groups, dict):
         problems.append(Problem("dependency-groups", expected="a table", found=groups))
         return []
-    by_name = {canonicalize_name(spelled): spelled for spelled in groups}
+    by_name: dict[str, list[str]] = {}
+    for spelled in groups:
+        by_name.setdefault(canonicalize_name(spelled), []).append(spelled)
     return _Reader(groups, by_name, problems).read(name, key, ())
 
 
 class _Reader:
     def __init__(
-        self, groups: Mapping[str, Any], by_name: Mapping[Any, str], problems: list[Problem]
+        self, groups: Mapping[str, Any], by_name: Mapping[str, list[str]], problems: list[Problem]
     ) -> None:
         self._groups = groups
         self._by_name = by_name
@@ -49,12 +51,17 @@ class _Reader:
         if normalized not in self._by_name:
             near = get_close_matches(normalized, self._by_name, n=1)
             expected = "the name of a group in [dependency-groups]"
-            self._note(key, expected, name, self._by_name[near[0]] if near else "")
+            self._note(key, expected, name, self._by_name[near[0]][0] if near else "")
+            return []
+        if len(self._by_name[normalized]) > 1:
+            self._note(
+                "dependency-groups", f"one group called {normalized}", self._by_name[normalized]
+            )
             return []
         if normalized in including:
             self._note(key, "a group that does not include itself", name)
             return []
-        spelled = self._by_name[normalized]
+        (spelled,) = self._by_name[normalized]
         entries = self._groups[spelled]
         if not isinstance(entries, list):
             self._note(f"dependency-groups.{spelled}", "an array", entries)

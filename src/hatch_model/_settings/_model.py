@@ -98,11 +98,8 @@ def _check_direct_references_are_allowed(
     pyproject: Mapping[str, Any], key: str, problems: list[Problem]
 ) -> None:
     """Ask for hatchling's own permission, which it would otherwise miss only after training."""
-    hatch = pyproject.get("tool", {}).get("hatch", {})
-    if hatch.get("metadata", {}).get("allow-direct-references") is not True:
-        problems.append(
-            Problem(
-                "tool.hatch.metadata.allow-direct-references",
-                expected=f'true, as {key}.direct-references is "url"',
-            )
-        )
+    metadata = pyproject.get("tool", {}).get("hatch", {}).get("metadata", {})
+    if metadata.get("allow-direct-references") is not True:
+        allow = f"{key.removesuffix('.hooks.model')}.allow-direct-references"
+        expected = f'true, as {key}.direct-references is "url"'
+        problems.append(Problem(allow, expected=expected))

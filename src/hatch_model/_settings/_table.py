@@ -25,6 +25,7 @@ class Table:
         self.problems = problems
         self._asked: set[str] = set()
         self._content: Mapping[str, Any] = {}
+        self._is_table = isinstance(content, dict)
         if isinstance(content, dict):
             self._content = content
         else:
@@ -44,7 +45,8 @@ class Table:
         )
 
     def note_missing(self, name: str, expected: str) -> None:
-        self.problems.append(Problem(self.key_of(name), expected=expected))
+        if self._is_table:  # else everything is, and that has been noted
+            self.problems.append(Problem(self.key_of(name), expected=expected))
 
     def get(self, name: str, expected: str, parse: Callable[[Any], _T], default: _T) -> _T:
         """Give *parse* of the value of *name*.

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from hatch_model._settings._groups import requirements_of_group
 from hatch_model._settings._table import Table, one_of, string
 from hatch_model._settings._table import table as table_value
+from hatch_model.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from hatch_model._environment._closure import Root
-    from hatch_model.errors import Problem
 
 # A hook table's keys that hatchling itself reads.
 _HATCHLING_KEYS = frozenset(
@@ -125,23 +125,35 @@ def _path_below_root(value: object) -> PurePosixPath:
 def _read_arguments(table: Table) -> dict[str, Any]:
     nothing: dict[str, Any] = {}
     arguments = table.get("arguments", "a table", table_value, nothing)
-    for name, value in arguments.items():
-        if name == "output_dir":
-            table.note("arguments", "no `output_dir`: the build passes that itself")
-        elif not _is_plain(value):
-            table.note("arguments", f"plain values (no dates, no nan, no inf), but not so `{name}`")
+    key = table.key_of("arguments")
+    if "output_dir" in arguments:
+        table.problems.append(
+            Problem(
+                f"{key}.output_dir",
+                expected="no such argument, as the build passes it itself",
+                found=arguments["output_dir"],
+            )
+        )
+    table.problems += [
+        Problem(where, expected="a string, boolean, finite number, array or table", found=value)
+        for where, value in _without_json(key, arguments)
+    ]
     return arguments
 
 
-def _is_plain(value: object) -> bool:
-    """Say whether *value* is one that JSON can hold."""
+def _without_json(key: str, value: object) -> Iterator[tuple[str, object]]:
+    """Find what JSON cannot hold, dates among it, in the *value* of *key*."""
     if isinstance(value, dict):
-        return all(map(_is_plain, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, (str, int))
+        for name, each in value.items():
+            yield from _without_json(f"{key}.{name}", each)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _without_json(f"{key}[{index}]", each)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield key, value
+    elif not isinstance(value, (str, int)):
+        yield key, value
 
 
 def _read_groups(table: Table, groups: object) -> list[Root]:
@@ -158,7 +170,12 @@ def _read_groups(table: Table, groups: object) -> list[Root]:
 def _read_environment(table: Table) -> dict[str, str]:
     nothing: dict[str, Any] = {}
     environment = table.get("environment", "a table of strings", table_value, nothing)
+    key = table.key_of("environment")
     for name, value in environment.items():
-        if not isinstance(value, str) or not name or "=" in name or "\0" in name + value:
-            table.note("environment", f"a table of strings, but not so `{name}`")
+        if not name or "=" in name or "\0" in name:
+            expected = "names of environment variables"
+            table.problems.append(Problem(key, expected=expected, found=name))
+        elif not isinstance(value, str) or "\0" in value:
+            expected = "a string without NUL"
+            table.problems.append(Problem(f"{key}.{name}", expected=expected, found=value))
     return environment

@@ -83,10 +83,11 @@ def _toml(value: object) -> str:
     """Write *value* the way that its author did, or say what it is."""
     if isinstance(value, dict):
         return "a table"
-    try:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, (str, bool)):
         return json.dumps(value, ensure_ascii=False)
-    except TypeError:
-        return str(value)
+    return str(value)
 
 
 def _listed(names: Collection[str]) -> str:
