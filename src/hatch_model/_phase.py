@@ -38,14 +38,14 @@ class Build:
     collects_requirements: bool = False
     """The frontend is only asking what to install, so nothing of it is installed yet."""
     builder: BuilderInterface[Any, Any] | None = None
-    wheel_follows: bool = False
-    """The same metadata is going to be used for a wheel: a plain ``hatchling build``."""
+    shared: bool = False
+    """One reading of the metadata serves a wheel and other targets: a plain ``hatchling build``."""
 
     @property
     def makes_wheel(self) -> bool:
         """Whether a wheel's content or metadata comes of this, rather than only a question."""
         is_wheel = self.target is Target.WHEEL and not self.collects_requirements
-        return is_wheel or self.wheel_follows
+        return is_wheel or self.shared
 
 
 # PEP 517 and PEP 660, as hatchling.build names them.
@@ -76,7 +76,7 @@ def _build_of(frame: FrameType) -> Build | None:
         return Build(
             target=_target_of(builder, frame.f_locals.get("versions")),
             builder=builder,
-            wheel_follows=builder.PLUGIN_NAME == "sdist" and _builds_wheel_too(frame.f_back),
+            shared=_shares_metadata(frame.f_back),
         )
     if module == "hatchling.build" and function in _BACKEND_CALLS:
         target, collects_requirements = _BACKEND_CALLS[function]
@@ -88,11 +88,12 @@ def _build_of(frame: FrameType) -> Build | None:
     return None
 
 
-def _builds_wheel_too(caller: FrameType | None) -> bool:
-    """Say whether *caller* is hatchling's command line, with a wheel among its targets."""
+def _shares_metadata(caller: FrameType | None) -> bool:
+    """Say whether *caller* is hatchling's command line, with a wheel and more as its targets."""
     if caller is None or caller.f_globals.get("__name__") != "hatchling.cli.build":
         return False
-    return "wheel" in caller.f_locals.get("target_data", {})
+    targets = caller.f_locals.get("target_data", {})
+    return "wheel" in targets and len(targets) > 1
 
 
 def _target_of(builder: BuilderInterface[Any, Any], versions: list[str] | None) -> Target:

@@ -26,6 +26,8 @@ from hatch_model._settings import PLUGIN, ModelSettings, TrainingSettings, read_
 from hatch_model.errors import PinsChangedError, SharedMetadataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hatchling.bridge.app import Application
 
     from hatch_model._build import TrainedModel
@@ -38,6 +40,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     PLUGIN_NAME = PLUGIN
 
     _workspace: Workspace | None = None
+    _filled_in: bool = False
 
     def dependencies(self) -> list[str]:
         """Ask for what training needs, but not where nothing is trained."""
@@ -52,14 +55,14 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         with exit_on_error():
             model, training = self._read_settings()
-            if self.target_name != "wheel" or (
-                version == "editable" and training.editable == "skip"
-            ):
+            if self.target_name != "wheel":
+                return
+            if version == "editable":
+                self._fill_in_dependencies(declared_lines(model.roots), build_data)
+                if training.editable == "train":
+                    self._train_in_place(model, training, self._pin(model))
                 return
             pins = self._pin(model)
-            if version == "editable":
-                self._train_in_place(model, training, pins)
-                return
             self._check_metadata(model, pins, build_data)
             trained = self._train(model, training, pins)
             folder = trained.tree.artifacts
@@ -73,6 +76,8 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         if self._workspace is not None:
             self._workspace.close()
+        if self._filled_in:
+            self.metadata.core.dynamic.append("dependencies")
 
     def _read_settings(self) -> tuple[ModelSettings, TrainingSettings]:
         settings = read_settings(self.metadata, needs_training=True)
@@ -90,18 +95,23 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def _check_metadata(self, model: ModelSettings, pins: Pins, build_data: dict[str, Any]) -> None:
         """Check that hatchling is about to write *pins*, and see to it where it has none."""
         core = self.metadata.core
-        if pins.lines and not core.dependencies:
-            # hatchling has not asked the metadata hook for this wheel: a plain `hatchling build`
-            # shares the sdist's metadata, and an sdist with optional dependencies reads as one
-            # whose dependencies are known to be none.
-            build_data["dependencies"].extend(pins.lines)
-            if "dependencies" in core.dynamic:
-                core.dynamic.remove("dependencies")
-        elif not same_lines(core.dependencies, pins.lines):
+        self._fill_in_dependencies(pins.lines, build_data)
+        if not self._filled_in and not same_lines(core.dependencies, pins.lines):
             raise PinsChangedError(core.dependencies, pins.lines)
         if model.requires_python is not None and not core.requires_python:
             raise SharedMetadataError
         self._warn_of_unsupported_pythons(SpecifierSet(core.requires_python or ""), pins)
+
+    def _fill_in_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
+        """Write *lines* where hatchling has none: a plain `hatchling build` of several targets.
+
+        They share one reading of the metadata, in which an sdist needs the dependencies left open.
+        """
+        dynamic = self.metadata.core.dynamic
+        if "dependencies" in dynamic:
+            build_data["dependencies"].extend(lines)
+            dynamic.remove("dependencies")
+            self._filled_in = True
 
     def _warn_of_unsupported_pythons(self, claimed: SpecifierSet, pins: Pins) -> None:
         markers = marker_environment()

@@ -36,15 +36,17 @@ class ModelMetadataHook(MetadataHookInterface):
         super().__init__(root, config)
         # Here and not in update(), which hatchling does not call where nothing is dynamic.
         with exit_on_error():
-            _refuse_wheel_without_model(current_build())
+            build = current_build()
+            _refuse_wheel_without_model(build)
+            _reopen_dependencies(build)
 
     def update(self, metadata: dict[str, Any]) -> None:
         with exit_on_error():
             build = current_build()
             project = build.builder.metadata if build.builder else ProjectMetadata(self.root, None)
             settings = read_settings(project, needs_training=build.makes_wheel).model
-            if build.target is Target.SDIST:
-                return  # Left open, and so asked for again when a wheel is built from it.
+            if build.target is Target.SDIST or build.shared:
+                return  # Left open: asked for again in a wheel's own build, or by the build hook.
             if build.target is Target.WHEEL and not build.collects_requirements:
                 _write_pins(metadata, settings)
             else:
@@ -57,15 +59,31 @@ def _refuse_wheel_without_model(build: Build) -> None:
     metadata = build.builder.metadata
     if PLUGIN not in build.builder.config.hook_config:
         # Without a table for the build hook this raises and says so.
-        read_settings(metadata, needs_training=True)
-        raise SwitchedOffError(_switch())
+        training = read_settings(metadata, needs_training=True).training
+        assert training is not None  # noqa: S101 - needs_training
+        raise SwitchedOffError(_switch(training.key))
 
 
-def _switch() -> str:
-    """Name what has switched the build hook off."""
+def _switch(key: str) -> str:
+    """Name what has switched the build hook off; *key* is its table's."""
     if env_var_enabled(BuildEnvVars.NO_HOOKS):
         return BuildEnvVars.NO_HOOKS
-    return f"tool.hatch.build.hooks.{PLUGIN}.enable-by-default"
+    return f"{key}.enable-by-default"
+
+
+def _reopen_dependencies(build: Build) -> None:
+    """Have hatchling ask for what an sdist has left open.
+
+    From the PKG-INFO of one with optional dependencies it reads that there are no others.
+    """
+    if build.builder is None:
+        return
+    metadata = build.builder.metadata
+    declared, found = metadata.config.get("project", {}), metadata.core_raw_metadata
+    left_open = "dependencies" in declared.get("dynamic", []) and "dependencies" not in declared
+    if left_open and found.get("dependencies") == []:
+        del found["dependencies"]
+        found["dynamic"].append("dependencies")
 
 
 def _write_pins(metadata: dict[str, Any], settings: ModelSettings) -> None:
