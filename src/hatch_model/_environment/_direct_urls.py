@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -11,6 +12,19 @@ if TYPE_CHECKING:
 
 # PEP 610 lets these stand: no secrets are in them.
 _HARMLESS_USER = re.compile(r"git|\$\{[A-Za-z0-9-_]+\}(:\$\{[A-Za-z0-9-_]+\})?")
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Parse a ``direct_url.json``. Raises ValueError for what PEP 610 does not allow."""
+    match json.loads(text):
+        case (
+            {"url": str(), "vcs_info": {"vcs": str(), "commit_id": str()}}
+            | {"url": str(), "archive_info": {}}
+            | {"url": str(), "dir_info": {}}
+        ) as direct_url:
+            return dict(direct_url)
+        case _:
+            raise ValueError(text)
 
 
 def without_credentials(url: str) -> str:
@@ -42,13 +56,14 @@ def reference(direct_url: Mapping[str, Any]) -> str:
     """Give the URL of a PEP 508 direct reference that installs the very same thing."""
     url = without_credentials(direct_url["url"])
     fragments = []
+    hashes = _hashes(direct_url)
     if "vcs_info" in direct_url:
         vcs = direct_url["vcs_info"]
         url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
-    else:
-        fragments += [
-            f"{algorithm}={digest}" for algorithm, digest in sorted(_hashes(direct_url).items())[:1]
-        ]
+    elif hashes:
+        # What every installer knows, or else the last by name: of the usual ones, the longest.
+        algorithm = "sha256" if "sha256" in hashes else max(hashes)
+        fragments.append(f"{algorithm}={hashes[algorithm]}")
     if direct_url.get("subdirectory"):
         fragments.append(f"subdirectory={direct_url['subdirectory']}")
     return f"{url}#{'&'.join(fragments)}" if fragments else url

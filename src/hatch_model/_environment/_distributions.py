@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import json
+import re
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,12 +20,17 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from hatch_model._environment import _direct_urls as direct_urls
 from hatch_model.errors import BrokenDistributionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from packaging.utils import NormalizedName
+
+
+# What a marker that mentions an extra may hold by without one.
+_WIDENING = re.compile(r"\bor\b|!|\bnot\b")
 
 
 class Environment(Protocol):
@@ -45,8 +50,8 @@ class Distribution:
     raw_requirements: tuple[str, ...] = ()
     extras: frozenset[NormalizedName] = frozenset()
     raw_requires_python: str = ""
-    direct_url: dict[str, Any] | None = None
-    """PEP 610's ``direct_url.json``, for what did not come from an index."""
+    raw_direct_url: str = ""
+    """PEP 610's ``direct_url.json``, empty for what came from an index."""
     location: str = ""
     """The folder that RECORD's paths are relative to."""
     read_record: Callable[[], str] = str
@@ -66,6 +71,16 @@ class Distribution:
         except InvalidSpecifier:
             raise BrokenDistributionError(
                 self.name, "Requires-Python", self.raw_requires_python
+            ) from None
+
+    @cached_property
+    def direct_url(self) -> dict[str, Any] | None:
+        """What PEP 610 records of what did not come from an index."""
+        try:
+            return direct_urls.parse(self.raw_direct_url) if self.raw_direct_url else None
+        except ValueError:
+            raise BrokenDistributionError(
+                self.name, "direct_url.json", self.raw_direct_url
             ) from None
 
     @cached_property
@@ -121,14 +136,13 @@ def _read(source: importlib.metadata.Distribution) -> Distribution | None:
         headers.setdefault(key.lower(), []).append(value.strip())
     if "name" not in headers or "version" not in headers:
         return None
-    direct_url = source.read_text("direct_url.json")
     return Distribution(
         name=canonicalize_name(headers["name"][0]),
         raw_version=headers["version"][0],
         raw_requirements=tuple(headers.get("requires-dist", ())),
         extras=frozenset(map(canonicalize_name, headers.get("provides-extra", ()))),
         raw_requires_python=headers.get("requires-python", [""])[0],
-        direct_url=json.loads(direct_url) if direct_url else None,
+        raw_direct_url=source.read_text("direct_url.json") or "",
         location=str(source.locate_file("")),
         read_record=lambda: source.read_text("RECORD") or "",
     )
@@ -156,15 +170,18 @@ def _read_egg(source: importlib.metadata.Distribution) -> Distribution | None:
         raw_version=metadata["Version"],
         raw_requirements=tuple(source.requires or ()),
         extras=frozenset(map(canonicalize_name, metadata.get_all("Provides-Extra", ()))),
-        raw_requires_python=metadata["Requires-Python"] or "",
+        # Asking for a header that is missing is deprecated since Python 3.12.
+        raw_requires_python="".join(metadata.get_all("Requires-Python", ())),
     )
 
 
 def _mentions_extra(raw_requirement: str) -> bool:
-    return "extra" in raw_requirement.partition(";")[2]
+    return "extra" in raw_requirement
 
 
 def _needs_extra(raw_requirement: str) -> bool:
     """Say, without parsing, whether *raw_requirement* surely does not hold without an extra."""
+    if "extra" not in raw_requirement or " @ " in raw_requirement:
+        return False
     marker = raw_requirement.partition(";")[2]
-    return "extra" in marker and " or " not in marker and "!=" not in marker
+    return "extra" in marker and _WIDENING.search(marker) is None

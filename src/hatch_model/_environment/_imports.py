@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hatch_model.errors import BrokenDistributionError
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from packaging.utils import NormalizedName
 
-    from hatch_model._environment._distributions import Environment
+    from hatch_model._environment._distributions import Distribution, Environment
 
 
 def imported_strangers(
@@ -31,7 +33,7 @@ def imported_strangers(
         if location not in below:
             below[location] = _relative(imported, location)
         owned = {line.partition(",")[0] for line in distribution.read_record().splitlines()}
-        folder = _editable_folder(distribution.direct_url or {})
+        folder = _editable_folder(distribution)
         if owned & below[location] or _holds_sources(folder, imported):
             strangers.append(distribution.name)
     return sorted(strangers)
@@ -54,7 +56,11 @@ def _holds_sources(folder: str, imported: Collection[str]) -> bool:
     return any("site-packages/" not in path for path in below)
 
 
-def _editable_folder(direct_url: Mapping[str, Any]) -> str:
+def _editable_folder(distribution: Distribution) -> str:
+    try:
+        direct_url = distribution.direct_url or {}
+    except BrokenDistributionError:
+        return ""  # Only what is pinned must be in order.
     if not direct_url.get("dir_info", {}).get("editable"):
         return ""
     # Brings all of HTTP and TLS along, which no other part of a build needs.
