@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from hatch_model._environment import _direct_urls as direct_urls
@@ -75,7 +77,10 @@ def pin(
 def _wanted(
     roots: tuple[Root, ...], closure: Closure, policy: PinPolicy, markers: Mapping[str, str]
 ) -> dict[tuple[NormalizedName, tuple[str, ...]], Condition]:
-    """Say which distributions are pinned, with which extras, and when: at most once at a time."""
+    """Say which distributions are pinned, with which extras, and when.
+
+    An extra that is asked for less often than its distribution gets a line of its own.
+    """
     declared = _declared(roots, closure, markers)
     needed = closure.needed()
     if policy.pins == "direct":
@@ -83,12 +88,12 @@ def _wanted(
     wanted = {}
     for name, condition in needed.items():
         # An extra stays on the line, so that what it brings in elsewhere comes along there.
-        extras = {extra: when for (each, extra), when in declared.items() if each == name and extra}
-        always = tuple(sorted(extra for extra, when in extras.items() if when == condition))
-        wanted[name, always] = condition
-        for extra, when in extras.items():
-            if extra not in always:
-                wanted[name, (extra,)] = when
+        extras_by_condition: dict[Condition, list[str]] = {condition: []}
+        for (each, extra), when in sorted(declared.items(), key=itemgetter(0)):
+            if each == name and extra:
+                extras_by_condition.setdefault(when, []).append(extra)
+        for when, extras in extras_by_condition.items():
+            wanted[name, tuple(extras)] = when
     return wanted
 
 
@@ -140,11 +145,16 @@ def declared_lines(roots: tuple[Root, ...]) -> list[str]:
 
 
 def same_lines(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Compare two lists of requirements as requirements, not as text."""
-    return sorted(map(_normalized, one)) == sorted(map(_normalized, other))
+    """Compare two lists of requirements as requirements, not as text: hatchling respells them."""
+    return set(map(_meaning, one)) == set(map(_meaning, other))
 
 
-def _normalized(line: str) -> str:
+def _meaning(line: str) -> tuple[object, ...]:
     requirement = Requirement(line)
-    requirement.name = canonicalize_name(requirement.name)
-    return str(requirement)
+    return (
+        canonicalize_name(requirement.name),
+        frozenset(map(canonicalize_name, requirement.extras)),
+        SpecifierSet(str(requirement.specifier).lower()),
+        requirement.url,
+        str(requirement.marker),
+    )
