@@ -146,9 +146,9 @@ class MetricError(TrainingError):
 
     def __str__(self) -> str:
         return (
-            f"{self.train} returned the metric {self.metric} with the value {self.value}, which is "
-            f"no finite number. A mapping that is returned holds metrics by name; to save a "
-            f"mapping as the model, return it together with metrics: `return model, {{}}`."
+            f"{self.train} returned a mapping with {self.metric}: {self.value}, but a metric is a "
+            f"finite number under a string. To save a mapping as the model, return it together "
+            f"with metrics: `return model, {{}}`."
         )
 
 

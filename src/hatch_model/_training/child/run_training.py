@@ -53,9 +53,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+_ABSENT = object()
 _MODEL_FILE = "model.joblib"
 
 
@@ -68,12 +70,13 @@ class _Failure(Exception):  # noqa: N818 - an outcome of the protocol, not an er
 def main(folder: Path) -> None:
     _end_with_the_build(folder)
     request = json.loads((folder / "request.json").read_text("utf-8"))
-    _forget_own_folder()
+    _leave_no_trace_of_this_script()
     try:
         result = _train(request)
     except _Failure as failure:
         result = failure.result
-    result["path"] = sys.path
+    entries: list[Any] = [*sys.path]  # Python passes over what is no string, and so does this
+    result["path"] = [entry for entry in entries if isinstance(entry, str)]
     _write(folder / "result.json", result)
 
 
@@ -94,8 +97,9 @@ def _end_with_the_build(folder: Path) -> None:
     threading.Thread(target=watch, name="hatch-model-watch", daemon=True).start()
 
 
-def _forget_own_folder() -> None:
-    """Take this script's folder off ``sys.path``, where Python put it."""
+def _leave_no_trace_of_this_script() -> None:
+    """Take its folder off ``sys.path``, where Python put it, and its argument off ``sys.argv``."""
+    del sys.argv[1:]
     own = Path(__file__).parent
     sys.path[:] = [entry for entry in sys.path if not entry or Path(entry) != own]
 
@@ -110,7 +114,7 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
         arguments["output_dir"] = target
     _check_arguments(function, arguments)
     if in_tree and target.is_dir():
-        shutil.copytree(target, request["backup_dir"], symlinks=True)
+        shutil.copytree(target, request["backup_dir"], symlinks=True, ignore=_special_files)
     model, metrics = _model_and_metrics(_guarded(lambda: function(**arguments)))
     imported = _imported_files(own_modules)
     metrics = {_metric_name(name, value): _number(name, value) for name, value in metrics.items()}
@@ -126,17 +130,25 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _special_files(folder: str, names: list[str]) -> list[str]:
+    """Name what has no content to copy: pipes, sockets and devices."""
+    paths = [Path(folder, name) for name in names]
+    return [
+        path.name for path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())
+    ]
+
+
 def _load(module: str, attribute: str) -> Any:
     try:
         target: Any = _guarded(lambda: importlib.import_module(module), absent=module)
     except ModuleNotFoundError as error:
         raise _Failure("module-not-found", module=error.name) from None
     for name in attribute.split("."):
-        try:
-            target = getattr(target, name)
-        except AttributeError:
+        found = _guarded(partial(getattr, target, name, _ABSENT))
+        if found is _ABSENT:
             candidates = [each for each in dir(target) if callable(getattr(target, each, None))]
-            raise _Failure("attribute-not-found", attribute=name, candidates=candidates) from None
+            raise _Failure("attribute-not-found", attribute=name, candidates=candidates)
+        target = found
     if not callable(target):
         raise _Failure("not-callable", type=_type_name(target))
     return target
@@ -242,12 +254,16 @@ def _type_name(value: Any) -> str:
 
 def _imported_files(before: set[str]) -> list[str]:
     """List the files of the modules that were imported since *before*."""
-    files = {
-        file
-        for name, module in list(sys.modules.items())
-        if name not in before and isinstance(file := getattr(module, "__file__", None), str)
-    }
-    return sorted(files - {__file__})  # multiprocessing gives this script a second name
+    files = {_file_of(module) for name, module in list(sys.modules.items()) if name not in before}
+    return sorted(files - {__file__, ""})  # multiprocessing gives this script a second name
+
+
+def _file_of(module: Any) -> str:
+    try:
+        file = getattr(module, "__file__", None)
+    except Exception:  # noqa: BLE001 - a module may load itself only now, and fail
+        return ""
+    return file if isinstance(file, str) else ""
 
 
 def _write(file: Path, result: dict[str, Any]) -> None:
