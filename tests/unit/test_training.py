@@ -1,0 +1,679 @@
+"""The child script, run for real: every outcome of its protocol, and what training comes upon."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import pytest
+from support import tree
+
+from hatch_model._settings import ObjectReference
+from hatch_model._training import _CHILD as CHILD
+from hatch_model._training import Request, Result, backup_dir, output_dir, train
+from hatch_model._training._process import FrontendGoneError, RunProcess, run_process
+from hatch_model.errors import (
+    DiedError,
+    ExitedError,
+    FunctionNotFoundError,
+    HatchModelError,
+    MetricError,
+    ModuleNotFoundInTrainingError,
+    NotCallableError,
+    OrphanedError,
+    RaisedError,
+    SignatureError,
+    UnsavableModelError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_KEY = "tool.hatch.build.hooks.model"
+
+
+@dataclass
+class _Training:
+    """A module `model` in a folder of its own, and what training with it gives."""
+
+    folder: Path
+    workspace: Path
+    lines: list[str] = field(default_factory=list)
+    runner: RunProcess = run_process
+
+    def run(
+        self,
+        source: str,
+        name: str = "model:train",
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        **environment: str,
+    ) -> Result:
+        (self.folder / "model.py").write_text(dedent(source), "utf-8")
+        module, _, attribute = name.partition(":")
+        return train(
+            Request(
+                key=_KEY,
+                train=ObjectReference(module=module, attribute=attribute),
+                arguments=arguments or {},
+                root=self.folder,
+                modules=["model", "model_utils"],
+                python_path=[self.folder],
+                artifacts_dir=self.artifacts,
+                environment=environment,
+            ),
+            self.workspace,
+            self.lines.append,
+            self.runner,
+        )
+
+    def message(
+        self, error: type[HatchModelError], source: str, name: str = "model:train", **settings: Any
+    ) -> str:
+        """Train, which fails with *error*, and give what that says."""
+        with pytest.raises(error) as raised:
+            self.run(source, name, **settings)
+        assert type(raised.value) is error
+        return str(raised.value)
+
+    @property
+    def artifacts(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def output_dir(self) -> Path:
+        return output_dir(self.workspace)
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> _Training:
+    folder, workspace = tmp_path / "project", tmp_path / "workspace"
+    folder.mkdir()
+    workspace.mkdir()
+    return _Training(folder, workspace)
+
+
+# What is returned ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("returned", "metrics", "model"),
+    [
+        pytest.param("None", {}, None, id="nothing"),
+        pytest.param("{}", {}, None, id="no metrics"),
+        pytest.param("{'accuracy': 0.5, 'n': 3}", {"accuracy": 0.5, "n": 3}, None, id="metrics"),
+        pytest.param("types.MappingProxyType({'n': 3})", {"n": 3}, None, id="any mapping"),
+        pytest.param("[1, 2]", {}, [1, 2], id="a model"),
+        pytest.param("0", {}, 0, id="a model that is false"),
+        pytest.param("([1, 2], {'n': 3})", {"n": 3}, [1, 2], id="a model and metrics"),
+        pytest.param("({'n': 3}, [1, 2])", {"n": 3}, [1, 2], id="metrics and a model"),
+        pytest.param("({'a': 1}, {'n': 3})", {"n": 3}, {"a": 1}, id="a mapping as the model"),
+        pytest.param("(None, {'n': 3})", {"n": 3}, None, id="no model, and metrics"),
+        pytest.param("(1, 2)", {}, (1, 2), id="a pair without metrics is a model"),
+        pytest.param("(1, 2, {})", {}, (1, 2, {}), id="three values are a model"),
+    ],
+)
+@pytest.mark.parametrize("parameters", ["", "output_dir"])
+def test_what_is_returned_is_metrics_or_the_model_or_both(
+    training: _Training, parameters: str, returned: str, metrics: dict[str, float], model: object
+) -> None:
+    result = training.run(f"import types\ndef train({parameters}): return {returned}")
+
+    assert (result.metrics, result.model_saved) == (metrics, model is not None)
+    assert result.in_tree is (not parameters)
+    folder, other = training.artifacts, training.output_dir
+    if parameters:
+        folder, other = other, folder
+    assert tree(other) == {} or not other.exists()
+    if model is None:
+        assert tree(folder) == {} or not folder.exists()
+    else:
+        assert list(tree(folder)) == ["model.joblib"]
+        assert joblib.load(folder / "model.joblib") == model
+
+
+_SCALARS = """
+    import decimal, enum, fractions, math
+
+    class Scalar:
+        ndim = 0
+        def __init__(self, value): self.value = value
+        def item(self): return self.value
+
+    class Array(Scalar):
+        ndim = 1
+
+    class Level(enum.IntEnum):
+        HIGH = 3
+
+    def train(): return {"metric": %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        ("0.25", 0.25),
+        ("-3", -3),
+        ("10 ** 30", 10**30),
+        ("1e300", 1e300),
+        ("fractions.Fraction(1, 4)", 0.25),
+        ("Level.HIGH", 3),
+        ("Scalar(0.25)", 0.25),
+        ("Scalar(7)", 7),
+    ],
+)
+def test_metrics_are_numbers_of_any_kind(training: _Training, value: str, number: float) -> None:
+    metric = training.run(_SCALARS % value).metrics["metric"]
+
+    assert (metric, type(metric)) == (number, type(number))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("True", "True"),
+        ("Scalar(False)", "False"),
+        ("math.nan", "nan"),
+        ("-math.inf", "-inf"),
+        ("Scalar(math.nan)", "nan"),
+        ("'0.9'", "'0.9'"),
+        ("None", "None"),
+        ("[0.9]", "[0.9]"),
+        ("1j", "1j"),
+        ("{'precision': 0.9}", "{'precision': 0.9}"),
+    ],
+)
+def test_a_metric_that_is_no_finite_number_is_refused(
+    training: _Training, value: str, shown: str
+) -> None:
+    assert training.message(MetricError, _SCALARS % value) == (
+        f"model:train returned a mapping with 'metric': {shown}, but a metric is a finite number "
+        f"under a string. To save a mapping as the model, return it together with metrics: "
+        f"`return model, {{}}`."
+    )
+
+
+def test_an_array_is_no_metric(training: _Training) -> None:
+    assert "returned a mapping with 'metric': <model.Array object at 0x" in training.message(
+        MetricError, _SCALARS % "Array(1.0)"
+    )
+
+
+def test_a_metric_has_a_string_for_a_name(training: _Training) -> None:
+    assert training.message(MetricError, "def train(): return [], {1: 0.5}") == (
+        "model:train returned a mapping with 1: 0.5, but a metric is a finite number under a "
+        "string. To save a mapping as the model, return it together with metrics: "
+        "`return model, {}`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("returned", "kind", "reason"),
+    [
+        (
+            "lambda: 1",
+            "function",
+            "PicklingError: Can't pickle ",
+        ),
+        ("(i for i in 'abc')", "generator", "TypeError: cannot pickle 'generator' object"),
+        ("Model()", "model.Model", "ValueError: not me"),
+    ],
+)
+def test_a_model_that_cannot_be_pickled_is_refused(
+    training: _Training, returned: str, kind: str, reason: str
+) -> None:
+    message = training.message(
+        UnsavableModelError,
+        f"""
+        class Model:
+            def __reduce__(self): raise ValueError("not me")
+
+        def train(output_dir): return {returned}
+        """,
+    )
+
+    start = f"model:train returned an object of type `{kind}` that could not be saved with joblib: "
+    end = (
+        ". Return one that can be pickled, or take `output_dir` and write the model there in a "
+        "format of your own."
+    )
+    assert message.startswith(start) and message.endswith(end)
+    assert reason in message.removeprefix(start).removesuffix(end)
+
+
+# What goes wrong ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "suggestion"),
+    [
+        ("modle:train", "modle", " Did you mean `model`?"),
+        ("model.main:train", "model.main", " Did you mean `model`?"),
+        ("quite.other:train", "quite", ""),
+    ],
+)
+def test_a_module_that_does_not_exist_is_named(
+    training: _Training, name: str, module: str, suggestion: str
+) -> None:
+    assert training.message(ModuleNotFoundInTrainingError, "", name) == (
+        f"{_KEY}.train is `{name}`, but there is no module `{module}` among the wheel's files, on "
+        f"`python-path` or in the training environment.{suggestion}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute", "suggestion"),
+    [
+        ("model:trian", "trian", " Did you mean `train`?"),
+        ("model:zzz", "zzz", ""),
+        ("model:Trainer.fti", "fti", " Did you mean `fit`?"),
+        ("model:Trainr.fit", "Trainr", " Did you mean `Trainer`?"),
+    ],
+)
+def test_a_function_that_does_not_exist_is_named(
+    training: _Training, name: str, attribute: str, suggestion: str
+) -> None:
+    source = """
+        def train(): ...
+
+        class Trainer:
+            @staticmethod
+            def fit(): ...
+        """
+
+    assert training.message(FunctionNotFoundError, source, name) == (
+        f"{_KEY}.train is `{name}`, but there is no `{attribute}` in it.{suggestion}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [("3", "int"), ("Settings()", "model.Settings"), ("None", "NoneType")]
+)
+def test_what_is_not_callable_is_refused(training: _Training, value: str, kind: str) -> None:
+    source = f"""
+        class Settings: ...
+
+        train = {value}
+        """
+
+    assert training.message(NotCallableError, source) == (
+        f"{_KEY}.train is `model:train`, but that is no function: it is of type `{kind}`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("signature", "arguments", "reason"),
+    [
+        ("(output_dir, depth)", {}, "missing a required argument: 'depth'"),
+        ("(depth)", {}, "missing a required argument: 'depth'"),
+        ("()", {"depth": 3}, "got an unexpected keyword argument 'depth'"),
+        ("(output_dir)", {"depth": 3}, "got an unexpected keyword argument 'depth'"),
+        ("(*, depth: int = 3)", {"detph": 3}, "got an unexpected keyword argument 'detph'"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(
+    training: _Training, signature: str, arguments: dict[str, Any], reason: str
+) -> None:
+    message = training.message(
+        SignatureError, f"def train{signature}: raise AssertionError", arguments=arguments
+    )
+
+    assert message == (
+        f"model:train cannot be called with {_KEY}.arguments: {reason}. Its signature is "
+        f"`{signature}`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        ("sys.exit()", ""),
+        ("sys.exit(None)", ""),
+        ("sys.exit(0)", "0"),
+        ("sys.exit(3)", "3"),
+        ("sys.exit('too few rows')", "'too few rows'"),
+        ("raise SystemExit(3)", "3"),
+    ],
+)
+@pytest.mark.parametrize("place", ["function", "module"])
+def test_a_call_of_exit_is_a_failure_whatever_the_code(
+    training: _Training, place: str, statement: str, shown: str
+) -> None:
+    body = f"def train(): {statement}" if place == "function" else statement
+
+    assert training.message(ExitedError, f"import sys\n{body}") == (
+        f"training failed: model:train called sys.exit({shown}). A training function returns when "
+        f"it is done, and raises when it cannot be."
+    )
+
+
+@pytest.mark.parametrize(
+    ("statement", "end"),
+    [
+        ("os._exit(3)", "ended with exit code 3"),
+        ("os._exit(0)", "ended with exit code 0"),
+        *(
+            []
+            if sys.platform == "win32"
+            else [
+                ("os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV"),
+                ("os.abort()", "was killed by SIGABRT"),
+            ]
+        ),
+    ],
+)
+def test_a_process_that_dies_is_told_apart_from_a_function_that_fails(
+    training: _Training, statement: str, end: str
+) -> None:
+    source = f"""
+        import os, resource, signal
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        def train(): {statement}
+        """
+
+    assert training.message(DiedError, source) == (
+        f"training failed: the process that ran model:train {end} before the function had returned."
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
+def test_sigkill_comes_with_its_usual_reason(training: _Training) -> None:
+    source = "import os\ndef train(): os.kill(os.getpid(), 9)"
+
+    assert training.message(DiedError, source) == (
+        "training failed: the process that ran model:train was killed by SIGKILL before the "
+        "function had returned. SIGKILL often means that the machine ran out of memory."
+    )
+
+
+def test_a_process_may_die_after_the_function_has_returned(training: _Training) -> None:
+    source = """
+        import atexit, os
+        def train(): atexit.register(os._exit, 3)
+        """
+
+    assert training.message(DiedError, source) == (
+        "training failed: the process that ran model:train ended with exit code 3 after the "
+        "function had returned."
+    )
+
+
+def test_an_exception_is_shown_from_the_users_first_frame_on(training: _Training) -> None:
+    message = training.message(
+        RaisedError,
+        """\
+        def train(output_dir):
+            return load(output_dir)
+
+        def load(folder):
+            raise ValueError("no rows")
+        """,
+    )
+
+    assert message == "training failed: model:train raised ValueError: no rows"
+    assert [line for line in training.lines if "^^^" not in line] == [
+        "Traceback (most recent call last):",
+        f'  File "{training.folder / "model.py"}", line 2, in train',
+        "    return load(output_dir)",
+        f'  File "{training.folder / "model.py"}", line 5, in load',
+        '    raise ValueError("no rows")',
+        "ValueError: no rows",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "raised", "frames"),
+    [
+        (
+            "import no_such_package\n",
+            "ModuleNotFoundError: No module named 'no_such_package'",
+            ["import no_such_package"],
+        ),
+        ("1 / 0\n", "ZeroDivisionError: division by zero", ["1 / 0"]),
+        # Its own name, but not its own absence.
+        ("import model.no_such\n", None, ["import model.no_such"]),
+    ],
+)
+def test_an_exception_while_the_module_is_imported_is_the_users(
+    training: _Training, source: str, raised: str | None, frames: list[str]
+) -> None:
+    message = training.message(RaisedError, source)
+
+    if raised is None:
+        raised = "ModuleNotFoundError: No module named 'model.no_such'; 'model' is not a package"
+    assert message == f"training failed: model:train raised {raised}"
+    shown = [line for line in training.lines if "^^^" not in line and "~~" not in line]
+    assert shown == [
+        "Traceback (most recent call last):",
+        f'  File "{training.folder / "model.py"}", line 1, in <module>',
+        *(f"    {frame}" for frame in frames),
+        raised,
+    ]
+
+
+def test_a_syntax_error_is_shown_with_its_line_and_nothing_else(training: _Training) -> None:
+    message = training.message(RaisedError, "def train(:\n    pass\n")
+
+    assert message.startswith("training failed: model:train raised ")
+    assert message.endswith("SyntaxError: invalid syntax")
+    assert training.lines == [
+        f'  File "{training.folder / "model.py"}", line 1',
+        "    def train(:",
+        "              ^",
+        "SyntaxError: invalid syntax",
+    ]
+
+
+def test_what_is_no_exception_does_not_get_past_either(training: _Training) -> None:
+    source = "def train(): raise KeyboardInterrupt"
+
+    assert training.message(RaisedError, source) == (
+        "training failed: model:train raised KeyboardInterrupt"
+    )
+
+
+def test_an_attribute_that_is_made_on_demand_may_fail(training: _Training) -> None:
+    source = "def __getattr__(name): raise ImportError('not today')"
+
+    assert training.message(RaisedError, source) == (
+        "training failed: model:train raised ImportError: not today"
+    )
+
+
+@pytest.mark.parametrize("broken", [FrontendGoneError, BrokenPipeError])
+def test_training_stops_when_nobody_is_there_or_nobody_listens(
+    tmp_path: Path, broken: type[Exception]
+) -> None:
+    def run(command: object, **_: object) -> int:
+        raise broken(command)
+
+    training = _Training(tmp_path, tmp_path, runner=run)
+
+    assert training.message(OrphanedError, "") == (
+        "the build frontend is gone, so model:train was stopped"
+    )
+
+
+# What training comes upon -------------------------------------------------------------------------
+
+
+def test_training_runs_in_the_project_with_its_modules_first(training: _Training) -> None:
+    result = training.run(
+        """
+        import json, os, sys
+
+        def train(output_dir):
+            print(os.getcwd())
+            print(json.dumps(sys.path))
+            print(json.dumps(sys.argv[1:]))
+            print(json.dumps(sys.stdin.read()))
+            print(output_dir.exists(), list(output_dir.iterdir()))
+        """
+    )
+
+    folder, path, arguments, stdin, output = training.lines
+    assert folder == str(training.folder)
+    assert json.loads(path) == list(result.path)
+    assert result.path[0] == str(training.folder)
+    assert str(CHILD.parent) not in result.path
+    # A training function may well read its options with argparse.
+    assert (json.loads(arguments), json.loads(stdin)) == ([], "")
+    assert output == "True []"
+
+
+def test_arguments_keep_their_values(training: _Training) -> None:
+    arguments = {"depth": 3, "rate": 0.1, "name": "é", "shape": [1, [2]], "deep": {"on": True}}
+
+    training.run("def train(**given): print(given)", arguments=arguments)
+
+    assert training.lines == [str(arguments)]
+
+
+def test_a_path_in_sys_path_that_is_no_string_does_no_harm(training: _Training) -> None:
+    result = training.run(
+        "import sys, pathlib\ndef train(): sys.path.insert(0, pathlib.Path.cwd())"
+    )
+
+    assert result.path[0] == str(training.folder)
+    assert all(isinstance(entry, str) for entry in result.path)
+
+
+def test_the_files_of_imported_modules_are_listed(training: _Training) -> None:
+    (training.folder / "helper.py").touch()
+    source = """
+        import sys, types
+        import wave  # this one no interpreter has loaded before
+
+        class Lazy(types.ModuleType):
+            @property
+            def __file__(self): raise ImportError("not installed")
+
+        def train():
+            import helper
+            sys.modules["lazy"] = Lazy("lazy")
+            sys.modules["odd"] = None
+        """
+
+    imported = training.run(source).imported
+
+    assert {file for file in imported if "project" in file} == {
+        str(training.folder / "helper.py"),
+        str(training.folder / "model.py"),
+    }
+    assert any(file.endswith("wave.py") for file in imported)
+    assert str(CHILD) not in imported
+
+
+def test_workers_of_multiprocessing_are_not_taken_for_imports(training: _Training) -> None:
+    source = """
+        import multiprocessing
+
+        def square(number): return number * number
+
+        def train():
+            with multiprocessing.get_context("spawn").Pool(2) as pool:
+                print(pool.map(square, [1, 2, 3]))
+        """
+
+    result = training.run(source)
+
+    assert training.lines == ["[1, 4, 9]"]
+    assert str(CHILD) not in result.imported
+
+
+def test_hashes_are_the_same_in_every_run_unless_asked_otherwise(training: _Training) -> None:
+    source = "import os\ndef train(): print(os.environ['PYTHONHASHSEED'], os.environ['EPOCHS'])"
+    training.run(source, EPOCHS="3", PYTHONHASHSEED="7")
+
+    assert training.lines == ["7 3"]
+
+
+def test_no_bytecode_is_written_into_the_source_tree(training: _Training) -> None:
+    (training.folder / "helper.py").touch()
+    training.run("import helper\ndef train(): ...")
+
+    assert list(tree(training.folder)) == ["helper.py", "model.py"]
+
+
+# Where training writes, and what is kept ------------------------------------------------------------
+
+
+def test_the_artifacts_folder_is_copied_before_training_may_write_there(
+    training: _Training,
+) -> None:
+    training.artifacts.mkdir()
+    (training.artifacts / "old.txt").write_text("old", "utf-8")
+    (training.artifacts / "nested").mkdir()
+    (training.artifacts / "nested" / "link").symlink_to("nowhere")
+
+    training.run("def train(): open('data/old.txt', 'w').write('new')")
+
+    backup = backup_dir(training.workspace)
+    assert list(tree(backup)) == ["nested", "nested/link", "old.txt"]
+    assert (backup / "old.txt").read_text("utf-8") == "old"
+    assert (training.artifacts / "old.txt").read_text("utf-8") == "new"
+
+
+def test_nothing_is_copied_for_a_function_that_takes_output_dir(training: _Training) -> None:
+    training.artifacts.mkdir()
+
+    training.run("def train(output_dir): ...")
+
+    assert not backup_dir(training.workspace).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders")
+def test_a_stale_pipe_in_the_artifacts_folder_is_passed_over(training: _Training) -> None:
+    training.artifacts.mkdir()
+    os.mkfifo(training.artifacts / "pipe")
+    (training.artifacts / "old.txt").touch()
+
+    training.run("def train(): ...")
+
+    assert list(tree(backup_dir(training.workspace))) == ["old.txt"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups")
+def test_training_ends_with_a_build_that_ends_without_a_word(training: _Training) -> None:
+    """Its standard input closes; nobody is left to remove its files or to end its processes."""
+    training.run("def train(): ...")  # leaves a request to run again
+    (training.folder / "model.py").write_text(
+        dedent(
+            """
+            import subprocess, sys, time
+
+            def train():
+                helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+                print(helper.pid, flush=True)
+                time.sleep(600)
+            """
+        ),
+        "utf-8",
+    )
+    build = subprocess.Popen(
+        [sys.executable, CHILD, training.workspace],
+        cwd=training.folder,
+        env={**os.environ, "PYTHONPATH": str(training.folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with build:
+        assert build.stdin is not None and build.stdout is not None
+        assert int(build.stdout.readline()) > 0
+
+        build.stdin.close()
+
+        # The helper holds the same pipe: it has ended when the pipe has.
+        assert build.stdout.read() == ""
+        assert build.wait(20) == -9
+    assert not training.workspace.exists()
