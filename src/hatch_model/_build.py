@@ -159,7 +159,8 @@ def _warn_of_stale_files(
     fresh = {tree.artifacts / artifact.path for artifact in artifacts}
     for file in files:
         is_stale = file.tree.is_relative_to(tree.artifacts) and file.tree not in fresh
-        if is_stale and not file.module:
+        # A function that empties the folder before it writes there leaves nothing to ship.
+        if is_stale and not file.module and file.path.exists():
             log.warning(
                 f"`{file.tree}` was not written by this training. It ships as a source file of the "
                 f"project, since hatchling selects it: delete it, or have git ignore it."

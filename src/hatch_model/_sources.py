@@ -168,11 +168,12 @@ def _stage(files: list[SourceFile], staging: Path, keep_off: PurePosixPath) -> N
     """Link *files* together as the wheel will have them.
 
     What lies in *keep_off*, where training writes, is copied: the user's files are not written to.
+    So are modules, whose ``Path(__file__).resolve()`` would lead back into the tree.
     """
     for file in files:
         target = staging / file.wheel
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not file.tree.is_relative_to(keep_off):
+        if not file.module and not file.tree.is_relative_to(keep_off):
             try:
                 target.symlink_to(file.path)
                 continue
