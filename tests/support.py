@@ -97,7 +97,7 @@ class Surroundings:
         }
         return {
             **kept,
-            "UV_NO_INDEX": "1",
+            "UV_OFFLINE": "1",  # UV_NO_INDEX does not exist; pip has that
             "UV_FIND_LINKS": ",".join(links),
             "UV_CACHE_DIR": str(self.caches / "uv"),
             "UV_NO_PROGRESS": "1",
