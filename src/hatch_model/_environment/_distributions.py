@@ -79,9 +79,8 @@ class Distribution:
         try:
             return direct_urls.parse(self.raw_direct_url) if self.raw_direct_url else None
         except ValueError:
-            raise BrokenDistributionError(
-                self.name, "direct_url.json", self.raw_direct_url
-            ) from None
+            # Its text may hold a password.
+            raise BrokenDistributionError(self.name, "direct_url.json", "…") from None
 
     @cached_property
     def requirements(self) -> tuple[Requirement, ...]:
