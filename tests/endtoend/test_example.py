@@ -5,35 +5,31 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from checkout import CHECKOUT, copy_checkout, online
 from filelock import FileLock
 from hatchling.metadata.core import load_toml
 from packaging.requirements import Requirement
 from support import Wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(os.name == "nt", reason="the README is written for bash"),
 ]
 
-_CHECKOUT = Path(__file__).parents[2]
-_README = (_CHECKOUT / "example-project" / "README.md").read_text("utf-8")
+_README = (CHECKOUT / "example-project" / "README.md").read_text("utf-8")
 _WHEEL = "iris_model-0.1.0-py3-none-any.whl"
-# What lies in a developer's checkout, but not in a fresh clone.
-_LITTER = shutil.ignore_patterns(
-    *(".git", ".venv", ".*_cache", "__pycache__", "build", "dist", "registry", "uv.lock"),
-    ".coverage*",
-)
 
 
 def _blocks(language: str) -> list[str]:
@@ -68,29 +64,6 @@ class Walk:
     @property
     def wheel(self) -> Wheel:
         return Wheel(self.folder / "dist" / _WHEEL)
-
-
-def online(caches: Path) -> dict[str, str]:
-    """Give the environment of a subprocess that uses the index this machine uses by default."""
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("UV_", "PIP_", "HATCH_", "PYTHON", "VIRTUAL_ENV"))
-    }
-    return {
-        **kept,
-        "UV_CACHE_DIR": str(caches / "uv-online"),
-        "UV_NO_PROGRESS": "1",
-        "UV_PYTHON_DOWNLOADS": "never",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "NO_COLOR": "1",
-    }
-
-
-def copy_checkout(folder: Path) -> Path:
-    """Copy to *folder* what a fresh clone has."""
-    shutil.copytree(_CHECKOUT, folder, ignore=_LITTER)
-    return folder
 
 
 @pytest.fixture(scope="session")

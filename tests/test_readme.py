@@ -1,0 +1,392 @@
+"""The README against the code: options, messages, snippets, the transcript, links and commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from checkout import CHECKOUT, copy_checkout, online
+from hatchling.metadata.core import ProjectMetadata, load_toml
+from packaging.requirements import Requirement
+from support import ModelProject, Wheel, make_wheel
+
+from hatch_model._settings import read_settings
+from hatch_model._settings._model import read_model_settings
+from hatch_model._settings._training import _HATCHLING_KEYS, read_training_settings
+from hatch_model.errors import (
+    DiedError,
+    DirectReferenceError,
+    FunctionNotFoundError,
+    HatchModelError,
+    MetricError,
+    NothingWrittenError,
+    NotInstalledError,
+    PinsChangedError,
+    Problem,
+    RaisedError,
+    SelectionError,
+    SettingsError,
+    SignatureError,
+    SwitchedOffError,
+    UnsavableModelError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support import Index, Surroundings
+
+_README = (CHECKOUT / "README.md").read_text("utf-8")
+_DOCUMENTS = {
+    name: (CHECKOUT / name).read_text("utf-8")
+    for name in (
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "example-project/README.md",
+    )
+}
+_MODEL = "tool.hatch.metadata.hooks.model"
+_TRAINING = "tool.hatch.build.hooks.model"
+
+
+def _section(heading: str) -> str:
+    """Give what stands between *heading* and the next one of any level."""
+    _, _, rest = _README.partition(f"\n{heading}\n")
+    return re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def _blocks(language: str, text: str = _README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+# Options
+
+
+class _Option(NamedTuple):
+    table: str
+    key: str
+    value: str
+    default: str
+
+
+_READERS: dict[str, Callable[..., Any]] = {
+    _MODEL: read_model_settings,
+    _TRAINING: read_training_settings,
+}
+_LEAST: dict[str, dict[str, Any]] = {
+    _MODEL: {"dependencies": []},
+    _TRAINING: {"train": "iris.main:train"},
+}
+_NOT_OURS: dict[str, frozenset[str]] = {_MODEL: frozenset(), _TRAINING: _HATCHLING_KEYS}
+_OPTIONS = [
+    _Option(table, *row)
+    for table in _READERS
+    for row in re.findall(
+        r"^\| `(.+?)` \| (.+?) \| (.+?) \| .+ \|$", _section(f"### `[{table}]`"), re.MULTILINE
+    )
+]
+
+
+def _read(table: str, content: dict[str, Any]) -> tuple[Any, list[Problem]]:
+    problems: list[Problem] = []
+    return _READERS[table](table, content, {}, problems), problems
+
+
+@pytest.mark.parametrize("table", _READERS)
+def test_the_option_tables_list_every_key_and_no_other(table: str) -> None:
+    _, (problem,) = _read(table, {**_LEAST[table], "?": 0})
+
+    listed = [option.key for option in _OPTIONS if option.table == table]
+    assert sorted(listed) == sorted(set(problem.known) - _NOT_OURS[table])
+
+
+@pytest.mark.parametrize("option", _OPTIONS, ids=lambda option: option.key)
+def test_the_option_tables_describe_values_as_messages_do(option: _Option) -> None:
+    _, problems = _read(option.table, {option.key: 1.5})
+
+    expected = {problem.expected for problem in problems if problem.found == 1.5}
+    assert option.value.replace("`", "") in expected
+
+
+@pytest.mark.parametrize(
+    "option",
+    [option for option in _OPTIONS if option.default.startswith("`") and " " not in option.default],
+    ids=lambda option: option.key,
+)
+def test_a_default_in_the_option_tables_changes_nothing_when_written_out(option: _Option) -> None:
+    default = json.loads(option.default.strip("`"))  # JSON and TOML spell these alike
+
+    spelled_out, problems = _read(option.table, {**_LEAST[option.table], option.key: default})
+    assert (spelled_out, problems) == _read(option.table, _LEAST[option.table])
+
+
+def test_the_other_defaults_in_the_option_tables() -> None:
+    others = {
+        each.key: each.default
+        for each in _OPTIONS
+        if " " in each.default or "`" not in each.default
+    }
+
+    assert others == {
+        "dependencies": "required, or the next",
+        "dependency-group": "none",
+        "requires-python": "none",
+        "train": "required",
+        "artifacts": "`data` beside the module of `train`",
+    }
+    or_group = "an array of PEP 508 strings, or `dependency-group` with the name of a group"
+    missing = [str(problem) for table in _READERS for problem in _read(table, {})[1]]
+    assert missing == [
+        f"{_MODEL}.dependencies: expected {or_group}; it is missing",
+        f'{_TRAINING}.train: expected an object reference "package.module:function"; it is missing',
+    ]
+
+
+# Messages
+
+
+def _refused(tmp_path: Path, project: dict[str, Any], training: dict[str, Any]) -> HatchModelError:
+    """Give what is said of the README's project with these tables in place of its own."""
+    config = {
+        "project": {"name": "iris", "version": "0.1.0", **project},
+        "tool": {
+            "hatch": {
+                "metadata": {"hooks": {"model": {"dependencies": ["scikit-learn"]}}},
+                "build": {"hooks": {"model": {"train": "iris.main:train", **training}}},
+            }
+        },
+    }
+    with pytest.raises(SettingsError) as refusal:
+        read_settings(ProjectMetadata(str(tmp_path), None, config), needs_training=True)
+    return refusal.value
+
+
+@pytest.mark.skipif(os.name == "nt", reason="one of the messages is about SIGKILL")
+def test_the_readme_quotes_messages_as_they_are(tmp_path: Path) -> None:
+    train = "iris.main:train"
+    produced = [
+        _refused(tmp_path, {"dynamic": ["dependencies"]}, {"trian": train}),
+        _refused(tmp_path, {}, {}),
+        _refused(tmp_path, {"dependencies": ["scikit-learn"]}, {}),
+        SelectionError("iris", "src/flowers"),
+        FunctionNotFoundError("iris.main:trian", _TRAINING, "trian", ["train"]),
+        SignatureError(train, _TRAINING, "(trees)", "missing a required argument: 'trees'"),
+        RaisedError(train, "ValueError: Input X contains NaN."),
+        DiedError(train, -9, returned=False),
+        NothingWrittenError(train, _TRAINING, "src/iris/data"),
+        MetricError(train, "'accuracy'", "nan"),
+        UnsavableModelError(
+            train, "iris.main.Model", "TypeError: cannot pickle 'generator' object"
+        ),
+        NotInstalledError(Requirement("pandas>=2.2"), f"{_MODEL}.dependencies[1]"),
+        DirectReferenceError("tools", "1.0", "from git at https://example.org/tools.git", _MODEL),
+        PinsChangedError(["numpy==2.5.4", "scipy==1.18.1"], ["numpy==2.5.5", "scipy==1.18.1"]),
+        SwitchedOffError("HATCH_BUILD_NO_HOOKS"),
+    ]
+
+    quoted = [
+        block
+        for block in _blocks("text", _section("## When a build fails"))
+        if block.startswith("hatch-model: error:")
+    ]
+    assert quoted == [f"hatch-model: error: {error}\n" for error in produced]
+
+
+def test_the_readme_quotes_warnings_as_they_are(
+    iris: ModelProject, index: Index, surroundings: Surroundings
+) -> None:
+    minor = sys.version_info.minor
+    claimed, supported = f">=3.{minor - 1}", f">=3.{minor}"
+    make_wheel(index.folder, "numpy", "2.5.5", requires_python=supported, files=_NOTHING)
+    make_wheel(index.folder, "scikit-learn", "9", requires=["numpy"], files=_SKLEARN)
+    iris.replace("pyproject.toml", (f'"{_offline_python()}"', f'"{claimed}"'))
+    iris.replace("src/iris/main.py", ("from sklearn", "import packaging.version\nfrom sklearn"))
+    iris.write("src/iris/data/old.joblib", "an earlier model")
+
+    built = iris.build(surroundings)
+
+    quoted = [
+        block.replace(">=3.10", claimed).replace(">=3.12", supported)
+        for block in _blocks("text", _section("## When a build fails"))
+        if block.startswith("hatch-model: warning:")
+    ]
+    for block in quoted:
+        assert block in built.output
+    assert len(quoted) == built.output.count("hatch-model: warning:") == 4
+
+
+# Snippets and transcript
+
+_PINS = re.findall(r"^Requires-Dist: (\S+)==(\S+)$", _README, re.MULTILINE)
+_NOTHING: dict[str, str] = {}  # joblib would take an empty numpy for a real one
+# As much of scikit-learn as the README's training function uses.
+_SKLEARN = {
+    "sklearn/__init__.py": "",
+    "sklearn/datasets.py": "def load_iris(**kwargs):\n    return [], []\n",
+    "sklearn/ensemble.py": (
+        "class RandomForestClassifier:\n"
+        "    def __init__(self, random_state):\n"
+        "        pass\n"
+        "    def fit(self, flowers, species):\n"
+        "        return self\n"
+    ),
+    "sklearn/model_selection.py": (
+        "class Scores:\n"
+        "    def mean(self):\n"
+        "        return 0.97\n"
+        "def cross_val_score(*args):\n"
+        "    return Scores()\n"
+    ),
+}
+
+
+def _offline_python() -> str:
+    return f">=3.{sys.version_info.minor}"
+
+
+@pytest.fixture
+def iris(index: Index, tmp_path: Path) -> ModelProject:
+    """The README's project, with made-up packages of the names and versions that it shows."""
+    real = {"joblib", "cloudpickle"}  # hatch-model itself saves models with these
+    for name, version in _PINS:
+        if name not in {*real, "scikit-learn"}:
+            make_wheel(index.folder, name, version, files=_NOTHING)
+    others = [name for name, _ in _PINS if name not in {"scikit-learn", "pandas"}]
+    make_wheel(index.folder, "cloudpickle", "0")
+    make_wheel(index.folder, "scikit-learn", "1.9.1", requires=others, files=_SKLEARN)
+    project = _write_iris(tmp_path / "iris")
+    project.replace("pyproject.toml", (">=3.12", _offline_python()))
+    return project
+
+
+def _write_iris(folder: Path) -> ModelProject:
+    project = ModelProject(folder)
+    project.write("pyproject.toml", _blocks("toml")[0])
+    project.write("src/iris/main.py", _blocks("python")[0])
+    project.write("src/iris/__init__.py", "")
+    return project
+
+
+def _without_versions(lines: str) -> str:
+    return re.sub(r"==\S+", "==…", lines)
+
+
+def _transcript() -> tuple[str, str]:
+    """Give what the README shows of `uv build` and of the wheel's metadata."""
+    build, metadata = re.split(r"^\$ .+\n", _blocks("console")[0], flags=re.MULTILINE)[1:]
+    return build, metadata
+
+
+def test_the_first_screen_is_what_a_build_of_it_prints_and_writes(
+    iris: ModelProject, surroundings: Surroundings, tmp_path: Path
+) -> None:
+    built = surroundings.run("uv", "build", "--python", sys.executable, cwd=iris.folder)
+    wheel = Wheel(iris.folder / "dist" / "iris-0.1.0-py3-none-any.whl")
+
+    build, metadata = _transcript()
+    assert built.stdout == build
+    requires = "".join(f"Requires-Dist: {line}\n" for line in wheel.requires)
+    assert _without_versions(requires) == _without_versions(metadata)
+    assert wheel.files == ["iris/__init__.py", "iris/data/model.joblib", "iris/main.py"]
+
+    python = surroundings.make_environment(tmp_path / "fresh", wheel.path)
+    loading = _blocks("python")[1] + "print(type(load()).__name__)\n"
+    loaded = surroundings.run(python, "-c", loading, cwd=tmp_path)
+    assert loaded.stdout == "RandomForestClassifier\n"
+
+
+@pytest.mark.long
+def test_the_first_screen_holds_with_the_packages_of_today(
+    shared_folder: Path, tmp_path: Path
+) -> None:
+    project = _write_iris(tmp_path / "iris")
+    project.replace("pyproject.toml", (">=3.12", _offline_python()))
+    wheels = tmp_path / "wheels"
+    variables = {**online(shared_folder), "UV_FIND_LINKS": str(wheels)}
+    _run("uv", "build", "--wheel", "--out-dir", str(wheels), cwd=CHECKOUT, variables=variables)
+
+    said = _run("uv", "build", "--python", sys.executable, cwd=project.folder, variables=variables)
+
+    assert said == _transcript()[0]
+    wheel = Wheel(project.folder / "dist" / "iris-0.1.0-py3-none-any.whl")
+    pinned = [requirement.partition("==")[0] for requirement in wheel.requires]
+    assert {"joblib", "numpy", "pandas", "scikit-learn", "scipy"} <= set(pinned)
+
+
+@pytest.mark.parametrize(
+    "snippet", [block for text in _DOCUMENTS.values() for block in _blocks("toml", text)]
+)
+def test_toml_snippets_are_toml_and_model_projects_among_them_are_valid(
+    snippet: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text(snippet, "utf-8")
+
+    content = load_toml(str(file))
+
+    if "project" in content:
+        settings = read_settings(ProjectMetadata(str(tmp_path), None), needs_training=True)
+        assert settings.training is not None
+
+
+# Links
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS)
+def test_local_links_lead_somewhere(document: str) -> None:
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)", _DOCUMENTS[document])
+
+    folder = (CHECKOUT / document).parent
+    assert [target for target in targets if not (folder / target).exists()] == []
+
+
+# Commands
+
+_for_bash = pytest.mark.skipif(os.name == "nt", reason="the commands are written for bash")
+
+
+@pytest.mark.long
+@_for_bash
+def test_the_first_command_ends_in_a_prediction(shared_folder: Path, tmp_path: Path) -> None:
+    command, _ = _blocks("bash", _section("## Try it"))
+    checkout = copy_checkout(tmp_path / "checkout")
+
+    said = _run("bash", "-c", command, cwd=checkout, variables=online(shared_folder))
+
+    assert said.splitlines()[-1] == "versicolor"
+
+
+@pytest.mark.long
+@_for_bash
+def test_the_second_command_runs_the_tests(shared_folder: Path, tmp_path: Path) -> None:
+    _, command = _blocks("bash", _section("## Try it"))
+    checkout = copy_checkout(tmp_path / "checkout")
+
+    said = _run("bash", "-c", command, cwd=checkout, variables=online(shared_folder))
+
+    assert re.search(r"\d+ passed", said.splitlines()[-1])
+
+
+def _run(*command: str, cwd: Path, variables: dict[str, str]) -> str:
+    """Run *command*, which must succeed, and give what it said."""
+    completed = subprocess.run(
+        command,
+        cwd=cwd,
+        env=variables,
+        check=False,
+        text=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert completed.returncode == 0, completed.stdout
+    return completed.stdout
