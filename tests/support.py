@@ -211,6 +211,12 @@ class Built:
         return self.completed.stdout
 
     @property
+    def backend_output(self) -> str:
+        """What the build backend printed while `uv build` had it make the wheel."""
+        told = re.split(r"^Building wheel.*\n", self.output, maxsplit=1, flags=re.MULTILINE)[1]
+        return re.split(r"^(?:error|Successfully built)", told, maxsplit=1, flags=re.MULTILINE)[0]
+
+    @property
     def wheel(self) -> Wheel:
         (path,) = self.out.glob("*.whl")
         return Wheel(path)
