@@ -6,14 +6,16 @@ import hashlib
 import json
 import sys
 import threading
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from support import Built, Index, ModelProject, Surroundings, make_wheel
+from support import Built, Index, ModelProject, Surroundings, Wheel, make_wheel
 
 from hatch_model._environment import InstalledEnvironment, PinPolicy, Root, pin
 from hatch_model.errors import DirectReferenceError, LocalReferenceError
@@ -365,3 +367,230 @@ def test_an_address_is_pinned_without_its_password(
     fresh = surroundings.make_environment(tmp_path / "fresh")
     install(surroundings, fresh, built.wheel.path)
     assert (site_packages(fresh) / "anchor-1.5.dist-info").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("source", "origin"),
+    [
+        ("{{ path = '{path}' }}", "from a folder at {uri}"),
+        ("{{ path = '{path}', editable = true }}", "as editable at {uri}"),
+        ("{{ git = '{uri}' }}", "from git at {uri}"),
+    ],
+)
+def test_a_source_of_the_projects_own_is_no_index(
+    source: str, origin: str, project: ModelProject, surroundings: Surroundings, tmp_path: Path
+) -> None:
+    folder = write_source(tmp_path / "anchor", "anchor")
+    commit(folder, surroundings)
+    uri = folder.as_uri()
+    project.replace(
+        "pyproject.toml",
+        (
+            "[build-system]",
+            f"[tool.uv.sources]\nanchor = {source.format(path=folder, uri=uri)}\n\n[build-system]",
+        ),
+    )
+    built = project.build(surroundings, check=False)
+
+    assert built.completed.returncode != 0
+    (error,) = errors(built.output)
+    assert error == (
+        f"hatch-model: error: anchor 1.0 was installed {origin.format(uri=uri)}, so nobody else "
+        "could install the wheel from an index. Install it from an index, or set "
+        'tool.hatch.metadata.hooks.model.direct-references to "url" (pin the address) or '
+        '"version" (pin the version, which an index must then have).'
+    )
+
+
+@pytest.mark.parametrize("frontend", WITHOUT_ISOLATION)
+def test_nothing_but_the_closure_is_pinned_in_an_environment_full_of_other_tools(
+    frontend: str,
+    project: ModelProject,
+    index: Index,
+    surroundings: Surroundings,
+    workshop: Path,
+) -> None:
+    # The package that the model needs asks for the project itself.
+    make_wheel(index.folder, "chain", "2.1", requires=["small", "leaf; python_version < '3'"])
+    make_wheel(index.folder, "leaf", "1.0")
+    make_wheel(index.folder, "unrelated", "1.0", requires=["leaf"])
+    install(surroundings, workshop, "editables", "build", "pip", "setuptools", "unrelated")
+    install(surroundings, workshop, "--no-build-isolation", "--editable", project.folder)
+
+    built = build_there(project, surroundings, workshop, frontend)
+
+    assert (site_packages(workshop) / "small-0.1.0.dist-info" / "direct_url.json").is_file()
+    assert built.wheel.requires == ["anchor==1.2", "chain==2.1"]
+
+
+HERE = sys.version_info.minor
+
+
+@dataclass(frozen=True)
+class World:
+    """An index, what is declared, and how that turns out on a claim of Python 3.9 and later."""
+
+    anchor: list[str]
+    """What `anchor` 1.2 requires: `chain` comes in 1.9 and 2.0, and `link` takes both."""
+    declared: list[str]
+    pins: list[str]
+    problem: str = ""
+    left: str = ">=3.9"
+    chain_python: str = ""
+    """What `chain` 2.0 says of Python."""
+    uv_refuses: bool = True
+    """uv installs in spite of an upper bound, so a warning may be more than it needs."""
+
+
+WORLDS = {
+    "packages that only an older Python needs": World(
+        anchor=["chain", f"link; python_version < '3.{HERE}'"],
+        declared=["anchor"],
+        pins=["anchor==1.2", "chain==2.0"],
+    ),
+    "packages that every Python needs in another version": World(
+        anchor=[f"chain<2; python_version < '3.{HERE}'", f"chain>=2; python_version >= '3.{HERE}'"],
+        declared=["anchor"],
+        pins=["anchor==1.2", f"chain==2.0; python_version >= '3.{HERE}'"],
+    ),
+    "a package that an older Python may not have": World(
+        anchor=["chain"],
+        declared=["anchor"],
+        pins=["anchor==1.2", "chain==2.0"],
+        problem=f"chain 2.0 needs Python >=3.{HERE}",
+        left=f">=3.{HERE}",
+        chain_python=f">=3.{HERE}",
+    ),
+    "a package that a newer Python may not have": World(
+        anchor=["chain"],
+        declared=["anchor"],
+        pins=["anchor==1.2", "chain==2.0"],
+        problem=f"chain 2.0 needs Python <3.{HERE + 1}",
+        left=f"<3.{HERE + 1},>=3.9",
+        chain_python=f"<3.{HERE + 1}",
+        uv_refuses=False,
+    ),
+    "a package that only this Python pins": World(
+        anchor=[f"chain; python_version >= '3.{HERE}'"],
+        declared=["anchor", "link"],
+        pins=["anchor==1.2", f"chain==2.0; python_version >= '3.{HERE}'", "link==1.0"],
+        chain_python=f">=3.{HERE}",
+    ),
+    "a pin that a dependency contradicts on an older Python": World(
+        anchor=[f"chain<2; python_version < '3.{HERE}'"],
+        declared=["anchor", "chain"],
+        pins=["anchor==1.2", "chain==2.0"],
+        problem=f'anchor 1.2 needs chain<2; python_version < "3.{HERE}", '
+        "but chain is pinned to 2.0",
+        left=f">=3.{HERE}",
+    ),
+    "a pin that an extra contradicts on a newer Python": World(
+        anchor=["chain", f"chain<2; python_version > '3.{HERE}' and extra == 'fast'"],
+        declared=["anchor[fast]"],
+        pins=["anchor[fast]==1.2", "chain==2.0"],
+        problem=f'anchor 1.2 needs chain<2; python_version > "3.{HERE}" and extra == "fast", '
+        "but chain is pinned to 2.0",
+        left=f"<3.{HERE + 1},>=3.9",
+    ),
+    "a pin that a declared requirement contradicts on an older Python": World(
+        anchor=["chain"],
+        declared=["anchor", f"chain<2; python_version < '3.{HERE}'"],
+        pins=["anchor==1.2", f"chain<2; python_version < '3.{HERE}'", "chain==2.0"],
+        problem="chain 2.0 is pinned, but tool.hatch.metadata.hooks.model.dependencies[1] asks for "
+        f'`chain<2; python_version < "3.{HERE}"`',
+        left=f">=3.{HERE}",
+    ),
+}
+
+
+def make_world(world: World, project: ModelProject, index: Index) -> None:
+    make_wheel(index.folder, "anchor", "1.2", requires=world.anchor, extras=["fast"])
+    make_wheel(index.folder, "chain", "1.9")
+    make_wheel(index.folder, "chain", "2.0", requires_python=world.chain_python)
+    make_wheel(index.folder, "link", "1.0")
+    declare(project, *world.declared)
+    project.replace("pyproject.toml", ('requires-python = ">=3.10"', 'requires-python = ">=3.9"'))
+
+
+def resolves_with_uv(wheel: Wheel, minor: int, surroundings: Surroundings) -> bool:
+    requirements = wheel.path.parent / "requirements.in"
+    requirements.write_text(f"small @ {wheel.path.as_uri()}\n")
+    # Without --python, uv looks for the wanted version everywhere, at length.
+    resolved = surroundings.run(
+        *("uv", "pip", "compile", "--quiet", "--no-index", "--python", sys.executable),
+        *("--python-version", f"3.{minor}", requirements),
+        cwd=wheel.path.parent,
+        check=False,
+    )
+    return resolved.returncode == 0
+
+
+def resolves_with_pip(wheel: Wheel, minor: int, surroundings: Surroundings) -> bool | None:
+    """Resolve with pip on a real Python 3.*minor*; None where there is none.
+
+    pip's --python-version is no help: markers are evaluated for the Python that pip runs on.
+    """
+    found = surroundings.run(
+        "uv", "python", "find", "--system", f"3.{minor}", cwd=wheel.path.parent, check=False
+    )
+    if found.returncode != 0:
+        return None
+    resolved = surroundings.run(
+        *(sys.executable, "-m", "pip", "--python", found.stdout.strip(), "install"),
+        *("--dry-run", "--quiet", "--ignore-installed", "--break-system-packages"),
+        *("--only-binary=:all:", wheel.path),
+        cwd=wheel.path.parent,
+        check=False,
+    )
+    return resolved.returncode == 0
+
+
+@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
+@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.long)])
+def test_a_wheel_resolves_on_every_python_that_it_claims_or_the_build_has_warned(
+    installer: str,
+    world: World,
+    project: ModelProject,
+    index: Index,
+    surroundings: Surroundings,
+) -> None:
+    make_world(world, project, index)
+
+    built = project.build(surroundings)
+
+    assert built.wheel.requires == sorted(world.pins)
+    assert built.wheel.headers("Requires-Python") == [">=3.9"]
+    warning = (
+        'hatch-model: warning: project.requires-python is ">=3.9", which claims Pythons that the '
+        f"wheel cannot be installed on:\n  {world.problem}\n"
+        f'What it can be installed on is "{world.left}".\n'
+    )
+    assert (warning in built.output) == bool(world.problem)
+    assert ("warning" in built.output) == bool(world.problem)
+    resolves = {"uv": resolves_with_uv, "pip": resolves_with_pip}[installer]
+    left = SpecifierSet(world.left if installer == "pip" or world.uv_refuses else ">=3.9")
+    for minor in (HERE - 1, HERE, HERE + 1):
+        resolved = resolves(built.wheel, minor, surroundings)
+        assert resolved in {left.contains(f"3.{minor}.99"), None}, f"3.{minor}"
+
+
+@pytest.mark.parametrize("frontend", ["uv build", "uv build --wheel"])
+def test_a_dynamic_requires_python_is_narrowed_to_what_the_pins_support(
+    frontend: str, project: ModelProject, index: Index, surroundings: Surroundings
+) -> None:
+    world = WORLDS["a package that an older Python may not have"]
+    make_world(world, project, index)
+    project.replace(
+        "pyproject.toml",
+        ('requires-python = ">=3.9"\n', ""),
+        ('dynamic = ["dependencies"]', 'dynamic = ["dependencies", "requires-python"]'),
+        (
+            "\n[tool.hatch.build.hooks.model]",
+            'requires-python = ">=3.9"\n\n[tool.hatch.build.hooks.model]',
+        ),
+    )
+
+    built = project.build(surroundings, frontend)
+
+    assert built.wheel.headers("Requires-Python") == [world.left]
+    assert "warning" not in built.output
