@@ -95,7 +95,8 @@ def _write_pins(metadata: dict[str, Any], settings: ModelSettings) -> None:
         project=canonicalize_name(metadata["name"]),
         markers=markers,
     )
-    metadata["dependencies"] = list(pins.lines)
+    # hatchling takes braces for context fields, but addresses may hold `${TOKEN}` (PEP 610).
+    metadata["dependencies"] = [line.replace("{", "{{").replace("}", "}}") for line in pins.lines]
     if settings.requires_python is not None:
         unsupported = unsupported_pythons(settings.requires_python, pins.closure, markers)
         metadata["requires-python"] = str(narrowed(settings.requires_python, unsupported, markers))
