@@ -265,6 +265,35 @@ def site_packages(python: Path) -> Path:
 ISOLATED = "Build with isolation, so that the frontend installs"
 
 
+def test_an_address_with_a_placeholder_for_its_password_is_pinned_as_it_is(
+    project: ModelProject, surroundings: Surroundings, workshop: Path
+) -> None:
+    install(surroundings, workshop, "anchor")
+    url = "https://${TOKEN}@h.example/anchor.whl"
+    recorded = {"url": url, "archive_info": {}}
+    info = site_packages(workshop) / "anchor-1.2.dist-info"
+    (info / "direct_url.json").write_text(json.dumps(recorded))
+    declare(project, "anchor>=1", direct_references="url")
+    allow_direct_references(project)
+
+    assert build_there(project, surroundings, workshop).wheel.requires == [
+        str(Requirement(f"anchor @ {url}")),
+        "chain==2.0",
+    ]
+
+
+def test_the_version_of_an_editable_package_is_pinned_on_request(
+    project: ModelProject, surroundings: Surroundings, workshop: Path, tmp_path: Path
+) -> None:
+    install(surroundings, workshop, "--editable", write_source(tmp_path / "anchor", "anchor"))
+    assert refusal(project, surroundings, workshop).startswith(
+        "hatch-model: error: anchor 1.0 was installed as editable at file://"
+    )
+    declare(project, "anchor>=1", direct_references="version")
+
+    assert build_there(project, surroundings, workshop).wheel.requires == ["anchor==1.0"]
+
+
 def test_an_extra_that_does_not_exist_ends_the_build(
     project: ModelProject, surroundings: Surroundings
 ) -> None:
@@ -372,9 +401,9 @@ def test_an_address_is_pinned_without_its_password(
 @pytest.mark.parametrize(
     ("source", "origin"),
     [
-        ("{{ path = '{path}' }}", "from a folder at {uri}"),
         ("{{ path = '{path}', editable = true }}", "as editable at {uri}"),
-        ("{{ git = '{uri}' }}", "from git at {uri}"),
+        pytest.param("{{ path = '{path}' }}", "from a folder at {uri}", marks=pytest.mark.long),
+        pytest.param("{{ git = '{uri}' }}", "from git at {uri}", marks=pytest.mark.long),
     ],
 )
 def test_a_source_of_the_projects_own_is_no_index(
@@ -594,3 +623,50 @@ def test_a_dynamic_requires_python_is_narrowed_to_what_the_pins_support(
 
     assert built.wheel.headers("Requires-Python") == [world.left]
     assert "warning" not in built.output
+
+
+def test_metadata_is_the_same_to_the_byte_in_every_process(
+    project: ModelProject, index: Index, surroundings: Surroundings, tmp_path: Path
+) -> None:
+    make_everything(index)
+    declare(project, *EVERYTHING)
+    one = project.build(surroundings).wheel
+    declared_backwards = json.dumps(EVERYTHING[::-1])
+    project.replace("pyproject.toml", (json.dumps(EVERYTHING), declared_backwards))
+    surroundings.environment["PYTHONHASHSEED"] = "7"
+
+    other = project.build(surroundings, out=tmp_path / "again").wheel
+
+    assert other.metadata == one.metadata
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_an_installer_takes_every_kind_of_pin(
+    installer: str,
+    project: ModelProject,
+    index: Index,
+    surroundings: Surroundings,
+    tmp_path: Path,
+) -> None:
+    make_everything(index)
+    declare(project, *EVERYTHING)
+    wheel = project.build(surroundings).wheel
+    python = surroundings.make_environment(tmp_path / "fresh")
+
+    surroundings.run(
+        *(part.format(python=python) for part in INSTALLERS[installer]), wheel.path, cwd=tmp_path
+    )
+
+    there = {
+        each.name: each.raw_version for each in InstalledEnvironment([str(site_packages(python))])
+    }
+    assert there == {
+        "edge": "1.0.post3",
+        "leaf": "0.3.dev4",
+        "loop": "0.1",
+        "ring-one": "1!2.0",
+        "ring-two": "1.0rc2",
+        "small": "0.1.0",
+        "tensors": "2.5.1+cu124",
+        "web-server": "1.2",
+    }
