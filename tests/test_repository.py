@@ -1,0 +1,202 @@
+"""What this repository claims of itself, in several places, is one and the same."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from checkout import CHECKOUT
+from hatchling.metadata.core import ProjectMetadata
+from support import Wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support import Surroundings
+
+PYPROJECT = ProjectMetadata(str(CHECKOUT), None).config
+WORKFLOWS = sorted(path.name for path in CHECKOUT.glob(".github/workflows/*"))
+# Nobody installs these: what tests and users need of the repository is elsewhere.
+NOT_IN_SDIST = (".ci/", ".github/")
+
+in_git_checkout = pytest.mark.skipif(
+    not (CHECKOUT / ".git").exists() or shutil.which("git") is None, reason="no clone of git's"
+)
+
+
+def claimed_pythons() -> list[str]:
+    """Give the minor versions that the classifiers name."""
+    prefix = "Programming Language :: Python :: "
+    classifiers = [each.removeprefix(prefix) for each in PYPROJECT["project"]["classifiers"]]
+    return [each for each in classifiers if re.fullmatch(r"3\.\d+", each)]
+
+
+def workflow(name: str) -> dict[Any, Any]:
+    content = yaml.safe_load((CHECKOUT / ".github/workflows" / name).read_text("utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def steps(content: dict[Any, Any]) -> list[dict[str, Any]]:
+    return [step for job in content["jobs"].values() for step in job["steps"]]
+
+
+def repository_files() -> list[str]:
+    """Give the paths of all files that git tracks, or would."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    return [path for path in listed.stdout.split("\0") if path and (CHECKOUT / path).exists()]
+
+
+def test_the_claimed_pythons_are_those_from_3_10_to_3_14() -> None:
+    assert claimed_pythons() == ["3.10", "3.11", "3.12", "3.13", "3.14"]
+    assert PYPROJECT["project"]["requires-python"] == ">=3.10"
+
+
+def test_linters_and_type_checker_take_the_oldest_claimed_python() -> None:
+    oldest = claimed_pythons()[0]
+
+    assert PYPROJECT["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
+    assert PYPROJECT["tool"]["mypy"]["python_version"] == oldest
+
+
+def test_there_is_a_workflow_for_tests_and_one_for_releases() -> None:
+    assert WORKFLOWS == ["release.yml", "test.yml"]
+
+
+def test_every_claimed_python_is_tested_on_every_system() -> None:
+    job = workflow("test.yml")["jobs"]["test"]
+
+    assert job["strategy"]["matrix"] == {
+        "os": ["ubuntu-latest", "macos-latest", "windows-latest"],
+        "python": claimed_pythons(),
+    }
+    assert job["runs-on"] == "${{ matrix.os }}"
+    assert {"python-version": "${{ matrix.python }}"} in [step.get("with") for step in job["steps"]]
+
+
+def test_the_test_workflow_runs_all_that_the_local_script_does() -> None:
+    script = (CHECKOUT / ".ci/run").read_text("utf-8")
+    parts = {part.split(" -n ")[0] for part in re.findall(r"^part (.+)", script, re.MULTILINE)}
+    ran = "\n".join(step.get("run", "") for step in steps(workflow("test.yml")))
+
+    assert parts == {
+        "ruff check .",
+        "ruff format --check .",
+        "mypy",
+        "coverage run -m pytest",
+        "coverage combine --quiet",
+        "coverage report",
+    }
+    assert [part for part in sorted(parts) if part.removesuffix(" --quiet") not in ran] == []
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_actions_are_pinned_to_a_major_version(name: str) -> None:
+    actions = [step["uses"] for step in steps(workflow(name)) if "uses" in step]
+
+    assert actions
+    assert [each for each in actions if not re.fullmatch(r"[\w./-]+@(release/)?v\d+", each)] == []
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_no_job_may_write_to_the_repository_and_each_ends_in_time(name: str) -> None:
+    content = workflow(name)
+    jobs = content["jobs"].values()
+
+    assert content["permissions"] in ({}, {"contents": "read"})
+    assert {"write-all", "write"} & {
+        value
+        for job in jobs
+        for key, value in job.get("permissions", {}).items()
+        if key != "id-token"
+    } == set()
+    assert [job["name"] for job in jobs if "timeout-minutes" not in job] == []
+
+
+def test_a_tag_is_published_without_a_token_of_ours() -> None:
+    content = workflow("release.yml")
+    build, publish = content["jobs"]["build"], content["jobs"]["publish"]
+    commands = [step["run"] for step in build["steps"] if "run" in step]
+
+    assert content[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 takes `on` for a truth value
+    assert commands == [
+        'test "v$(uv version --short)" = "$GITHUB_REF_NAME"',
+        "uv build",
+        "uv run --isolated --only-group release-checks twine check --strict dist/*",
+        "uv run --isolated --only-group release-checks check-wheel-contents dist/*.whl",
+    ]
+    assert publish["needs"] == "build"
+    assert publish["permissions"] == {"id-token": "write"}
+    assert publish["environment"]["name"] == "pypi"
+    assert [step["uses"].partition("@")[0] for step in publish["steps"]] == [
+        "actions/download-artifact",
+        "pypa/gh-action-pypi-publish",
+    ]
+    assert "secrets." not in (CHECKOUT / ".github/workflows/release.yml").read_text("utf-8")
+
+
+@in_git_checkout
+def test_no_lock_file_is_tracked() -> None:
+    names = {PurePosixPath(path).name for path in repository_files()}
+
+    assert sorted(name for name in names if re.fullmatch(r".*\.lock|pylock.*\.toml", name)) == []
+
+
+@in_git_checkout
+def test_the_sdist_holds_the_repository(surroundings: Surroundings, tmp_path: Path) -> None:
+    command = ("uv", "build", "--sdist", "--quiet", "--out-dir", tmp_path / "dist", CHECKOUT)
+    surroundings.run(*command, cwd=tmp_path)
+
+    (sdist,) = (tmp_path / "dist").glob("*.tar.gz")
+    assert sdist.name == f"hatch_model-{PYPROJECT['project']['version']}.tar.gz"
+    with tarfile.open(sdist) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    expected = {path for path in repository_files() if not path.startswith(NOT_IN_SDIST)}
+    assert sorted(held - expected) == ["PKG-INFO"]
+    assert sorted(expected - held) == []
+
+
+@in_git_checkout
+def test_the_wheel_holds_the_package_and_nothing_else(build_tools: Path) -> None:
+    (path,) = build_tools.glob("hatch_model-*.whl")
+    wheel = Wheel(path)
+
+    sources = [path for path in repository_files() if path.startswith("src/")]
+    assert wheel.files == sorted(path.removeprefix("src/") for path in sources)
+    entry_points = wheel.read(
+        f"hatch_model-{wheel.headers('Version')[0]}.dist-info/entry_points.txt"
+    )
+    assert entry_points == "[hatch]\nmodel = hatch_model.hooks\n"
+    assert wheel.requires == [
+        "hatchling>=1.27",
+        "joblib>=1.2",
+        "packaging>=24.2",
+        "tomli>=1.2.2; python_version < '3.11'",
+    ]
+
+
+@pytest.mark.long
+def test_archives_pass_what_releases_are_checked_with(
+    surroundings: Surroundings, tmp_path: Path
+) -> None:
+    surroundings.run(
+        "uv", "build", "--quiet", "--out-dir", tmp_path / "dist", CHECKOUT, cwd=tmp_path
+    )
+    archives = sorted((tmp_path / "dist").glob("hatch_model-*"))
+
+    assert len(archives) == 2
+    surroundings.run("twine", "check", "--strict", *archives, cwd=tmp_path)
+    surroundings.run("check-wheel-contents", archives[0], cwd=tmp_path)
