@@ -239,6 +239,33 @@ def test_an_exception_meanwhile_ends_the_whole_group() -> None:
 
 
 @_posix
+def test_what_tidies_up_after_its_parent_has_the_time_to(tmp_path: Path) -> None:
+    """As joblib's resource tracker does: it ignores SIGTERM and waits for a pipe to close."""
+    code = """
+        import signal, subprocess, sys, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        tidy = "echo ready; read line; echo tidy > tidied; sleep 600"
+        helper = subprocess.Popen(["sh", "-c", tidy], stdin=subprocess.PIPE)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(600)
+        """
+
+    def emit(line: str) -> None:
+        assert line == "ready"
+        threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_process(
+            [sys.executable, "-u", "-c", dedent(code)],
+            cwd=tmp_path,
+            environment=os.environ,
+            emit=emit,
+        )
+
+    assert (tmp_path / "tidied").read_text("utf-8") == "tidy\n"
+
+
+@_posix
 def test_a_line_that_cannot_be_handed_on_ends_the_run() -> None:
     """A reader that has stopped would leave the child waiting for ever in front of a full pipe."""
     lines: list[str] = []

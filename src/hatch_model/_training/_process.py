@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from typing import IO
 
 _POLL = 0.5  # seconds between looks at whether the frontend is still there
-_GRACE = 2.0  # seconds that what training started has for tidying up when it is stopped
+# Seconds that what training started has for tidying up when it is stopped. On Ctrl-C, `python -m
+# build` gives a backend no more than 0.25 for all that it has to do.
+_GRACE = 0.15
 # What start_new_session is elsewhere, where it means nothing on Windows; 0 elsewhere.
 _NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _PROGRESS = 1.0  # seconds between two states of a progress bar
@@ -76,16 +78,16 @@ def run_process(
     except BaseException:
         # Helpers such as joblib's resource tracker tidy up and end by themselves after this.
         _signal_group(process, kill=False)
-        reader.join(_GRACE)
+        reader.finished.wait(_GRACE)
         raise
     finally:
         # What training left running may hold the pipe open: its output is not awaited for long.
-        reader.join(_POLL)
+        reader.finished.wait(_POLL)
         _signal_group(process, kill=True)
         process.wait()
-        reader.join(_POLL)
+        reader.finished.wait(_POLL)
         process.stdin.close()
-        if not reader.is_alive():
+        if reader.finished.is_set():
             process.stdout.close()
     if reader.error is not None:
         raise reader.error
@@ -112,13 +114,13 @@ def _wait(process: subprocess.Popen[bytes], reader: _Reader) -> None:
     """Wait for the end of *process*, noticing when whoever asked for the build is gone."""
     frontend = os.getppid()
     while process.poll() is None:
-        # A thread is waited for without polling, unlike a process with a timeout.
-        reader.join(_POLL)
+        # This is waited for without polling, unlike a process with a timeout.
+        reader.finished.wait(_POLL)
         if reader.error is not None:
             raise reader.error
         if os.getppid() != frontend:
             raise FrontendGoneError
-        if not reader.is_alive():
+        if reader.finished.is_set():
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_POLL)
 
@@ -128,6 +130,8 @@ class _Reader(threading.Thread):
 
     def __init__(self, output: IO[bytes], lines: LineRelay) -> None:
         super().__init__(daemon=True)
+        # Up to Python 3.12 a join() that Ctrl-C interrupts takes the thread for ended.
+        self.finished = threading.Event()
         self.error: Exception | None = None
         """Why lines are no longer handed on."""
         self._output = output
@@ -141,6 +145,7 @@ class _Reader(threading.Thread):
                     self._lines.feed(chunk)
                 except Exception as error:  # noqa: BLE001 - raised where the process is waited for
                     self.error = error
+        self.finished.set()
 
 
 class LineRelay:
