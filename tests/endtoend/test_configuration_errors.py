@@ -71,6 +71,15 @@ MISTAKES = {
         "wheel would hold no model without it; it is missing",
         ((_TRAINING, ""),),
     ),
+    "only the metadata hook, which hatchling never calls": Mistake(
+        "hatch-model: error: 2 problems in the project's configuration:\n"
+        "  project.dependencies: expected no static list: move it to "
+        'tool.hatch.metadata.hooks.model.dependencies and list "dependencies" in project.dynamic; '
+        "found []\n"
+        "  tool.hatch.build.hooks.model: expected a table with `train`, as a wheel would hold no "
+        "model without it; it is missing",
+        (('dynamic = ["dependencies"]', "dependencies = []"), (_TRAINING, "")),
+    ),
     "hooks switched off": Mistake(
         _SWITCHED_OFF.format("HATCH_BUILD_NO_HOOKS"), variables=(("HATCH_BUILD_NO_HOOKS", "true"),)
     ),
