@@ -145,8 +145,17 @@ def _temporary_folders(surroundings: Surroundings) -> list[str]:
     return [path.name for path in surroundings.temporary.glob("hatch-model-*")]
 
 
-@pytest.mark.parametrize("stop", _STOPS)
-@pytest.mark.parametrize("frontend", ["uv build --wheel", "python -m build"])
+@pytest.mark.parametrize(
+    ("frontend", "stop"),
+    [
+        *(("uv build --wheel", stop) for stop in _STOPS),
+        *(("python -m build", stop) for stop in ("Ctrl-C", "SIGINT")),
+        *(
+            pytest.param("python -m build", stop, marks=pytest.mark.long)
+            for stop in ("SIGTERM", "SIGKILL")
+        ),
+    ],
+)
 def test_a_build_that_is_stopped_leaves_no_process_and_no_file(
     frontend: str, stop: str, project: ModelProject, surroundings: Surroundings
 ) -> None:

@@ -378,7 +378,10 @@ def test_output_is_shown_in_the_order_it_was_written(
     )
 
 
-@pytest.mark.parametrize("frontend", ["uv build --wheel", "python -m build"])
+@pytest.mark.parametrize(
+    "frontend",
+    ["uv build --wheel", pytest.param("python -m build", marks=pytest.mark.long)],
+)
 def test_output_is_shown_while_training_goes_on(
     frontend: str, project: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
@@ -457,7 +460,7 @@ def test_a_package_that_the_project_asks_for_is_not_named(
     assert built.backend_output == "hatch-model: training with small.main:train\n"
 
 
-@pytest.mark.parametrize("main", [_OUTPUT_DIR, _BESIDE_FILE, _RETURNED])
+@pytest.mark.parametrize("main", [_OUTPUT_DIR, _RETURNED], ids=["written", "returned"])
 def test_two_builds_in_different_places_give_the_same_wheel(
     main: str, project: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
