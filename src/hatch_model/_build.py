@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
 from packaging.utils import canonicalize_name
@@ -15,12 +15,12 @@ from hatch_model._environment import (
     closure_of,
     holds,
     imported_strangers,
-    installed,
+    installed_root,
     marker_environment,
     pin,
     same_lines,
 )
-from hatch_model._sources import source_files, training_tree
+from hatch_model._sources import source_files, training_tree, wheel_path
 from hatch_model._training import Request, backup_dir, output_dir, train
 from hatch_model._training._process import run_process
 from hatch_model.errors import NothingWrittenError, PinsChangedError
@@ -99,6 +99,7 @@ def train_model(
         _check_pins(settings, pins, project, result)
         _warn_of_strangers(training, pins, project, result, log)
         _warn_of_stale_files(files, tree, artifacts, log)
+        _warn_of_shared_folder(training, files, wheel_path(builder, tree.artifacts), log)
     return TrainedModel(artifacts=artifacts, tree=tree, result=result)
 
 
@@ -117,7 +118,7 @@ def _check_groups_are_installed(training: TrainingSettings) -> None:
     environment, markers = InstalledEnvironment(), marker_environment()
     for root in training.groups:
         if holds(root.requirement, markers):
-            installed(environment, root.requirement, root.origin)
+            installed_root(environment, root)
 
 
 def _check_pins(
@@ -165,3 +166,16 @@ def _warn_of_stale_files(
                 f"`{file.tree}` was not written by this training. It ships as a source file of the "
                 f"project, since hatchling selects it: delete it, or have git ignore it."
             )
+
+
+def _warn_of_shared_folder(
+    training: TrainingSettings, files: Sequence[SourceFile], folder: PurePosixPath, log: Log
+) -> None:
+    """Warn of artifacts that land beside all packages of an environment: a module has no folder."""
+    package = folder.parts[0]
+    if not any(file.module and file.wheel.parts[0] == package for file in files):
+        log.warning(
+            f"the model ships as `{folder}` at the top of whatever environment the wheel is "
+            f"installed to, where another wheel may have a folder of that name. Make a package of "
+            f"the module, or set {training.key}.artifacts to a folder with a name of its own."
+        )

@@ -118,9 +118,10 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         unsupported = unsupported_pythons(claimed, pins.closure, markers)
         if not unsupported:
             return
+        is_claimed = f'is "{claimed}"' if claimed else "is not set"
         problems = "".join(f"\n  {each.name} {each.version} {each.reason}" for each in unsupported)
         _AppLog(self.app).warning(
-            f'project.requires-python is "{claimed}", which claims Pythons that the wheel cannot be '
+            f"project.requires-python {is_claimed}, which claims Pythons that the wheel cannot be "
             f"installed on:{problems}\nWhat it can be installed on is "
             f'"{narrowed(claimed, unsupported, markers)}".'
         )

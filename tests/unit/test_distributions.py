@@ -185,7 +185,6 @@ def test_an_egg_info_file_is_read(tmp_path: Path) -> None:
             "optional_requirements",
             'Requires-Dist: b >> 1; extra == "x"',
         ),
-        ("Requires-Python: 3 or so", "requires_python", "Requires-Python: 3 or so"),
     ],
 )
 def test_what_is_not_valid_is_an_error_where_it_is_needed(

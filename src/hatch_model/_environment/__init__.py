@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hatch_model._environment._closure import Closure, Root, closure_of, holds, installed
+from hatch_model._environment._closure import Closure, Root, closure_of, holds, installed_root
 from hatch_model._environment._distributions import Environment, InstalledEnvironment
 from hatch_model._environment._imports import imported_strangers
 from hatch_model._environment._pins import (
@@ -26,7 +26,7 @@ __all__ = [
     "declared_lines",
     "holds",
     "imported_strangers",
-    "installed",
+    "installed_root",
     "marker_environment",
     "narrowed",
     "pin",

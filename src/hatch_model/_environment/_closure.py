@@ -68,11 +68,16 @@ class _Walk:
     edges: dict[Node, list[Edge]] = field(default_factory=dict)
     queue: deque[Node] = field(default_factory=deque)
 
-    def enter(self, requirement: Requirement, required_by: str, extra: str) -> None:
+    def concerns(self, requirement: Requirement, extra: str = "") -> bool:
+        """Say whether *requirement* holds here, for what was asked for with *extra*."""
+        is_project = canonicalize_name(requirement.name) == self.project
+        return not is_project and holds(requirement, self.markers, extra)
+
+    def enter(self, requirement: Requirement, required_by: str, extra: str = "") -> None:
         """Follow *requirement* if it holds here."""
-        name = canonicalize_name(requirement.name)
-        if name == self.project or not holds(requirement, self.markers, extra):
+        if not self.concerns(requirement, extra):
             return
+        name = canonicalize_name(requirement.name)
         if self.strict:
             self.distributions[name] = installed(self.environment, requirement, required_by)
         elif (distribution := self.environment.find(name)) is not None:
@@ -114,7 +119,9 @@ def closure_of(
     roots = list(roots)
     walk = _Walk(environment=environment, markers=markers, project=project, strict=strict)
     for root in roots:
-        walk.enter(root.requirement, root.origin, "")
+        walk.enter(root.requirement, root.origin)
+        if strict and walk.concerns(root.requirement):
+            _check_extras(root, walk.distributions[canonicalize_name(root.requirement.name)])
     while walk.queue:
         walk.leave(walk.queue.popleft())
     return Closure(
@@ -174,9 +181,28 @@ def installed(environment: Environment, requirement: Requirement, required_by: s
         raise NotInstalledError(requirement, required_by)
     if not requirement.specifier.contains(distribution.version, prereleases=True):
         raise OutOfRangeError(requirement, required_by, distribution.raw_version)
-    for extra in sorted(requirement.extras):
+    return distribution
+
+
+def installed_root(environment: Environment, root: Root) -> Distribution:
+    """Find what satisfies *root*, extras included."""
+    distribution = installed(environment, root.requirement, root.origin)
+    _check_extras(root, distribution)
+    return distribution
+
+
+def _check_extras(root: Root, distribution: Distribution) -> None:
+    """Check that *distribution* has the extras that *root* asks for.
+
+    Elsewhere an extra that does not exist is passed over, as installers do: the project could not
+    mend what its dependencies ask for.
+    """
+    for extra in sorted(root.requirement.extras):
         if canonicalize_name(extra) not in distribution.extras:
             raise UnknownExtraError(
-                requirement, required_by, extra, distribution.raw_version, distribution.extras
+                root.requirement,
+                root.origin,
+                extra,
+                distribution.raw_version,
+                distribution.extras,
             )
-    return distribution

@@ -66,12 +66,14 @@ class Distribution:
 
     @cached_property
     def requires_python(self) -> SpecifierSet:
+        """The Pythons that it supports: any, where that cannot be read.
+
+        Older packages say things like ``>=3.6.*``, which installers let pass.
+        """
         try:
             return SpecifierSet(self.raw_requires_python)
         except InvalidSpecifier:
-            raise BrokenDistributionError(
-                self.name, "Requires-Python", self.raw_requires_python
-            ) from None
+            return SpecifierSet()
 
     @cached_property
     def direct_url(self) -> dict[str, Any] | None:
