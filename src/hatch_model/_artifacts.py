@@ -133,8 +133,10 @@ def _problem_of(
 def restore(folder: Path, before: Snapshot, backup: Path) -> None:
     """Bring *folder* back to what it was at *before*, with the content that *backup* holds.
 
-    A *backup* that does not exist means that nothing has written to *folder* yet.
+    A *backup* that does not exist means that training was not about to write to *folder*.
     """
+    if not backup.is_dir():
+        return
     now = snapshot(folder)
     for path in now.files.keys() - before.files.keys():
         (folder / path).unlink()

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -317,15 +318,17 @@ def test_what_training_wrote_through_a_stale_link_that_leads_out_is_not_shipped(
 
 
 def _assert_restored(folder: Path, change: Callable[[Path], object]) -> None:
-    backup = folder.parent / "backup"
     before, expected = snapshot(folder), tree(folder.parent)
-    if folder.is_dir():
-        shutil.copytree(folder, backup, symlinks=True, ignore=lambda *_: ["pipe"])
-    change(folder)
+    with TemporaryDirectory() as workspace:
+        backup = Path(workspace, "backup")
+        if folder.is_dir():
+            shutil.copytree(folder, backup, symlinks=True, ignore=lambda *_: ["pipe"])
+        else:
+            backup.mkdir()
+        change(folder)
 
-    restore(folder, before, backup)
+        restore(folder, before, backup)
 
-    shutil.rmtree(backup, ignore_errors=True)
     assert tree(folder.parent) == expected
     now = snapshot(folder)
     assert (now.files.keys(), now.folders) == (before.files.keys(), before.folders)
@@ -405,10 +408,20 @@ def test_restoring_keeps_a_folder_around_it_that_something_else_came_to(tmp_path
     before = snapshot(folder)
     _write(folder / "new.txt")
     _write(tmp_path / "model" / "notes.txt")
+    (tmp_path / "backup").mkdir()
 
     restore(folder, before, tmp_path / "backup")
 
-    assert list(tree(tmp_path)) == ["model", "model/notes.txt"]
+    assert list(tree(tmp_path)) == ["backup", "model", "model/notes.txt"]
+
+
+def test_nothing_is_restored_where_training_was_not_about_to_write(folder: Path) -> None:
+    before = snapshot(folder)
+    _write(folder / "mine.txt")
+
+    restore(folder, before, folder.parent / "no backup")
+
+    assert (folder / "mine.txt").exists()
 
 
 def test_restored_files_keep_their_modes_and_times(folder: Path) -> None:

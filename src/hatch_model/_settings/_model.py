@@ -45,7 +45,14 @@ def read_model_settings(
     )
     table.note_unknown()
     if settings.policy.direct_references == "url":
-        _check_direct_references_are_allowed(pyproject, key, problems)
+        reason = f'{key}.direct-references is "url"'
+        _check_direct_references_are_allowed(pyproject, key, reason, problems)
+    for root in settings.roots:
+        if root.requirement.url:
+            # An editable install requires what is declared.
+            _check_direct_references_are_allowed(
+                pyproject, key, f"{root.origin} has an address", problems
+            )
     return settings
 
 
@@ -95,11 +102,10 @@ def _read_requires_python(table: Table, project: object) -> SpecifierSet | None:
 
 
 def _check_direct_references_are_allowed(
-    pyproject: Mapping[str, Any], key: str, problems: list[Problem]
+    pyproject: Mapping[str, Any], key: str, reason: str, problems: list[Problem]
 ) -> None:
     """Ask for hatchling's own permission, which it would otherwise miss only after training."""
     metadata = pyproject.get("tool", {}).get("hatch", {}).get("metadata", {})
     if metadata.get("allow-direct-references") is not True:
         allow = f"{key.removesuffix('.hooks.model')}.allow-direct-references"
-        expected = f'true, as {key}.direct-references is "url"'
-        problems.append(Problem(allow, expected=expected))
+        problems.append(Problem(allow, expected=f"true, as {reason}"))

@@ -13,7 +13,8 @@ request.json (read)
     ``artifacts_dir``
         The folder in the source tree that any other function writes to; it may not exist.
     ``backup_dir``
-        Where to copy ``artifacts_dir`` to before such a function runs; it does not exist.
+        Where to copy ``artifacts_dir`` to before such a function runs; it does not exist, and
+        its existence says that one has run.
 
 result.json (written, whole or not at all, just before the process ends)
     ``outcome``
@@ -117,8 +118,8 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
     if not in_tree:
         arguments["output_dir"] = target
     _check_arguments(function, arguments)
-    if in_tree and target.is_dir():
-        shutil.copytree(target, request["backup_dir"], symlinks=True, ignore=_special_files)
+    if in_tree:
+        _back_up(target, Path(request["backup_dir"]))
     model, metrics = _model_and_metrics(_guarded(lambda: function(**arguments)))
     imported = _imported_files(own_modules)
     metrics = {_metric_name(name, value): _number(name, value) for name, value in metrics.items()}
@@ -132,6 +133,13 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
         "in_tree": in_tree,
         "imported": imported,
     }
+
+
+def _back_up(folder: Path, backup: Path) -> None:
+    if folder.is_dir():
+        shutil.copytree(folder, backup, symlinks=True, ignore=_special_files)
+    else:
+        backup.mkdir(exist_ok=True)
 
 
 def _special_files(folder: str, names: list[str]) -> list[str]:
