@@ -13,7 +13,8 @@ from support import Index, ModelProject, Surroundings, make_wheel
 
 _CHECKOUT = Path(__file__).parent.parent
 # What every isolated build environment of a model project needs, hatch-model itself aside.
-_BUILD_TOOLS = ["hatchling", "joblib", "editables", "build", "pip", "setuptools"]
+# (tomli by name: pip evaluates markers for the Python that it runs on, whatever --python-version.)
+_BUILD_TOOLS = ["hatchling", "joblib", "editables", "build", "pip", "setuptools", "tomli"]
 
 
 @pytest.fixture(scope="session")

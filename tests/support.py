@@ -12,8 +12,11 @@ import sys
 import zipfile
 from dataclasses import dataclass, field
 from email import message_from_string
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -132,16 +135,49 @@ class Surroundings:
             raise AssertionError(f"{command} failed ({completed.returncode}):\n{completed.stdout}")
         return completed
 
-    def make_environment(self, folder: Path, *requirements: str | Path) -> Path:
-        """Make a virtual environment and give its interpreter."""
-        self.run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd=folder.parent)
-        python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    def make_environment(
+        self, folder: Path, *requirements: str | Path, base: str = sys.executable
+    ) -> Path:
+        """Make a virtual environment of the interpreter *base* and give its own interpreter."""
+        self.run("uv", "venv", "--quiet", "--python", base, folder, cwd=folder.parent)
+        python = interpreter_of(folder)
         if requirements:
             self.run(
                 *("uv", "pip", "install", "--quiet", "--python", python, *requirements),
                 cwd=folder.parent,
             )
         return python
+
+
+def interpreter_of(environment: Path) -> Path:
+    """Give the interpreter of a virtual environment."""
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+@cache
+def interpreter(version: str) -> str:
+    """Find a Python of the minor *version*, such as "3.12", or skip the test that asks for it."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates = [sys.executable, shutil.which(f"python{version}"), _found_by_uv(version)]
+    candidates += map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python")))
+    for candidate in candidates:
+        # What is found on PATH may be a shim that only says that it is not that version.
+        if candidate and _prints(candidate, "-c", _VERSION) == version:
+            return candidate
+    pytest.skip(f"no Python {version} on this machine")
+
+
+_VERSION = "import sys; print('.'.join(map(str, sys.version_info[:2])))"
+
+
+def _found_by_uv(version: str) -> str:
+    return _prints("uv", "python", "find", "--system", "--no-python-downloads", version)
+
+
+def _prints(*command: str) -> str:
+    """Give what *command* prints, empty where it fails."""
+    completed = subprocess.run(command, check=False, capture_output=True, text=True)
+    return completed.stdout.strip() if completed.returncode == 0 else ""
 
 
 FRONTENDS = {

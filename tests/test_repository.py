@@ -13,7 +13,6 @@ import pytest
 import yaml
 from checkout import CHECKOUT
 from hatchling.metadata.core import ProjectMetadata
-from support import Wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,25 +166,6 @@ def test_the_sdist_holds_the_repository(surroundings: Surroundings, tmp_path: Pa
     expected = {path for path in repository_files() if not path.startswith(NOT_IN_SDIST)}
     assert sorted(held - expected) == ["PKG-INFO"]
     assert sorted(expected - held) == []
-
-
-@in_git_checkout
-def test_the_wheel_holds_the_package_and_nothing_else(build_tools: Path) -> None:
-    (path,) = build_tools.glob("hatch_model-*.whl")
-    wheel = Wheel(path)
-
-    sources = [path for path in repository_files() if path.startswith("src/")]
-    assert wheel.files == sorted(path.removeprefix("src/") for path in sources)
-    entry_points = wheel.read(
-        f"hatch_model-{wheel.headers('Version')[0]}.dist-info/entry_points.txt"
-    )
-    assert entry_points == "[hatch]\nmodel = hatch_model.hooks\n"
-    assert wheel.requires == [
-        "hatchling>=1.27",
-        "joblib>=1.2",
-        "packaging>=24.2",
-        "tomli>=1.2.2; python_version < '3.11'",
-    ]
 
 
 @pytest.mark.long
