@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 # What a marker that mentions an extra may hold by without one.
 _WIDENING = re.compile(r"\bor\b|!|\bnot\b")
 
+# With its continuation lines (RFC 822). The licence, which is long, is passed over.
+_HEADER = re.compile(
+    r"^(name|version|requires-python|requires-dist|provides-extra):(.*(?:\n[ \t].*)*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
 
 class Environment(Protocol):
     """Installed distributions by normalized name."""
@@ -132,9 +138,9 @@ def _read(source: importlib.metadata.Distribution) -> Distribution | None:
     if text is None:
         return _read_egg(source)
     headers: dict[str, list[str]] = {}
-    for line in _header_lines(text):
-        key, _, value = line.partition(":")
-        headers.setdefault(key.lower(), []).append(value.strip())
+    # The first empty line ends them; a line of spaces, as folded licence texts have it, does not.
+    for key, value in _HEADER.findall(text.partition("\n\n")[0]):
+        headers.setdefault(key.lower(), []).append(value.replace("\n", "").strip())
     if "name" not in headers or "version" not in headers:
         return None
     return Distribution(
@@ -147,18 +153,6 @@ def _read(source: importlib.metadata.Distribution) -> Distribution | None:
         location=str(source.locate_file("")),
         read_record=lambda: source.read_text("RECORD") or "",
     )
-
-
-def _header_lines(text: str) -> list[str]:
-    """Give the headers, one per line: continuation lines (RFC 822) joined to their header."""
-    lines: list[str] = []
-    # The first empty line ends them; a line of spaces, as folded licence texts have it, does not.
-    for line in text.partition("\n\n")[0].split("\n"):
-        if line.startswith((" ", "\t")) and lines:
-            lines[-1] += line
-        else:
-            lines.append(line)
-    return lines
 
 
 def _read_egg(source: importlib.metadata.Distribution) -> Distribution | None:
