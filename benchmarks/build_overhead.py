@@ -4,7 +4,7 @@
 # ///
 """What the plugin costs: a model's build against plain hatchling plus the training run alone.
 
-    uv run benchmarks/build_overhead.py [--rounds 7]
+    uv run benchmarks/build_overhead.py [--rounds 9]
 
 `uv build --wheel` builds example-project, or rather copies of it, in turns:
 
@@ -155,14 +155,14 @@ def report(rounds: list[dict[str, float]]) -> None:
     line("plain hatchling plus training alone", both)
     line("  uv build --wheel with plain hatchling", [each["plain"] for each in rounds])
     line("  the training run alone", [each["training"] for each in rounds])
-    ratio = statistics.median(plugin) / statistics.median(both)
+    ratio = statistics.median(one / other for one, other in zip(plugin, both, strict=True))
     difference = statistics.median(one - other for one, other in zip(plugin, both, strict=True))
-    print(f"\nhatch-model takes {ratio:.3f} times as long; {1000 * difference:+.0f} ms a round")
+    print(f"\nround by round: {ratio:.3f} times as long, {1000 * difference:+.0f} ms")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="build-overhead-") as folder:
         benchmark = Benchmark(Path(folder))
