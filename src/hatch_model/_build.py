@@ -17,9 +17,9 @@ from hatch_model._environment import (
     imported_strangers,
     installed_root,
     marker_environment,
-    pin,
     same_lines,
 )
+from hatch_model._pinning import pins_of
 from hatch_model._sources import source_files, training_tree, wheel_path
 from hatch_model._training import Request, backup_dir, output_dir, train
 from hatch_model._training._process import run_process
@@ -60,7 +60,7 @@ class TrainedModel:
 
 
 def train_model(
-    settings: ModelSettings,
+    model: ModelSettings,
     training: TrainingSettings,
     pins: Pins,
     builder: WheelBuilder,
@@ -95,8 +95,8 @@ def train_model(
             artifacts = written(output_dir(workspace))
         if not artifacts:
             raise NothingWrittenError(str(training.train), training.key, str(tree.artifacts))
-        project = canonicalize_name(builder.metadata.core.raw_name)
-        _check_pins(settings, pins, project, result)
+        project = canonicalize_name(builder.metadata.name)
+        _check_pins(model, training, pins, builder, result)
         _warn_of_strangers(training, pins, project, result, log)
         _warn_of_stale_files(files, tree, artifacts, log)
         _warn_of_shared_folder(training, files, wheel_path(builder, tree.artifacts), log)
@@ -122,11 +122,14 @@ def _check_groups_are_installed(training: TrainingSettings) -> None:
 
 
 def _check_pins(
-    settings: ModelSettings, pins: Pins, project: NormalizedName, result: Result
+    model: ModelSettings,
+    training: TrainingSettings,
+    pins: Pins,
+    builder: WheelBuilder,
+    result: Result,
 ) -> None:
     """Read the environment anew, as the training process saw it, and compare."""
-    environment = InstalledEnvironment(result.path)
-    trained_with = pin(settings.roots, environment, settings.policy, project=project)
+    trained_with = pins_of(model, training, builder.root, builder.metadata.name, result.path)
     if not same_lines(pins.lines, trained_with.lines):
         raise PinsChangedError(pins.lines, trained_with.lines)
 

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, cast
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.builders.wheel import WheelBuilder, WheelBuilderConfig
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.tags import interpreter_name, interpreter_version
 
 from hatch_model._environment import (
-    InstalledEnvironment,
     Pins,
     declared_lines,
     marker_environment,
     narrowed,
-    pin,
+    only_minor,
     same_lines,
     unsupported_pythons,
 )
 from hatch_model._exit import exit_on_error
 from hatch_model._phase import Target, current_build
+from hatch_model._pinning import pins_of, training_requirements
 from hatch_model._settings import PLUGIN, ModelSettings, TrainingSettings, read_settings
-from hatch_model.errors import PinsChangedError, SharedMetadataError
+from hatch_model.errors import LockMissingError, PinsChangedError, SharedMetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,20 +49,21 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             editable = current_build().target is Target.EDITABLE
             if self.target_name != "wheel" or (editable and training.editable == "skip"):
                 return []
-            return declared_lines((*model.roots, *training.groups))
+            return training_requirements(model, training, self.root, self.metadata.name)
         raise AssertionError  # exit_on_error() does not swallow anything
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         with exit_on_error():
             model, training = self._read_settings()
             if self.target_name != "wheel":
+                self._take_lock_along(training, build_data)
                 return
             if version == "editable":
                 self._fill_in_dependencies(declared_lines(model.roots), build_data)
                 if training.editable == "train":
-                    self._train_in_place(model, training, self._pin(model))
+                    self._train_in_place(model, training, self._pin(model, training))
                 return
-            pins = self._pin(model)
+            pins = self._pin(model, training)
             self._check_metadata(model, pins, build_data)
             trained = self._train(model, training, pins)
             folder = trained.tree.artifacts
@@ -88,9 +89,16 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def _builder(self) -> WheelBuilder:
         return cast("WheelBuilder", self.build_config.builder)
 
-    def _pin(self, model: ModelSettings) -> Pins:
-        project = canonicalize_name(self.metadata.core.raw_name)
-        return pin(model.roots, InstalledEnvironment(), model.policy, project=project)
+    def _pin(self, model: ModelSettings, training: TrainingSettings) -> Pins:
+        return pins_of(model, training, self.root, self.metadata.name)
+
+    def _take_lock_along(self, training: TrainingSettings, build_data: dict[str, Any]) -> None:
+        """Put the lock into the sdist, whatever the sdist's own list of files says."""
+        if training.lock is not None:
+            lock = Path(self.root) / training.lock
+            if not lock.is_file():
+                raise LockMissingError(f"{training.key}.lock", str(training.lock))
+            build_data["force_include"][str(lock)] = str(Path(training.lock))
 
     def _check_metadata(self, model: ModelSettings, pins: Pins, build_data: dict[str, Any]) -> None:
         """Check that hatchling is about to write *pins*, and see to it where it has none."""
@@ -100,7 +108,11 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             raise PinsChangedError(core.dependencies, pins.lines)
         if model.requires_python is not None and not core.requires_python:
             raise SharedMetadataError
-        self._warn_of_unsupported_pythons(SpecifierSet(core.requires_python or ""), pins)
+        claimed = SpecifierSet(core.requires_python or "")
+        if model.python == "minor":
+            claimed = only_minor(claimed, marker_environment())
+            _tag_with_interpreter(build_data)
+        self._warn_of_unsupported_pythons(claimed, pins)
 
     def _fill_in_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
         """Write *lines* where hatchling has none: a plain `hatchling build` of several targets.
@@ -150,6 +162,15 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         folder = Path(self.root) / trained.tree.artifacts
         if not trained.result.in_tree or trained.tree.artifacts_dir != folder:
             publish(trained.artifacts, folder)
+
+
+def _tag_with_interpreter(build_data: dict[str, Any]) -> None:
+    """Have installers refuse the wheel on any minor version of Python but this one.
+
+    Not all of them heed the upper bound of Requires-Python; a tag, they all do.
+    """
+    if not build_data["infer_tag"]:  # That tag is narrower still.
+        build_data.setdefault("tag", f"{interpreter_name()}{interpreter_version()}-none-any")
 
 
 class _AppLog:

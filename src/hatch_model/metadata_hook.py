@@ -8,23 +8,16 @@ from hatchling.builders.config import env_var_enabled
 from hatchling.builders.constants import BuildEnvVars
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.metadata.plugin.interface import MetadataHookInterface
-from packaging.utils import canonicalize_name
 
-from hatch_model._environment import (
-    InstalledEnvironment,
-    declared_lines,
-    marker_environment,
-    narrowed,
-    pin,
-    unsupported_pythons,
-)
+from hatch_model._environment import declared_lines
 from hatch_model._exit import exit_on_error
 from hatch_model._phase import Build, Target, current_build
+from hatch_model._pinning import pins_of, supported_pythons
 from hatch_model._settings import PLUGIN, read_settings
 from hatch_model.errors import SwitchedOffError
 
 if TYPE_CHECKING:
-    from hatch_model._settings import ModelSettings
+    from hatch_model._settings import ModelSettings, TrainingSettings
 
 
 class ModelMetadataHook(MetadataHookInterface):
@@ -44,13 +37,13 @@ class ModelMetadataHook(MetadataHookInterface):
         with exit_on_error():
             build = current_build()
             project = build.builder.metadata if build.builder else ProjectMetadata(self.root, None)
-            settings = read_settings(project, needs_training=build.makes_wheel).model
+            settings = read_settings(project, needs_training=build.makes_wheel)
             if build.target is Target.SDIST or build.shared:
                 return  # Left open: asked for again in a wheel's own build, or by the build hook.
-            if build.target is Target.WHEEL and not build.collects_requirements:
-                _write_pins(metadata, settings)
+            if settings.training is not None and build.makes_wheel:
+                _write_pins(metadata, settings.model, settings.training, self.root)
             else:
-                _write_declared(metadata, settings)
+                _write_declared(metadata, settings.model)
 
 
 def _refuse_wheel_without_model(build: Build) -> None:
@@ -86,23 +79,17 @@ def _reopen_dependencies(build: Build) -> None:
         found["dynamic"].append("dependencies")
 
 
-def _write_pins(metadata: dict[str, Any], settings: ModelSettings) -> None:
-    markers = marker_environment()
-    pins = pin(
-        settings.roots,
-        InstalledEnvironment(),
-        settings.policy,
-        project=canonicalize_name(metadata["name"]),
-        markers=markers,
-    )
+def _write_pins(
+    metadata: dict[str, Any], model: ModelSettings, training: TrainingSettings, root: str
+) -> None:
+    pins = pins_of(model, training, root, metadata["name"])
     # hatchling takes braces for context fields, but addresses may hold `${TOKEN}` (PEP 610).
     metadata["dependencies"] = [line.replace("{", "{{").replace("}", "}}") for line in pins.lines]
-    if settings.requires_python is not None:
-        unsupported = unsupported_pythons(settings.requires_python, pins.closure, markers)
-        metadata["requires-python"] = str(narrowed(settings.requires_python, unsupported, markers))
+    if model.requires_python is not None:
+        metadata["requires-python"] = str(supported_pythons(model, model.requires_python, pins))
 
 
-def _write_declared(metadata: dict[str, Any], settings: ModelSettings) -> None:
-    metadata["dependencies"] = declared_lines(settings.roots)
-    if settings.requires_python is not None:
-        metadata["requires-python"] = str(settings.requires_python)
+def _write_declared(metadata: dict[str, Any], model: ModelSettings) -> None:
+    metadata["dependencies"] = declared_lines(model.roots)
+    if model.requires_python is not None:
+        metadata["requires-python"] = str(model.requires_python)

@@ -76,6 +76,7 @@ def test_two_keys_are_enough(tmp_path: Path) -> None:
                 key="tool.hatch.metadata.hooks.model",
             ),
             requires_python=None,
+            python="any",
         ),
         training=TrainingSettings(
             key="tool.hatch.build.hooks.model",
@@ -83,6 +84,8 @@ def test_two_keys_are_enough(tmp_path: Path) -> None:
             artifacts=None,
             arguments={},
             groups=(),
+            group_names=(),
+            lock=None,
             python_path=(),
             environment={},
             editable="skip",
@@ -99,12 +102,14 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         local-versions = "keep"
         direct-references = "version"
         requires-python = ">=3.10, <4"
+        python = "minor"
         """,
         """
         train = " small.main : Trainer.run "
         artifacts = "src/small/weights/"
         arguments = { epochs = 3, rate = 0.1, deep = { layers = [64, 32], dropout = false } }
         dependency-groups = ["notebooks"]
+        lock = "locks/uv.lock"
         python-path = [".", "lib"]
         environment = { OMP_NUM_THREADS = "1", EMPTY = "" }
         editable = "train"
@@ -129,6 +134,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                 key="tool.hatch.metadata.hooks.model",
             ),
             requires_python=SpecifierSet(">=3.10,<4"),
+            python="minor",
         ),
         training=TrainingSettings(
             key="tool.hatch.build.hooks.model",
@@ -143,6 +149,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                 Root(requirement=Requirement("plots"), origin="dependency-groups.notebooks[0]"),
                 Root(requirement=Requirement("profiler>=2"), origin="dependency-groups.tools[0]"),
             ),
+            group_names=("notebooks",),
+            lock=PurePosixPath("locks/uv.lock"),
             python_path=(PurePosixPath(), PurePosixPath("lib")),
             environment={"OMP_NUM_THREADS": "1", "EMPTY": ""},
             editable="train",
@@ -308,7 +316,7 @@ _NEEDS = "an array of PEP 508 strings, or `dependency-group` with the name of a 
             f"{_MODEL}\nx = 1",
             (
                 "x: unknown key; known are `dependencies`, `dependency-group`, `direct-references`, "
-                "`local-versions`, `pins`, `requires-python`"
+                "`local-versions`, `pins`, `python`, `requires-python`"
             ),
         ),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hatch_model._environment._closure import Closure, Root, closure_of, holds, installed_root
+from hatch_model._environment._conditions import NEVER, Condition, condition_of
+from hatch_model._environment._direct_urls import archive_hashes, reference, without_credentials
 from hatch_model._environment._distributions import Environment, InstalledEnvironment
 from hatch_model._environment._imports import imported_strangers
 from hatch_model._environment._pins import (
@@ -11,25 +13,34 @@ from hatch_model._environment._pins import (
     declared_lines,
     marker_environment,
     pin,
+    pinned_version,
     same_lines,
 )
-from hatch_model._environment._pythons import narrowed, unsupported_pythons
+from hatch_model._environment._pythons import narrowed, only_minor, unsupported_pythons
 
 __all__ = [
+    "NEVER",
     "Closure",
+    "Condition",
     "Environment",
     "InstalledEnvironment",
     "PinPolicy",
     "Pins",
     "Root",
+    "archive_hashes",
     "closure_of",
+    "condition_of",
     "declared_lines",
     "holds",
     "imported_strangers",
     "installed_root",
     "marker_environment",
     "narrowed",
+    "only_minor",
     "pin",
+    "pinned_version",
+    "reference",
     "same_lines",
     "unsupported_pythons",
+    "without_credentials",
 ]

@@ -56,7 +56,7 @@ def reference(direct_url: Mapping[str, Any]) -> str:
     """Give the URL of a PEP 508 direct reference that installs the very same thing."""
     url = without_credentials(direct_url["url"])
     fragments = []
-    hashes = _hashes(direct_url)
+    hashes = archive_hashes(direct_url)
     if "vcs_info" in direct_url:
         vcs = direct_url["vcs_info"]
         url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
@@ -69,7 +69,7 @@ def reference(direct_url: Mapping[str, Any]) -> str:
     return f"{url}#{'&'.join(fragments)}" if fragments else url
 
 
-def _hashes(direct_url: Mapping[str, Any]) -> dict[str, str]:
+def archive_hashes(direct_url: Mapping[str, Any]) -> dict[str, str]:
     """Give an archive's digests by algorithm; ``hash`` is how PEP 610 wrote a single one at first."""
     archive: Mapping[str, Any] = direct_url.get("archive_info", {})
     if archive.get("hashes"):

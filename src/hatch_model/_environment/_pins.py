@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from packaging.utils import NormalizedName
+    from packaging.version import Version
 
     from hatch_model._environment._closure import Closure, Root
     from hatch_model._environment._conditions import Condition
@@ -124,8 +125,12 @@ def _line(
 def _version(distribution: Distribution, policy: PinPolicy) -> str:
     if distribution.direct_url is not None and policy.direct_references != "version":
         return f" @ {_reference(distribution, policy)}"
-    version = distribution.version
-    return f"=={version.public if policy.local_versions == 'strip' else version}"
+    return f"=={pinned_version(distribution.version, policy)}"
+
+
+def pinned_version(version: Version, policy: PinPolicy) -> str:
+    """Write *version* with or without its local part: ``==2.5.1`` allows ``2.5.1+cu124``, too."""
+    return version.public if policy.local_versions == "strip" else str(version)
 
 
 def _reference(distribution: Distribution, policy: PinPolicy) -> str:

@@ -77,6 +77,15 @@ def narrowed(
     return result
 
 
+def only_minor(claimed: SpecifierSet, markers: Mapping[str, str]) -> SpecifierSet:
+    """Narrow *claimed* to the minor version of the Python of *markers*."""
+    minor = int(markers["python_version"].partition(".")[2])
+    every_patch = [f"3.{minor}.{patch}" for patch in _PATCHES]
+    # What does not tell patch releases of this minor version apart has nothing left to say.
+    kept = [str(each) for each in claimed if not all(map(each.contains, every_patch))]
+    return SpecifierSet(",".join([*kept, f">=3.{minor}", f"<3.{minor + 1}"]))
+
+
 def _refusals(
     claimed: SpecifierSet,
     closure: Closure,

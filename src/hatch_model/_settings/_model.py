@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -26,6 +26,8 @@ class ModelSettings:
     """The requirements, from ``dependencies`` or ``dependency-group``."""
     policy: PinPolicy
     requires_python: SpecifierSet | None = None
+    python: Literal["any", "minor"] = "any"
+    """Whether the wheel installs only on the minor version it was trained on."""
 
 
 def read_model_settings(
@@ -41,6 +43,7 @@ def read_model_settings(
             local_versions=_choice(table, "local-versions", "strip", "keep"),
             direct_references=_choice(table, "direct-references", "error", "url", "version"),
         ),
+        python=_choice(table, "python", "any", "minor"),
         requires_python=_read_requires_python(table, pyproject.get("project", {})),
     )
     table.note_unknown()

@@ -56,6 +56,10 @@ class TrainingSettings:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[Root, ...] = ()
     """What the dependency groups for training ask for."""
+    group_names: tuple[str, ...] = ()
+    """The names of these groups."""
+    lock: PurePosixPath | None = None
+    """The lock that the training environment is installed from, relative to the project root."""
     python_path: tuple[PurePosixPath, ...] = ()
     """Relative to the project root; empty for where the wheel's packages live."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +71,7 @@ def read_training_settings(
 ) -> TrainingSettings:
     """Read the table *content* that stands under *key*, noting what is wrong in *problems*."""
     table = Table(key, content, problems)
+    groups = table.get_each("dependency-groups", "the name of a dependency group", string)
     settings = TrainingSettings(
         key=key,
         train=_read_train(table),
@@ -77,7 +82,14 @@ def read_training_settings(
             cast("PurePosixPath | None", None),
         ),
         arguments=_read_arguments(table),
-        groups=tuple(_read_groups(table, pyproject.get("dependency-groups", {}))),
+        groups=tuple(_read_groups(table, groups, pyproject.get("dependency-groups", {}))),
+        group_names=tuple(groups),
+        lock=table.get(
+            "lock",
+            "a relative path below the project root",
+            _path_below_root,
+            cast("PurePosixPath | None", None),
+        ),
         python_path=tuple(
             table.get_each("python-path", "a relative path within the project", _path_within_root)
         ),
@@ -156,8 +168,7 @@ def _without_json(key: str, value: object) -> Iterator[tuple[str, object]]:
         yield key, value
 
 
-def _read_groups(table: Table, groups: object) -> list[Root]:
-    names = table.get_each("dependency-groups", "the name of a dependency group", string)
+def _read_groups(table: Table, names: list[str], groups: object) -> list[Root]:
     return [
         root
         for index, name in enumerate(names)

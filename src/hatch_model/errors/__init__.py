@@ -19,6 +19,18 @@ from hatch_model.errors._environment import (
     SharedMetadataError,
     UnknownExtraError,
 )
+from hatch_model.errors._lock import (
+    ArchiveMismatchError,
+    LockDriftError,
+    LockedLineError,
+    LockError,
+    LockMissingError,
+    LockReaderMissingError,
+    MalformedLockError,
+    OutdatedLockError,
+    UvExportError,
+    UvNotFoundError,
+)
 from hatch_model.errors._root import (
     HatchModelError,
 )
@@ -42,6 +54,7 @@ from hatch_model.errors._training import (
 )
 
 __all__ = [
+    "ArchiveMismatchError",
     "ArtifactError",
     "BrokenDistributionError",
     "DiedError",
@@ -51,6 +64,12 @@ __all__ = [
     "FunctionNotFoundError",
     "HatchModelError",
     "LocalReferenceError",
+    "LockDriftError",
+    "LockError",
+    "LockMissingError",
+    "LockReaderMissingError",
+    "LockedLineError",
+    "MalformedLockError",
     "MetricError",
     "ModuleNotFoundInTrainingError",
     "NotCallableError",
@@ -58,6 +77,7 @@ __all__ = [
     "NothingWrittenError",
     "OrphanedError",
     "OutOfRangeError",
+    "OutdatedLockError",
     "PinsChangedError",
     "Problem",
     "RaisedError",
@@ -72,4 +92,6 @@ __all__ = [
     "UnknownExtraError",
     "UnsavableModelError",
     "UnshippableError",
+    "UvExportError",
+    "UvNotFoundError",
 ]

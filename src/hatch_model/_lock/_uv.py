@@ -1,0 +1,70 @@
+"""``uv.lock``, whose format is uv's own: read through uv's export to ``pylock.toml``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+from hatch_model._lock._pylock import read_pylock
+from hatch_model.errors import UvExportError, UvNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from hatch_model._lock._packages import LockedPackage
+
+
+class RunUv(Protocol):
+    """Runs uv in a folder and gives its output; a stand-in for :func:`run_uv` in tests."""
+
+    def __call__(self, arguments: Sequence[str], *, path: str, root: Path) -> str: ...
+
+
+def run_uv(arguments: Sequence[str], *, path: str, root: Path) -> str:
+    """Run uv with *arguments* in *root*, to read the lock at *path*.
+
+    uv names itself in ``UV`` while it builds. Raises UvNotFoundError and UvExportError.
+    """
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if uv is None:
+        raise UvNotFoundError(path)
+    completed = subprocess.run(
+        [uv, *arguments],
+        cwd=root,
+        # The build environment is not the project's own, which uv would otherwise remark on.
+        env={key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"},
+        check=False,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    if completed.returncode != 0:
+        raise UvExportError(path, completed.stderr.strip())
+    return completed.stdout
+
+
+def read_uv_lock(
+    path: str, root: Path, groups: Sequence[str], run: RunUv = run_uv
+) -> tuple[list[LockedPackage], frozenset[NormalizedName]]:
+    """Read the uv.lock at *path* in *root*.
+
+    Gives the packages of the project and its dependency *groups*, and the names of those that the
+    project needs without them.
+    """
+    runtime = read_pylock(path, run(_export(), path=path, root=root))
+    packages = read_pylock(path, run(_export(*groups), path=path, root=root)) if groups else runtime
+    return packages, frozenset(package.name for package in runtime)
+
+
+def _export(*groups: str) -> list[str]:
+    return [
+        *("export", "--quiet", "--frozen", "--format", "pylock.toml", "--python", sys.executable),
+        *("--no-header", "--no-emit-project", "--no-default-groups"),
+        *(f"--group={group}" for group in groups),
+    ]
