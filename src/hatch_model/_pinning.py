@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
@@ -49,7 +49,7 @@ def pins_of(
         model.roots,
         training.groups,
         environment,
-        _lock_of(training.lock, training.key, root, project, training.group_names),
+        _lock_of(model, training, training.lock, root, project),
         model.policy,
         project=name,
         markers=markers,
@@ -66,23 +66,36 @@ def training_requirements(
     roots = (*model.roots, *training.groups)
     if training.lock is None:
         return declared_lines(roots)
-    from hatch_model._lock import check_up_to_date  # noqa: PLC0415 - only for this option
+    from hatch_model._lock import (  # noqa: PLC0415 - only for this option
+        check_installable,
+        check_up_to_date,
+    )
 
     markers = marker_environment()
-    lock = _lock_of(training.lock, training.key, root, project, training.group_names)
+    lock = _lock_of(model, training, training.lock, root, project)
     check_up_to_date(lock, roots, markers, project=canonicalize_name(project))
+    check_installable(lock, markers)
     return lock.requirements(markers)
 
 
-@lru_cache  # Reading a uv.lock starts uv, and one build asks for it several times.
 def _lock_of(
-    path: PurePosixPath, key: str, root: str, project: str, groups: tuple[str, ...]
+    model: ModelSettings, training: TrainingSettings, path: PurePosixPath, root: str, project: str
 ) -> Lock:
+    return _read_lock(
+        path,
+        Path(root),
+        key=f"{training.key}.lock",
+        project=canonicalize_name(project),
+        groups=training.group_names,
+        model_group=model.group,
+    )
+
+
+@lru_cache  # Reading a uv.lock starts uv, and one build asks for it several times.
+def _read_lock(path: PurePosixPath, root: Path, **options: Any) -> Lock:
     from hatch_model._lock import read_lock  # noqa: PLC0415 - only for this option
 
-    return read_lock(
-        path, Path(root), key=f"{key}.lock", project=canonicalize_name(project), groups=groups
-    )
+    return read_lock(path, root, **options)
 
 
 def supported_pythons(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -> SpecifierSet:

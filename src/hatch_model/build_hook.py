@@ -23,7 +23,7 @@ from hatch_model._exit import exit_on_error
 from hatch_model._phase import Target, current_build
 from hatch_model._pinning import pins_of, training_requirements
 from hatch_model._settings import PLUGIN, ModelSettings, TrainingSettings, read_settings
-from hatch_model.errors import LockMissingError, PinsChangedError, SharedMetadataError
+from hatch_model.errors import PinsChangedError, SharedMetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,9 +95,14 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def _take_lock_along(self, training: TrainingSettings, build_data: dict[str, Any]) -> None:
         """Put the lock into the sdist, whatever the sdist's own list of files says."""
         if training.lock is not None:
-            lock = Path(self.root) / training.lock
-            if not lock.is_file():
-                raise LockMissingError(f"{training.key}.lock", str(training.lock))
+            from hatch_model._lock import find_lock  # noqa: PLC0415 - only for this option
+
+            lock = find_lock(
+                training.lock,
+                Path(self.root),
+                key=f"{training.key}.lock",
+                groups=training.group_names,
+            )
             build_data["force_include"][str(lock)] = str(Path(training.lock))
 
     def _check_metadata(self, model: ModelSettings, pins: Pins, build_data: dict[str, Any]) -> None:
@@ -108,6 +113,11 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             raise PinsChangedError(core.dependencies, pins.lines)
         if model.requires_python is not None and not core.requires_python:
             raise SharedMetadataError
+        for line in pins.unlocked:
+            _AppLog(self.app).warning(
+                f"the lock holds nothing for `{line}`, which stays in the wheel as it was declared. "
+                f"A lock that is made for those platforms, too, would pin it."
+            )
         claimed = SpecifierSet(core.requires_python or "")
         if model.python == "minor":
             claimed = only_minor(claimed, marker_environment())

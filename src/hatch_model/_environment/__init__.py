@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from hatch_model._environment._closure import Closure, Root, closure_of, holds, installed_root
-from hatch_model._environment._conditions import NEVER, Condition, condition_of
-from hatch_model._environment._direct_urls import archive_hashes, reference, without_credentials
-from hatch_model._environment._distributions import Environment, InstalledEnvironment
+from hatch_model._environment._closure import (
+    Closure,
+    Root,
+    closure_of,
+    holds,
+    installed_root,
+    mentioned,
+)
+from hatch_model._environment._conditions import ALWAYS, NEVER, Condition, condition_of
+from hatch_model._environment._direct_urls import (
+    archive_hashes,
+    describe,
+    is_local,
+    reference,
+    without_credentials,
+)
+from hatch_model._environment._distributions import Distribution, Environment, InstalledEnvironment
 from hatch_model._environment._imports import imported_strangers
 from hatch_model._environment._pins import (
     PinPolicy,
@@ -19,9 +32,11 @@ from hatch_model._environment._pins import (
 from hatch_model._environment._pythons import narrowed, only_minor, unsupported_pythons
 
 __all__ = [
+    "ALWAYS",
     "NEVER",
     "Closure",
     "Condition",
+    "Distribution",
     "Environment",
     "InstalledEnvironment",
     "PinPolicy",
@@ -31,10 +46,13 @@ __all__ = [
     "closure_of",
     "condition_of",
     "declared_lines",
+    "describe",
     "holds",
     "imported_strangers",
     "installed_root",
+    "is_local",
     "marker_environment",
+    "mentioned",
     "narrowed",
     "only_minor",
     "pin",

@@ -161,6 +161,23 @@ def _conditions(roots: Iterable[Root], walk: _Walk) -> dict[Node, Condition]:
     return conditions
 
 
+def mentioned(roots: Iterable[Root], closure: Closure) -> dict[NormalizedName, Condition]:
+    """Say when each name is asked for by *roots* or in their *closure*, wherever that may be."""
+    found: dict[NormalizedName, Condition] = {}
+
+    def widen(requirement: Requirement, condition: Condition) -> None:
+        name = canonicalize_name(requirement.name)
+        found[name] = found.get(name, NEVER) | condition
+
+    for root in roots:
+        widen(root.requirement, condition_of(root.requirement.marker))
+    for (name, extra), condition in closure.conditions.items():
+        distribution = closure.distributions[name]
+        for each in distribution.optional_requirements if extra else distribution.requirements:
+            widen(each, condition & condition_of(each.marker, extra))
+    return {name: condition for name, condition in found.items() if condition != NEVER}
+
+
 def holds(requirement: Requirement, markers: Mapping[str, str], extra: str = "") -> bool:
     """Say whether *requirement* applies where the marker values are *markers*."""
     return requirement.marker is None or requirement.marker.evaluate({**markers, "extra": extra})

@@ -13,9 +13,12 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from packaging.markers import Marker
+from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from packaging.utils import NormalizedName
 
 _TOKEN = re.compile(r"""\s*("[^"]*"|'[^']*'|[()]|[<>=!~]+|[\w.]+)""")
 _COMPARISON = re.compile(r"(?P<left>\S+) (?P<operator>not in|\S+) (?P<right>.+)")
@@ -58,18 +61,42 @@ ALWAYS = Condition(frozenset({frozenset()}))
 NEVER = Condition(frozenset())
 
 
-def condition_of(marker: Marker | None, extra: str = "") -> Condition:
-    """Read *marker* as it stands for a distribution asked for with *extra*."""
+def condition_of(
+    marker: Marker | None, extra: str = "", groups: Collection[NormalizedName] = ()
+) -> Condition:
+    """Read *marker* as it stands for a distribution asked for with *extra*.
+
+    In a lock (PEP 751) it may also ask for dependency *groups*, or for a project's extras: none.
+    """
     if marker is None:
         return ALWAYS
-    return _disjunction(_tokens(str(marker)), extra)
+    return _disjunction(_tokens(str(marker)), _Asked(extra, groups))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is known of the words in a marker that do not tell of an environment."""
+
+    extra: str
+    groups: Collection[NormalizedName]
+
+    def answer(self, left: str, operator: str, right: str) -> Condition | None:
+        """Give ALWAYS or NEVER for a comparison with such a word, None for any other."""
+        if "extra" in {left, right}:
+            is_true = Marker(f"{left} {operator} {right}").evaluate({"extra": self.extra})
+        elif right in {"extras", "dependency_groups"}:
+            members = self.groups if right == "dependency_groups" else ()
+            is_true = (canonicalize_name(left.strip("\"'")) in members) == (operator == "in")
+        else:
+            return None
+        return ALWAYS if is_true else NEVER
 
 
 def _tokens(text: str) -> Iterator[str]:
     return iter([match.group(1) for match in _TOKEN.finditer(text)] + [")"])
 
 
-def _disjunction(tokens: Iterator[str], extra: str) -> Condition:
+def _disjunction(tokens: Iterator[str], asked: _Asked) -> Condition:
     """Consume ``a and b or c …`` up to and with its closing parenthesis."""
     alternatives, current = NEVER, ALWAYS
     for word in tokens:
@@ -78,21 +105,21 @@ def _disjunction(tokens: Iterator[str], extra: str) -> Condition:
         if word == "or":
             alternatives, current = alternatives | current, ALWAYS
         elif word == "(":
-            current &= _disjunction(tokens, extra)
+            current &= _disjunction(tokens, asked)
         elif word != "and":
-            current &= _comparison(word, tokens, extra)
+            current &= _comparison(word, tokens, asked)
     return alternatives | current
 
 
-def _comparison(left: str, tokens: Iterator[str], extra: str) -> Condition:
+def _comparison(left: str, tokens: Iterator[str], asked: _Asked) -> Condition:
     operator = next(tokens)
     if operator == "not":
         operator += " " + next(tokens)
     right = next(tokens)
-    comparison = f"{left} {operator} {right}"
-    if "extra" in {left, right}:
-        return ALWAYS if Marker(comparison).evaluate({"extra": extra}) else NEVER
-    return Condition(frozenset({frozenset({comparison})}))
+    answer = asked.answer(left, operator, right)
+    if answer is not None:
+        return answer
+    return Condition(frozenset({frozenset({f"{left} {operator} {right}"})}))
 
 
 def _reduced(terms: Iterable[_Term]) -> Condition:

@@ -47,6 +47,8 @@ class Pins:
     """Sorted PEP 508 strings."""
     closure: Closure
     policy: PinPolicy
+    unlocked: tuple[str, ...] = ()
+    """Those of the lines that a lock has nothing for, and that stay as they were declared."""
 
 
 def marker_environment() -> dict[str, str]:

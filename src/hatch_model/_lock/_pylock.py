@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from hatch_model._environment import reference, without_credentials
-from hatch_model._lock._packages import LockedPackage
+from packaging.markers import Marker
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from hatch_model._environment import NEVER, condition_of, without_credentials
+from hatch_model._lock._packages import Coverage, LockedPackage
 from hatch_model.errors import LockReaderMissingError, MalformedLockError
 
 if sys.version_info >= (3, 11):
@@ -16,14 +20,93 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import PurePath
+    from collections.abc import Collection
+    from pathlib import Path, PurePath
 
-    from packaging.pylock import Package
+    from packaging.pylock import Package, Pylock
 
 
-def read_pylock(path: str, text: str) -> list[LockedPackage]:
-    """Read the *text* of the PEP 751 lock at *path*.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedGroups:
+    """A PEP 751 lock, which may hold several dependency groups to choose from."""
+
+    path: str
+    """Relative to the project root, for messages."""
+    folder: Path
+    """What the lock's own paths are relative to."""
+    content: Pylock
+
+    @property
+    def tells_groups(self) -> bool:
+        """Whether it says of its packages which groups they are there for."""
+        return bool(self.content.dependency_groups or self.content.default_groups)
+
+    @property
+    def coverage(self) -> Coverage:
+        return Coverage(
+            requires_python=self.content.requires_python or SpecifierSet(),
+            environments=tuple(self.content.environments or ()),
+        )
+
+    def packages(self, groups: Collection[str] = ()) -> list[LockedPackage]:
+        """Give the packages of the lock's default groups and of *groups*.
+
+        Raises MalformedLockError for one that is neither at a version nor at an address.
+        """
+        chosen = {*map(canonicalize_name, (*groups, *(self.content.default_groups or ())))}
+        found = []
+        for package in self.content.packages:
+            condition = condition_of(package.marker, groups=chosen)
+            if condition != NEVER:
+                marker = package.marker
+                if marker and {"dependency_groups", "extras"} & {*str(marker).split()}:
+                    marker = Marker(str(condition)) if str(condition) else None
+                found.append(self._locked(package, marker))
+        return found
+
+    def _locked(self, package: Package, marker: Marker | None) -> LockedPackage:
+        address = self._address(package)
+        if address is None and package.version is None:
+            raise MalformedLockError(self.path, f"{package.name} has no version")
+        return LockedPackage(
+            name=package.name,
+            version=package.version,
+            marker=marker,
+            address=address,
+            hashes=_hashes(package),
+        )
+
+    def _address(self, package: Package) -> dict[str, Any] | None:
+        if package.vcs is not None:
+            vcs = package.vcs
+            return {
+                "url": self._url(vcs.url, vcs.path),
+                "vcs_info": {"vcs": vcs.type, "commit_id": vcs.commit_id},
+                "subdirectory": vcs.subdirectory,
+            }
+        if package.archive is not None:
+            archive = package.archive
+            return {
+                "url": self._url(archive.url, archive.path),
+                "archive_info": {"hashes": dict(archive.hashes)},
+                "subdirectory": archive.subdirectory,
+            }
+        if package.directory is not None:
+            return {
+                "url": self._url(None, package.directory.path),
+                "dir_info": {},
+                "subdirectory": package.directory.subdirectory,
+            }
+        return None
+
+    def _url(self, url: str | None, path: str | None) -> str:
+        if url:
+            return without_credentials(url)
+        return (self.folder / (path or "")).resolve().as_uri()
+
+
+def read_pylock(path: str, folder: Path, text: str) -> LockedGroups:
+    """Read the *text* of the PEP 751 lock at *path*, whose own paths are relative to *folder*.
 
     Raises MalformedLockError for what is not one that packaging knows how to read.
     """
@@ -33,45 +116,10 @@ def read_pylock(path: str, text: str) -> list[LockedPackage]:
     except ImportError:
         raise LockReaderMissingError(path) from None
     try:
-        pylock = Pylock.from_dict(tomllib.loads(text))
+        content = Pylock.from_dict(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, PylockValidationError) as error:
         raise MalformedLockError(path, str(error)) from None
-    return [_locked(path, package) for package in pylock.packages]
-
-
-def _locked(path: str, package: Package) -> LockedPackage:
-    address = _address(package)
-    if not address and package.version is None:
-        raise MalformedLockError(path, f"{package.name} has no version")
-    return LockedPackage(
-        name=package.name,
-        version=package.version,
-        marker=package.marker,
-        reference=reference(address) if address else "",
-        is_local=bool(address) and urlsplit(address["url"]).scheme in {"", "file"},
-        hashes=_hashes(package),
-    )
-
-
-def _address(package: Package) -> dict[str, Any]:
-    """Give where *package* comes from, in the terms of PEP 610; empty for an index."""
-    if package.vcs is not None:
-        vcs = package.vcs
-        info: dict[str, Any] = {"vcs_info": {"vcs": vcs.type, "commit_id": vcs.commit_id}}
-        return _with_url(vcs.url or vcs.path, vcs.subdirectory, info)
-    if package.archive is not None:
-        archive = package.archive
-        info = {"archive_info": {"hashes": dict(archive.hashes)}}
-        return _with_url(archive.url or archive.path, archive.subdirectory, info)
-    if package.directory is not None:
-        directory = package.directory
-        return _with_url(directory.path, directory.subdirectory, {"dir_info": {}})
-    return {}
-
-
-def _with_url(url: str | None, subdirectory: str | None, info: Mapping[str, Any]) -> dict[str, Any]:
-    address = {**info, "url": without_credentials(url or "")}
-    return {**address, "subdirectory": subdirectory} if subdirectory else address
+    return LockedGroups(path=path, folder=folder, content=content)
 
 
 def _hashes(package: Package) -> frozenset[str]:

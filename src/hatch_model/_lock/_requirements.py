@@ -49,11 +49,12 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _read_line(path: str, number: int, line: str) -> LockedPackage:
     hashes = frozenset(digest.lower() for digest in _HASH.findall(line))
+    pin = " ".join(_HASH.sub("", line).split())
     try:
-        requirement = Requirement(_HASH.sub("", line))
+        requirement = Requirement(pin)
         version = _exact_version(requirement)
     except (InvalidRequirement, InvalidVersion, ValueError):
-        raise LockedLineError(path, number, line) from None
+        raise LockedLineError(path, number, pin) from None
     return LockedPackage(
         name=canonicalize_name(requirement.name),
         version=version,

@@ -8,16 +8,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-from hatch_model._lock._pylock import read_pylock
+from hatch_model._lock._pylock import LockedGroups, read_pylock
 from hatch_model.errors import UvExportError, UvNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from packaging.utils import NormalizedName
-
-    from hatch_model._lock._packages import LockedPackage
 
 
 class RunUv(Protocol):
@@ -49,22 +45,17 @@ def run_uv(arguments: Sequence[str], *, path: str, root: Path) -> str:
     return completed.stdout
 
 
-def read_uv_lock(
-    path: str, root: Path, groups: Sequence[str], run: RunUv = run_uv
-) -> tuple[list[LockedPackage], frozenset[NormalizedName]]:
-    """Read the uv.lock at *path* in *root*.
+def export_uv_lock(
+    path: Path, root: Path, groups: Sequence[str] = (), run: RunUv = run_uv
+) -> LockedGroups:
+    """Read what the uv.lock at *path* below *root* has for the project and its *groups*.
 
-    Gives the packages of the project and its dependency *groups*, and the names of those that the
-    project needs without them.
+    Raises UvNotFoundError, UvExportError, and what read_pylock() raises.
     """
-    runtime = read_pylock(path, run(_export(), path=path, root=root))
-    packages = read_pylock(path, run(_export(*groups), path=path, root=root)) if groups else runtime
-    return packages, frozenset(package.name for package in runtime)
-
-
-def _export(*groups: str) -> list[str]:
-    return [
+    folder, name = path.parent, path.relative_to(root).as_posix()
+    arguments = [
         *("export", "--quiet", "--frozen", "--format", "pylock.toml", "--python", sys.executable),
         *("--no-header", "--no-emit-project", "--no-default-groups"),
         *(f"--group={group}" for group in groups),
     ]
+    return read_pylock(name, folder, run(arguments, path=name, root=folder))

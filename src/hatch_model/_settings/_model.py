@@ -25,6 +25,8 @@ class ModelSettings:
     roots: tuple[Root, ...]
     """The requirements, from ``dependencies`` or ``dependency-group``."""
     policy: PinPolicy
+    group: str = ""
+    """The name of that ``dependency-group``; "" where there is none."""
     requires_python: SpecifierSet | None = None
     python: Literal["any", "minor"] = "any"
     """Whether the wheel installs only on the minor version it was trained on."""
@@ -35,8 +37,10 @@ def read_model_settings(
 ) -> ModelSettings:
     """Read the table *content* that stands under *key*, noting what is wrong in *problems*."""
     table = Table(key, content, problems)
+    group = table.get("dependency-group", "the name of a dependency group", string, "")
     settings = ModelSettings(
-        roots=tuple(_read_roots(table, pyproject.get("dependency-groups", {}))),
+        roots=tuple(_read_roots(table, group, pyproject.get("dependency-groups", {}))),
+        group=group,
         policy=PinPolicy(
             key=key,
             pins=_choice(table, "pins", "all", "direct"),
@@ -64,14 +68,13 @@ def _choice(table: Table, name: str, *choices: str) -> Any:
     return table.get(name, expected, one_of(*choices), choices[0])
 
 
-def _read_roots(table: Table, groups: object) -> list[Root]:
+def _read_roots(table: Table, group: str, groups: object) -> list[Root]:
     expected = "an array of PEP 508 strings, or `dependency-group` with the name of a group"
     if "dependency-group" in table:
         if "dependencies" in table:
             table.note("dependency-group", "either `dependencies` or this, not both")
-        name = table.get("dependency-group", "the name of a dependency group", string, "")
         key = table.key_of("dependency-group")
-        return requirements_of_group(name, groups, key, table.problems) if name else []
+        return requirements_of_group(group, groups, key, table.problems) if group else []
     if "dependencies" not in table:
         table.note_missing("dependencies", expected)
         return []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hatch_model.errors._root import HatchModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from packaging.requirements import Requirement
 
@@ -23,14 +23,15 @@ class LockError(HatchModelError):
 
 
 class LockMissingError(LockError):
-    def __init__(self, key: str, path: str) -> None:
-        super().__init__(path, key)
+    def __init__(self, key: str, path: str, renewal: str) -> None:
+        super().__init__(path, key, renewal)
         self.key = key
+        self.renewal = renewal
 
     def __str__(self) -> str:
         return (
-            f"{self.key} is `{self.path}`, but there is no such file. Write the lock (README: "
-            f"Locking), or take the key out."
+            f"{self.key} is `{self.path}`, but there is no such file. Write the lock: "
+            f"`{self.renewal}`; or take the key out."
         )
 
 
@@ -53,7 +54,7 @@ class LockedLineError(LockError):
         return (
             f"`{self.path}`, line {self.number}: `{self.line}` is no exact version. A requirements "
             f"file is a lock only if each line reads `name==version`, with a marker and hashes as "
-            f"need be, and without options: let `uv pip compile` or pip-compile write it."
+            f"need be, and without options, as `uv export --no-emit-project` writes it."
         )
 
 
@@ -87,6 +88,56 @@ class UvExportError(LockError):
         )
 
 
+class LockCoverageError(LockError):
+    """The lock itself says that it is not meant for this environment."""
+
+    def __init__(self, path: str, renewal: str, coverage: str, markers: Mapping[str, str]) -> None:
+        super().__init__(path, renewal, coverage, markers)
+        self.renewal = renewal
+        self.coverage = coverage
+        self.markers = markers
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.path}` is for {self.coverage}, but this is Python "
+            f"{self.markers['python_full_version']} on {self.markers['sys_platform']}. Build where "
+            f"the lock is for, or widen what it is for and renew it: `{self.renewal}`."
+        )
+
+
+class LockedPathMissingError(LockError):
+    """The lock takes a package from a folder or archive that is not there."""
+
+    def __init__(self, path: str, name: str, reference: str) -> None:
+        super().__init__(path, name, reference)
+        self.name = name
+        self.reference = reference
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.path}` takes {self.name} from {self.reference}, where there is nothing. What "
+            f"lies outside of the project does not travel in its sdist: build the wheel from the "
+            f"source tree (`uv build --wheel`), or lock {self.name} from an index or a repository."
+        )
+
+
+class UnknownLockedVersionError(LockError):
+    """A version is to be pinned that neither the lock nor this environment knows."""
+
+    def __init__(self, path: str, name: str, reference: str, key: str) -> None:
+        super().__init__(path, name, reference, key)
+        self.name = name
+        self.reference = reference
+        self.key = key
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.path}` holds {self.name}, for other platforms than this, from "
+            f"{self.reference} without a version, so none can be pinned. Give {self.name} a version "
+            f'that is not dynamic, or set {self.key}.direct-references to "url".'
+        )
+
+
 class OutdatedLockError(LockError):
     """The lock no longer satisfies what the project requires."""
 
@@ -115,10 +166,10 @@ class OutdatedLockError(LockError):
 class LockDriftError(LockError):
     """The environment is not the one that is locked."""
 
-    def __init__(self, path: str, differences: Sequence[tuple[str, str, str | None]]) -> None:
+    def __init__(self, path: str, differences: Sequence[tuple[str, str, str]]) -> None:
         super().__init__(path, differences)
         self.differences = differences
-        """Names, each with the locked and the found version (None: not installed)."""
+        """Names, each with what is locked and what was found ("": it is not installed)."""
 
     def __str__(self) -> str:
         lines = [
