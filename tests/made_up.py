@@ -1,44 +1,23 @@
-"""Made-up distributions, environments and PEP 508 marker values for tests of pure parts."""
+"""Made-up environments as tests of locks like to write them: installed from pins."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import environments
+from environments import LINUX, FakeEnvironment
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
-from hatch_model._environment import Distribution, Root, marker_environment
+from hatch_model._environment import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from packaging.utils import NormalizedName
+    from hatch_model._environment import Distribution
 
-LINUX = {
-    **marker_environment(),
-    "implementation_name": "cpython",
-    "os_name": "posix",
-    "platform_machine": "x86_64",
-    "platform_python_implementation": "CPython",
-    "platform_system": "Linux",
-    "python_full_version": "3.12.4",
-    "python_version": "3.12",
-    "sys_platform": "linux",
-}
+__all__ = ["LINUX", "Installed", "distribution", "roots"]
 
-
-@dataclass(frozen=True)
-class Installed:
-    """An environment that holds *distributions*."""
-
-    distributions: Sequence[Distribution]
-
-    def find(self, name: NormalizedName) -> Distribution | None:
-        return next((each for each in self.distributions if each.name == name), None)
-
-    def __iter__(self) -> Iterator[Distribution]:
-        return iter(self.distributions)
+Installed = FakeEnvironment
 
 
 def distribution(
@@ -46,13 +25,7 @@ def distribution(
 ) -> Distribution:
     """Make up what *pin*, a text such as "anchor==1.2", installs."""
     name, _, version = pin.partition("==")
-    return Distribution(
-        name=canonicalize_name(name),
-        raw_version=version,
-        raw_requirements=requires,
-        extras=frozenset(map(canonicalize_name, extras)),
-        direct_url=direct_url,
-    )
+    return environments.distribution(name, version, *requires, extras=extras, direct_url=direct_url)
 
 
 def roots(*requirements: str, key: str = "model.dependencies") -> list[Root]:

@@ -142,7 +142,7 @@ class TestRequirements:
             _check(_lock("anchor==1.2", coverage=coverage), "anchor")
 
         assert str(caught.value) == (
-            f"`a.lock` is for {text}, but this is Python 3.12.4 on linux. Build where the lock is "
+            f"`a.lock` is for {text}, but this is Python 3.12.1 on linux. Build where the lock is "
             "for, or widen what it is for and renew it: `renew a.lock`."
         )
 

@@ -133,6 +133,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                 direct_references="version",
                 key="tool.hatch.metadata.hooks.model",
             ),
+            group="run",
             requires_python=SpecifierSet(">=3.10,<4"),
             python="minor",
         ),
