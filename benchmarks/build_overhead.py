@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -72,9 +73,12 @@ class Benchmark:
         run("uv", "build", "--quiet", "--wheel", "--out-dir", self.wheels, CHECKOUT, cwd=folder)
         for copy in ("plugin", "plain"):
             shutil.copytree(EXAMPLE / "src", folder / copy / "src")
-            for file in ("pyproject.toml", "README.md"):
-                shutil.copy(EXAMPLE / file, folder / copy)
+            shutil.copy(EXAMPLE / "README.md", folder / copy)
         (folder / "plain/pyproject.toml").write_text(PLAIN, "utf-8")
+        # Without its lock: plain hatchling has none, and all are to have the same releases.
+        pyproject = (EXAMPLE / "pyproject.toml").read_text("utf-8")
+        unlocked = re.sub("^lock = .*\n", "", pyproject, flags=re.MULTILINE)
+        (folder / "plugin/pyproject.toml").write_text(unlocked, "utf-8")
 
     def prepare(self) -> None:
         """Do everything once, and give the plain project the artifacts that it is to ship."""
