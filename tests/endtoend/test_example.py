@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from platform import python_version
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from checkout import CHECKOUT, copy_checkout, online
 from filelock import FileLock
 from hatchling.metadata.core import load_toml
+from packaging.markers import Marker
 from packaging.requirements import Requirement
-from support import Wheel
+from support import Wheel, interpreter
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
 pytestmark = [
     pytest.mark.long,
@@ -30,6 +34,28 @@ pytestmark = [
 
 _README = (CHECKOUT / "example-project" / "README.md").read_text("utf-8")
 _WHEEL = "iris_model-0.1.0-py3-none-any.whl"
+
+
+def _locked(lock: Path) -> list[str]:
+    """Give the requirements of a requirements file, without their hashes."""
+    return re.findall(r"^(\w.+) \\$", lock.read_text("utf-8"), re.MULTILINE)
+
+
+def _for_python(version: str, requirements: Iterable[str]) -> list[str]:
+    """Give those that are meant for Python *version* on this platform, without their markers."""
+    python = {"python_version": version[:4], "python_full_version": version}
+    return [
+        line.partition(";")[0].rstrip()
+        for line in requirements
+        if (marker := Requirement(line).marker) is None or marker.evaluate(python)
+    ]
+
+
+def _here(requirements: Iterable[str]) -> list[str]:
+    return _for_python(python_version(), requirements)
+
+
+_LOCK = CHECKOUT / "example-project" / "requirements.lock"
 
 
 def _blocks(language: str) -> list[str]:
@@ -110,7 +136,12 @@ def _paste(folder: Path, ports: list[int], environment: dict[str, str]) -> None:
     session = subprocess.Popen(
         ["bash", script],
         cwd=folder,
-        env={**environment, "REGISTRY_PORT": registry_port, "APP_PORT": app_port},
+        env={
+            **environment,
+            "REGISTRY_PORT": registry_port,
+            "APP_PORT": app_port,
+            "COLUMNS": "1000",  # uv wraps its refusals
+        },
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -150,7 +181,7 @@ def test_the_wheel_holds_the_code_and_the_model_and_nothing_of_the_serving_app(w
     ]
 
 
-def test_the_sdist_holds_the_code_alone(walk: Walk) -> None:
+def test_the_sdist_holds_the_code_and_the_lock(walk: Walk) -> None:
     listed = subprocess.run(
         ["tar", "-tf", walk.folder / "dist" / "iris_model-0.1.0.tar.gz"],
         check=True,
@@ -163,6 +194,7 @@ def test_the_sdist_holds_the_code_alone(walk: Walk) -> None:
         "iris_model-0.1.0/PKG-INFO",
         "iris_model-0.1.0/README.md",
         "iris_model-0.1.0/pyproject.toml",
+        "iris_model-0.1.0/requirements.lock",
         "iris_model-0.1.0/src/iris_model/__init__.py",
         "iris_model-0.1.0/src/iris_model/prediction.py",
         "iris_model-0.1.0/src/iris_model/training.py",
@@ -173,6 +205,42 @@ def test_the_model_from_the_registry_predicts(walk: Walk) -> None:
     start = 'uv run --no-project --with iris-model --index "$registry" python -c "from iris_model'
 
     assert walk.stdout(start) == _blocks("text")[1] == "versicolor\n"
+
+
+def test_the_pins_are_the_lines_of_the_lock_for_every_python(walk: Walk) -> None:
+    locked = [str(Requirement(line)) for line in _locked(_LOCK)]
+
+    assert [str(Requirement(line)) for line in walk.wheel.requires] == locked
+    assert walk.wheel.headers("Requires-Python") == [">=3.10"]
+
+
+def test_the_lock_has_each_package_once_for_every_python() -> None:
+    _check_lock(_LOCK)
+
+
+def _check_lock(lock: Path) -> None:
+    for version in ("3.10", "3.11", "3.12", "3.13", "3.14"):
+        names = _names(_for_python(version, _locked(lock)))
+        assert sorted(set(names)) == names
+        assert {"numpy", "pandas", "scikit-learn", "scipy"} < set(names)
+
+
+def test_the_command_for_newer_versions_writes_such_a_lock(
+    shared_folder: Path, tmp_path: Path
+) -> None:
+    (command,) = re.findall(r"^`(uv export .+)`$", _README, re.MULTILINE)
+    oldest = Path(interpreter("3.10")).parent
+    variables = online(shared_folder)
+    variables["PATH"] = f"{oldest}{os.pathsep}{variables['PATH']}"
+    example = copy_checkout(tmp_path / "checkout") / "example-project"
+    lock = example / _LOCK.name
+    lock.unlink()
+
+    _uv(*shlex.split(command)[1:], variables=variables, cwd=example)
+
+    written, committed = lock.read_text("utf-8"), _LOCK.read_text("utf-8")
+    assert written.splitlines()[:2] == committed.splitlines()[:2]
+    _check_lock(lock)
 
 
 def test_what_is_installed_says_the_pins_of_the_wheel(walk: Walk) -> None:
@@ -190,13 +258,18 @@ def test_the_serving_app_predicts_over_http(walk: Walk) -> None:
 
 def test_the_lock_of_the_serving_app_holds_the_pins_of_the_model(walk: Walk) -> None:
     lock = load_toml(str(walk.folder / "serving-app" / "uv.lock"))
-    locked = {package["name"]: package for package in lock["package"]}
-    pins = walk.wheel.requires
+    (model,) = (package for package in lock["package"] if package["name"] == "iris-model")
+    versions = {package["name"]: package.get("version") for package in lock["package"]}
+    # Of a package that is locked more than once, each of those that need it says which one.
+    needed = [
+        f"{each['name']}=={each.get('version', versions[each['name']])}"
+        for each in model["dependencies"]
+        if "marker" not in each or Marker(each["marker"]).evaluate()
+    ]
 
-    assert [f"{name}=={locked[name]['version']}" for name in _names(pins)] == pins
-    assert [each["name"] for each in locked["iris-model"]["dependencies"]] == _names(pins)
-    assert locked["iris-model"]["source"] == {"registry": f"http://127.0.0.1:{walk.ports[0]}/"}
-    assert "hatch-model" not in locked
+    assert needed == _here(walk.wheel.requires)
+    assert model["source"] == {"registry": f"http://127.0.0.1:{walk.ports[0]}/"}
+    assert "hatch-model" not in versions
 
 
 def _names(pins: list[str]) -> list[str]:
@@ -206,9 +279,8 @@ def _names(pins: list[str]) -> list[str]:
 def test_a_python_that_is_too_old_is_refused_by_the_resolver(walk: Walk) -> None:
     said = walk.stderr("uv pip install --python-version 3.9")
     refusal = said[said.index("error:") : said.index("\nhint:")]
-    (supported,) = walk.wheel.headers("Requires-Python")
 
-    assert refusal.rstrip() == _blocks("text")[2].replace(">=3.11", supported).rstrip()
+    assert refusal.rstrip() == _blocks("text")[2].rstrip()
     assert not any((walk.folder / "too-old").glob("*/"))
 
 
@@ -232,7 +304,7 @@ def without_isolation(shared_folder: Path, tmp_path: Path) -> WithoutIsolation:
     checkout = copy_checkout(tmp_path / "checkout")
     python = _environment(
         tmp_path / "build-environment",
-        *("hatchling", str(checkout), "scikit-learn>=1.6", "pandas>=2.2"),
+        *("hatchling", str(checkout), *_here(_locked(_LOCK))),
         variables=online(shared_folder),
     )
     _uv(
@@ -252,9 +324,9 @@ def _environment(folder: Path, *requirements: str, variables: dict[str, str]) ->
     return python
 
 
-def _uv(*arguments: str, variables: dict[str, str]) -> str:
+def _uv(*arguments: str, variables: dict[str, str], cwd: Path | None = None) -> str:
     completed = subprocess.run(
-        ["uv", *arguments], env=variables, check=False, text=True, capture_output=True
+        ["uv", *arguments], env=variables, cwd=cwd, check=False, text=True, capture_output=True
     )
     assert completed.returncode == 0, completed.stderr
     return completed.stdout
@@ -271,7 +343,7 @@ def test_the_pins_are_what_the_build_environment_holds_for_the_model(
         installed.splitlines(), key=lambda line: (line.startswith("iris-model"), line)
     )
 
-    assert without_isolation.wheel.requires == needed
+    assert _here(without_isolation.wheel.requires) == needed
     assert set(needed) < set(without_isolation.frozen)
     assert model.startswith("iris-model @ file://")
     assert {"numpy", "pandas", "scikit-learn", "scipy"} < set(_names(needed))
