@@ -13,7 +13,7 @@ import pytest
 from checkout import CHECKOUT, copy_checkout, online
 from hatchling.metadata.core import ProjectMetadata, load_toml
 from packaging.requirements import Requirement
-from support import ModelProject, Wheel, make_wheel
+from support import ModelProject, Wheel, interpreter, make_wheel
 
 from hatch_model._settings import read_settings
 from hatch_model._settings._model import read_model_settings
@@ -23,9 +23,14 @@ from hatch_model.errors import (
     DirectReferenceError,
     FunctionNotFoundError,
     HatchModelError,
+    LockDriftError,
+    LockedLineError,
+    LockMissingError,
+    LockReaderMissingError,
     MetricError,
     NothingWrittenError,
     NotInstalledError,
+    OutdatedLockError,
     PinsChangedError,
     Problem,
     RaisedError,
@@ -34,6 +39,7 @@ from hatch_model.errors import (
     SignatureError,
     SwitchedOffError,
     UnsavableModelError,
+    UvNotFoundError,
 )
 
 if TYPE_CHECKING:
@@ -191,6 +197,14 @@ def test_the_readme_quotes_messages_as_they_are(tmp_path: Path) -> None:
         DirectReferenceError("tools", "1.0", "from git at https://example.org/tools.git", _MODEL),
         PinsChangedError(["numpy==2.5.4", "scipy==1.18.1"], ["numpy==2.5.5", "scipy==1.18.1"]),
         SwitchedOffError("HATCH_BUILD_NO_HOOKS"),
+        LockMissingError(f"{_TRAINING}.lock", "uv.lock", "uv lock"),
+        OutdatedLockError(
+            "uv.lock", "uv lock", Requirement("pandas>=3"), f"{_MODEL}.dependencies[1]", ["2.3.3"]
+        ),
+        LockDriftError("uv.lock", [("numpy", "2.5.4", "2.5.5"), ("pandas", "3.1.1", "")]),
+        LockedLineError("requirements.lock", 3, "-e ."),
+        UvNotFoundError("uv.lock"),
+        LockReaderMissingError("pylock.toml"),
     ]
 
     quoted = [
@@ -302,6 +316,28 @@ def test_the_first_screen_is_what_a_build_of_it_prints_and_writes(
     loading = _blocks("python")[1] + "print(type(load()).__name__)\n"
     loaded = surroundings.run(python, "-c", loading, cwd=tmp_path)
     assert loaded.stdout == "RandomForestClassifier\n"
+
+
+@pytest.mark.long
+def test_installers_refuse_a_wheel_for_another_python_as_the_readme_quotes(
+    iris: ModelProject, surroundings: Surroundings, tmp_path: Path
+) -> None:
+    training_python, other_python = interpreter("3.12"), interpreter("3.13")
+    hook = "[tool.hatch.build.hooks.model]"
+    iris.replace("pyproject.toml", (hook, f'python = "minor"\n\n{hook}'))
+    surroundings.run("uv", "build", "--wheel", "--python", training_python, cwd=iris.folder)
+    wheel = iris.folder / "dist" / "iris-0.1.0-cp312-none-any.whl"
+    python = surroundings.make_environment(tmp_path / "other", base=other_python)
+    surroundings.environment["COLUMNS"] = "1000"  # uv wraps its refusals
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", wheel)
+    uv = ("uv", "pip", "install", "--quiet", "--python", python, wheel)
+
+    refusals = [surroundings.run(*installer, cwd=tmp_path, check=False) for installer in (pip, uv)]
+
+    by_pip, by_uv = _blocks("text", _section("## Locking"))
+    assert [refusal.returncode for refusal in refusals] == [1, 1]
+    assert refusals[0].stdout.splitlines()[-1] == by_pip.strip()
+    assert refusals[1].stdout == by_uv
 
 
 @pytest.mark.long
