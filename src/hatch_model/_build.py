@@ -19,6 +19,7 @@ from hatch_model._environment import (
     marker_environment,
     same_lines,
 )
+from hatch_model._gates import compare, enforce, table
 from hatch_model._pinning import pins_of
 from hatch_model._sources import source_files, training_tree, wheel_path
 from hatch_model._training import Request, backup_dir, output_dir, train
@@ -55,6 +56,8 @@ class TrainedModel:
     """A model that has been trained and checked."""
 
     artifacts: Sequence[Artifact]
+    sources: Sequence[SourceFile]
+    """What hatchling selects for the wheel, some of which an artifact may replace."""
     tree: TrainingTree
     result: Result
 
@@ -97,10 +100,11 @@ def train_model(
             raise NothingWrittenError(str(training.train), training.key, str(tree.artifacts))
         project = canonicalize_name(builder.metadata.name)
         _check_pins(model, training, pins, builder, result)
+        _check_gates(training, result, log)
         _warn_of_strangers(training, pins, project, result, log)
         _warn_of_stale_files(files, tree, artifacts, log)
         _warn_of_shared_folder(training, files, wheel_path(builder, tree.artifacts), log)
-    return TrainedModel(artifacts=artifacts, tree=tree, result=result)
+    return TrainedModel(artifacts=artifacts, sources=files, tree=tree, result=result)
 
 
 @contextmanager
@@ -132,6 +136,14 @@ def _check_pins(
     trained_with = pins_of(model, training, builder.root, builder.metadata.name, result.path)
     if not same_lines(pins.lines, trained_with.lines):
         raise PinsChangedError(pins.lines, trained_with.lines)
+
+
+def _check_gates(training: TrainingSettings, result: Result, log: Log) -> None:
+    rows = compare(result.metrics, training.gates)
+    enforce(rows)
+    if rows:
+        for line in table(rows):
+            log.info(line)
 
 
 def _warn_of_strangers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,6 +10,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.builders.wheel import WheelBuilder, WheelBuilderConfig
 from packaging.specifiers import SpecifierSet
 from packaging.tags import interpreter_name, interpreter_version
+from packaging.utils import canonicalize_name
 
 from hatch_model._environment import (
     Pins,
@@ -20,18 +22,23 @@ from hatch_model._environment import (
     unsupported_pythons,
 )
 from hatch_model._exit import exit_on_error
+from hatch_model._git import SDIST_FILE, commit_of, write_carried
 from hatch_model._phase import Target, current_build
 from hatch_model._pinning import pins_of, training_requirements
+from hatch_model._record import FILE as RECORD_FILE
+from hatch_model._record import to_bytes
+from hatch_model._sbom import REQUIREMENTS as SBOM_REQUIREMENTS
+from hatch_model._sbom import make_bom
 from hatch_model._settings import PLUGIN, ModelSettings, TrainingSettings, read_settings
-from hatch_model.errors import PinsChangedError, SharedMetadataError
+from hatch_model._workspace import Workspace
+from hatch_model.errors import BomLibraryMissingError, PinsChangedError, SharedMetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hatchling.bridge.app import Application
 
     from hatch_model._build import TrainedModel
-    from hatch_model._workspace import Workspace
 
 
 class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
@@ -41,6 +48,8 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
 
     _workspace: Workspace | None = None
     _filled_in: bool = False
+    _check: Callable[[Path], None] | None = None
+    """What remains to be done with the finished wheel."""
 
     def dependencies(self) -> list[str]:
         """Ask for what training needs, but not where nothing is trained."""
@@ -49,14 +58,15 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             editable = current_build().target is Target.EDITABLE
             if self.target_name != "wheel" or (editable and training.editable == "skip"):
                 return []
-            return training_requirements(model, training, self.root, self.metadata.name)
+            requirements = training_requirements(model, training, self.root, self.metadata.name)
+            return [*requirements, *SBOM_REQUIREMENTS] if training.sbom else requirements
         raise AssertionError  # exit_on_error() does not swallow anything
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         with exit_on_error():
             model, training = self._read_settings()
             if self.target_name != "wheel":
-                self._take_lock_along(training, build_data)
+                self._take_along(training, build_data)
                 return
             if version == "editable":
                 self._fill_in_dependencies(declared_lines(model.roots), build_data)
@@ -73,8 +83,16 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
                     for artifact in trained.artifacts
                 }
             )
+            self._add_record(trained, training, pins, build_data)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
+        try:
+            with exit_on_error():
+                if self._check is not None:
+                    self._check(Path(artifact_path))
+        except BaseException:
+            Path(artifact_path).unlink(missing_ok=True)
+            raise
         if self._workspace is not None:
             self._workspace.close()
         if self._filled_in:
@@ -92,8 +110,8 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def _pin(self, model: ModelSettings, training: TrainingSettings) -> Pins:
         return pins_of(model, training, self.root, self.metadata.name)
 
-    def _take_lock_along(self, training: TrainingSettings, build_data: dict[str, Any]) -> None:
-        """Put the lock into the sdist, whatever the sdist's own list of files says."""
+    def _take_along(self, training: TrainingSettings, build_data: dict[str, Any]) -> None:
+        """Put into the sdist what a wheel from it needs, whatever its own list of files says."""
         if training.lock is not None:
             from hatch_model._lock import find_lock  # noqa: PLC0415 - only for this option
 
@@ -104,6 +122,46 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
                 groups=training.group_names,
             )
             build_data["force_include"][str(lock)] = str(Path(training.lock))
+        commit = commit_of(Path(self.root))
+        if commit is not None:
+            self._workspace = Workspace()
+            carried = write_carried(commit, self._workspace.path)
+            build_data["force_include"][str(carried)] = SDIST_FILE
+
+    def _add_record(
+        self,
+        trained: TrainedModel,
+        training: TrainingSettings,
+        pins: Pins,
+        build_data: dict[str, Any],
+    ) -> None:
+        """Add the record and what is made of it, and see to the check that completes it."""
+        from hatch_model._release import check_wheel, record_of  # noqa: PLC0415 - as in _train()
+
+        assert self._workspace is not None  # noqa: S101 - it has been trained in
+        workspace = self._workspace.path
+        record = record_of(trained, training, pins, self._builder)
+        file = workspace / RECORD_FILE
+        file.write_bytes(to_bytes(record))
+        build_data["extra_metadata"][str(file)] = RECORD_FILE
+        if training.sbom:
+            if "sbom_files" not in build_data:
+                raise BomLibraryMissingError(SBOM_REQUIREMENTS)
+            bom = workspace / "model.cdx.json"
+            bom.write_bytes(make_bom(record))
+            build_data["sbom_files"].append(str(bom))
+        if training.check is not None:
+            self._check = partial(
+                check_wheel,
+                check=training.check,
+                record=record,
+                pins=pins,
+                trained=trained,
+                project=canonicalize_name(self.metadata.name),
+                root=Path(self.root),
+                workspace=workspace,
+                log=_AppLog(self.app),
+            )
 
     def _check_metadata(self, model: ModelSettings, pins: Pins, build_data: dict[str, Any]) -> None:
         """Check that hatchling is about to write *pins*, and see to it where it has none."""
@@ -152,7 +210,6 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         # Imported where something is trained only: every build first asks for its requirements, in
         # a process of its own.
         from hatch_model._build import train_model  # noqa: PLC0415
-        from hatch_model._workspace import Workspace  # noqa: PLC0415
 
         self._workspace = Workspace()
         return train_model(

@@ -14,6 +14,7 @@ from hatch_model._settings._table import Table, list_, string
 from hatch_model._settings._training import (
     ObjectReference,
     TrainingSettings,
+    object_reference,
     read_training_settings,
 )
 from hatch_model.errors import Problem, SettingsError
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
 
     from hatchling.metadata.core import ProjectMetadata
 
-__all__ = ["ModelSettings", "ObjectReference", "Settings", "TrainingSettings", "read_settings"]
+__all__ = [
+    "ModelSettings",
+    "ObjectReference",
+    "Settings",
+    "TrainingSettings",
+    "object_reference",
+    "read_settings",
+]
 
 PLUGIN = "model"
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from hatch_model._gates import Gate
 from hatch_model._settings._groups import requirements_of_group
 from hatch_model._settings._table import Table, one_of, string
 from hatch_model._settings._table import table as table_value
@@ -60,6 +61,13 @@ class TrainingSettings:
     """The names of these groups."""
     lock: PurePosixPath | None = None
     """The lock that the training environment is installed from, relative to the project root."""
+    inputs: tuple[str, ...] = ()
+    """Glob patterns of the files that training reads, relative to the project root."""
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    check: ObjectReference | None = None
+    """What to call against the finished wheel."""
+    sbom: bool = False
+    """Whether to write a CycloneDX ML-BOM."""
     python_path: tuple[PurePosixPath, ...] = ()
     """Relative to the project root; empty for where the wheel's packages live."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -94,6 +102,15 @@ def read_training_settings(
             table.get_each("python-path", "a relative path within the project", _path_within_root)
         ),
         environment=_read_environment(table),
+        inputs=tuple(table.get_each("inputs", "a glob pattern below the project root", _pattern)),
+        gates=_read_gates(table),
+        check=table.get(
+            "check",
+            'an object reference "package.module:function"',
+            object_reference,
+            cast("ObjectReference | None", None),
+        ),
+        sbom=table.get("sbom", "true or false", one_of(True, False), False),
         editable=table.get(
             "editable",
             '"skip" or "train"',
@@ -176,6 +193,23 @@ def _read_groups(table: Table, names: list[str], groups: object) -> list[Root]:
             name, groups, f"{table.key_of('dependency-groups')}[{index}]", table.problems
         )
     ]
+
+
+def _pattern(value: object) -> str:
+    return str(_path_below_root(value))
+
+
+def _read_gates(table: Table) -> dict[str, Gate]:
+    nothing: dict[str, Any] = {}
+    content = table.get("gates", "a table of strings", table_value, nothing)
+    gates = Table(table.key_of("gates"), content, table.problems)
+    expected = 'a comparison such as ">= 0.9", or two such as ">= 0.9, < 1"'
+    unreadable = cast("Gate | None", None)
+    read = {
+        metric: gates.get(metric, expected, lambda value: Gate(string(value)), unreadable)
+        for metric in content
+    }
+    return {metric: gate for metric, gate in read.items() if gate is not None}
 
 
 def _read_environment(table: Table) -> dict[str, str]:

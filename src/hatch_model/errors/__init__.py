@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from hatch_model.errors._command_line import (
+    InterpreterError,
+    ModelNotFoundError,
+    UnreadableModelError,
+)
 from hatch_model.errors._configuration import (
     Problem,
     SelectionError,
@@ -34,6 +39,14 @@ from hatch_model.errors._lock import (
     UvExportError,
     UvNotFoundError,
 )
+from hatch_model.errors._release import (
+    BomLibraryMissingError,
+    CheckDiedError,
+    CheckFailedError,
+    MissedGateError,
+    SourceTreeImportError,
+    UndeclaredImportError,
+)
 from hatch_model.errors._root import (
     HatchModelError,
 )
@@ -59,13 +72,17 @@ from hatch_model.errors._training import (
 __all__ = [
     "ArchiveMismatchError",
     "ArtifactError",
+    "BomLibraryMissingError",
     "BrokenDistributionError",
+    "CheckDiedError",
+    "CheckFailedError",
     "DiedError",
     "DirectReferenceError",
     "EscapingLinkError",
     "ExitedError",
     "FunctionNotFoundError",
     "HatchModelError",
+    "InterpreterError",
     "LocalReferenceError",
     "LockCoverageError",
     "LockDriftError",
@@ -76,6 +93,8 @@ __all__ = [
     "LockedPathMissingError",
     "MalformedLockError",
     "MetricError",
+    "MissedGateError",
+    "ModelNotFoundError",
     "ModuleNotFoundInTrainingError",
     "NotCallableError",
     "NotInstalledError",
@@ -91,11 +110,14 @@ __all__ = [
     "SettingsError",
     "SharedMetadataError",
     "SignatureError",
+    "SourceTreeImportError",
     "SwitchedOffError",
     "TrainingError",
+    "UndeclaredImportError",
     "UnknownArtifactsFolderError",
     "UnknownExtraError",
     "UnknownLockedVersionError",
+    "UnreadableModelError",
     "UnsavableModelError",
     "UnshippableError",
     "UvExportError",

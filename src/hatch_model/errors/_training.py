@@ -106,22 +106,9 @@ class DiedError(TrainingError):
     def __str__(self) -> str:
         when = "after" if self.returned else "before"
         return (
-            f"training failed: the process that ran {self.train} {self._end()} {when} the function "
-            f"had returned.{self._advice()}"
+            f"training failed: the process that ran {self.train} {how_it_ended(self.returncode)} {when} the function "
+            f"had returned.{_advice(self.returncode)}"
         )
-
-    def _end(self) -> str:
-        if self.returncode >= 0:
-            return f"ended with exit code {self.returncode}"
-        try:
-            return f"was killed by {signal.Signals(-self.returncode).name}"
-        except ValueError:
-            return f"was killed by signal {-self.returncode}"
-
-    def _advice(self) -> str:
-        if self.returncode == -getattr(signal, "SIGKILL", 9):
-            return " SIGKILL often means that the machine ran out of memory."
-        return ""
 
 
 class UnsavableModelError(TrainingError):
@@ -215,6 +202,22 @@ class UnknownArtifactsFolderError(ArtifactError):
             f"to put the model into. Set {self.key}.artifacts to a folder inside one of them, such "
             f'as "src/your_package/data".'
         )
+
+
+def how_it_ended(returncode: int) -> str:
+    """Say how a process ended whose *returncode*, as `subprocess` gives it, was unexpected."""
+    if returncode >= 0:
+        return f"ended with exit code {returncode}"
+    try:
+        return f"was killed by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"was killed by signal {-returncode}"
+
+
+def _advice(returncode: int) -> str:
+    if returncode == -getattr(signal, "SIGKILL", 9):
+        return " SIGKILL often means that the machine ran out of memory."
+    return ""
 
 
 def _suggestion(name: str, names: Collection[str]) -> str:

@@ -1,0 +1,87 @@
+"""Call a check function in a process of its own.
+
+``python run_check.py REQUEST RESULT``, two JSON files:
+
+REQUEST (read)
+    ``module``, ``attribute``
+        The object reference of the check function, which is called without arguments.
+    ``hidden``
+        Folders that must not be imported from: the source tree's.
+
+RESULT (written, whole or not at all, just before the process ends)
+    ``outcome``
+        ``"passed"``, or ``"failed"`` (with ``reason``; a traceback went to standard error).
+    ``returned``
+        What the function returned, if JSON can hold it.
+    ``imported``
+        The files of the modules that were imported.
+    ``path``
+        ``sys.path`` at the end.
+
+This script stands alone in its folder, so that no neighbour can shadow a module of the user's, and
+imports nothing outside of the standard library.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+
+def main(request_file: Path, result_file: Path) -> None:
+    request = json.loads(request_file.read_text("utf-8"))
+    hidden = {Path(folder).resolve() for folder in [*request["hidden"], Path(__file__).parent]}
+    sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() not in hidden]
+    own_modules = set(sys.modules)
+    result = _call(request["module"], request["attribute"])
+    result["imported"] = _imported_files(own_modules)
+    result["path"] = sys.path
+    partial = result_file.with_suffix(".partial")
+    partial.write_text(json.dumps(result), "utf-8")
+    partial.replace(result_file)
+
+
+def _call(module: str, attribute: str) -> dict[str, Any]:
+    try:
+        function: Any = functools.reduce(
+            getattr, attribute.split("."), importlib.import_module(module)
+        )
+        returned = function()
+    except BaseException as error:  # noqa: BLE001 - SystemExit included
+        traceback.print_exception(type(error), error, error.__traceback__)
+        reason = "".join(traceback.format_exception_only(type(error), error)).strip()
+        return {"outcome": "failed", "reason": reason}
+    return {"outcome": "passed", **_recordable(returned)}
+
+
+def _recordable(returned: Any) -> dict[str, Any]:
+    """Give *returned* if JSON can hold it; arrays and scalars of NumPy's kind are unpacked."""
+    try:
+        return {"returned": json.loads(json.dumps(returned, allow_nan=False, default=_unpack))}
+    except (TypeError, ValueError):
+        return {}
+
+
+def _unpack(value: Any) -> Any:
+    for method in ("tolist", "to_dict", "item"):
+        if hasattr(value, method):
+            return getattr(value, method)()
+    raise TypeError
+
+
+def _imported_files(before: set[str]) -> list[str]:
+    files = {
+        file
+        for name, module in list(sys.modules.items())
+        if name not in before and isinstance(file := getattr(module, "__file__", None), str)
+    }
+    return sorted(files - {__file__})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

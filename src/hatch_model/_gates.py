@@ -1,0 +1,80 @@
+"""Gates: what a metric must be for the build to go on."""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hatch_model.errors import MissedGateError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_OPERATORS = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+    "==": operator.eq,
+}
+_COMPARISON = re.compile(r"\s*(>=|<=|==|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
+_MOST_COMPARISONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One comparison of a metric with a number, or a range made of two."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the text is made of comparisons such as ``>= 0.9, < 1``."""
+        parts = self.text.split(",")
+        if len(parts) > _MOST_COMPARISONS or not all(map(_COMPARISON.fullmatch, parts)):
+            raise ValueError(self.text)
+
+    def allows(self, value: float) -> bool:
+        """Say whether *value* satisfies every comparison."""
+        return all(
+            _OPERATORS[comparison](value, float(number))
+            for comparison, number in _COMPARISON.findall(self.text)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: a metric beside its gate."""
+
+    metric: str
+    value: float | None
+    """None for what training did not return."""
+    gate: Gate | None
+
+    @property
+    def passes(self) -> bool:
+        return self.gate is None or (self.value is not None and self.gate.allows(self.value))
+
+
+def compare(metrics: Mapping[str, float], gates: Mapping[str, Gate]) -> list[Row]:
+    """Put every metric and every gate into a row, by the metric's name."""
+    return [Row(name, metrics.get(name), gates.get(name)) for name in sorted({*metrics, *gates})]
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Write *rows* as lines of text, in columns."""
+    cells = [("metric", "value", "gate", "")]
+    for row in rows:
+        value = "not returned" if row.value is None else f"{row.value:.6g}"
+        verdict = "" if row.gate is None else "ok" if row.passes else "MISSED"
+        cells.append((row.metric, value, row.gate.text if row.gate else "", verdict))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+
+
+def enforce(rows: Sequence[Row]) -> None:
+    """Raise MissedGateError unless every gate is passed."""
+    missed = [row.metric for row in rows if not row.passes]
+    if missed:
+        raise MissedGateError(missed, table(rows))

@@ -1,0 +1,115 @@
+"""The record: how the model came to be, as JSON that is the same for the same inputs.
+
+Its schema is docs/model.schema.json. No time, duration, host or user name, absolute path,
+environment variable's value or credential goes into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from packaging.utils import NormalizedName
+
+    from hatch_model._environment import Environment, Pins
+    from hatch_model._git import Commit
+    from hatch_model._settings import TrainingSettings
+
+SCHEMA_VERSION = 1
+FILE = "model.json"
+"""Its name in the wheel's ``extra_metadata``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """A file by its content."""
+
+    path: str
+    """In the wheel, or relative to the project root for what does not ship."""
+    sha256: str
+    size: int
+    """In bytes."""
+
+
+def file_of(path: str, source: Path) -> File:
+    """Read *source*, to be called *path*."""
+    with source.open("rb") as stream:
+        digest = hashlib.sha256()
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+        return File(path=path, sha256=digest.hexdigest(), size=stream.tell())
+
+
+def make_record(
+    training: TrainingSettings,
+    pins: Pins,
+    environment: Environment,
+    *,
+    project: tuple[str, str],
+    metrics: Mapping[str, float],
+    inputs: Sequence[File],
+    sources: Sequence[File],
+    artifacts: Sequence[File],
+    lock: File | None,
+    commit: Commit | None,
+) -> dict[str, Any]:
+    """Put together the record of a model of *project*, a name and a version."""
+    name, project_version = project
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "project": {"name": name, "version": project_version},
+        "training": {"entry_point": str(training.train), "arguments": dict(training.arguments)},
+        "metrics": dict(metrics),
+        "gates": {metric: gate.text for metric, gate in training.gates.items()},
+        "check": {"entry_point": str(training.check)} if training.check else None,
+        "python": {
+            "implementation": platform.python_implementation(),
+            "version": platform.python_version(),
+        },
+        "platform": {"system": platform.system(), "machine": platform.machine()},
+        "environment": _environment(environment, pins, {name}),
+        "pins": list(pins.lines),
+        "lock": _as_json(lock) if lock else None,
+        "git": commit,
+        "inputs": [_as_json(file) for file in inputs],
+        "sources": [_as_json(file) for file in sources],
+        "artifacts": [_as_json(file) for file in artifacts],
+        "generator": {"name": "hatch-model", "version": version("hatch-model")},
+    }
+
+
+def _environment(environment: Environment, pins: Pins, left_out: set[str]) -> list[dict[str, str]]:
+    """List every distribution, marked by whether the model needs it or only training did."""
+    runtime: set[NormalizedName] = set(pins.closure.distributions)
+    return [
+        {
+            "name": each.name,
+            "version": each.raw_version,
+            "use": "runtime" if each.name in runtime else "training",
+        }
+        for each in sorted(environment, key=lambda each: each.name)
+        if each.name not in left_out
+    ]
+
+
+def _as_json(file: File) -> dict[str, Any]:
+    return {"path": file.path, "sha256": file.sha256, "size": file.size}
+
+
+def with_check_result(record: Mapping[str, Any], result: Any) -> dict[str, Any]:
+    """Add what the check returned to *record*."""
+    return {**record, "check": {**record["check"], "result": result}}
+
+
+def to_bytes(record: Mapping[str, Any]) -> bytes:
+    """Serialize *record*: sorted keys, UTF-8, one final newline."""
+    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()

@@ -1,0 +1,19 @@
+"""The ``hatch-model`` command, for the extra `cli`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line, or say what it takes to have one."""
+    try:
+        import click  # noqa: F401, PLC0415
+        import rich  # noqa: F401, PLC0415
+    except ImportError:
+        sys.exit(
+            "hatch-model: error: the command line takes more packages: install `hatch-model[cli]`"
+        )
+    from hatch_model.cli._commands import hatch_model  # noqa: PLC0415
+
+    hatch_model(prog_name="hatch-model")
