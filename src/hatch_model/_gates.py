@@ -63,12 +63,14 @@ def compare(metrics: Mapping[str, float], gates: Mapping[str, Gate]) -> list[Row
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Write *rows* as lines of text, in columns."""
-    cells = [("metric", "value", "gate", "")]
+    """Write *rows* as lines of text, in columns: those of the gates only if there are any."""
+    cells: list[tuple[str, ...]] = [("metric", "value", "gate", "")]
     for row in rows:
         value = "not returned" if row.value is None else f"{row.value:.6g}"
         verdict = "" if row.gate is None else "ok" if row.passes else "MISSED"
         cells.append((row.metric, value, row.gate.text if row.gate else "", verdict))
+    if not any(row.gate for row in rows):
+        cells = [line[:2] for line in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
 
