@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
@@ -14,6 +15,9 @@ def main() -> None:
         sys.exit(
             "hatch-model: error: the command line takes more packages: install `hatch-model[cli]`"
         )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A pipe's encoding may lack a character of a name; that is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
     from hatch_model.cli._commands import hatch_model  # noqa: PLC0415
 
     hatch_model(prog_name="hatch-model")

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
-from hatch_model._checking import run_check
 from hatch_model._environment import InstalledEnvironment
 from hatch_model._exit import exit_on_error
-from hatch_model._settings import object_reference
 from hatch_model.cli._diff import changes
 from hatch_model.cli._inspect import facts, sections
 from hatch_model.cli._interpreter import Interpreter, describe, this_interpreter
 from hatch_model.cli._model_files import open_model
-from hatch_model.cli._output import print_table
-from hatch_model.cli._verify import differences, not_installed, same_result
-from hatch_model.errors import HatchModelError
+from hatch_model.cli._output import print_line, print_table, printable, shown
+from hatch_model.cli._recheck import check_again
+from hatch_model.cli._requirements import not_installed
+from hatch_model.cli._verify import differences
+from hatch_model.errors import UnreadableModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hatch_model.cli._model_files import ModelFiles
 
@@ -62,7 +60,7 @@ def hatch_model() -> None:
 @_exits_on_error
 def inspect(model: str, *, as_json: bool, command: str | None) -> None:
     """Show what MODEL is: a wheel, an sdist, or the name of an installed model."""
-    known = facts(open_model(model, _interpreter(command).path))
+    known = facts(_open_readable(model, _interpreter(command).path))
     if as_json:
         _print_json(known)
         return
@@ -76,9 +74,10 @@ def inspect(model: str, *, as_json: bool, command: str | None) -> None:
 @_python
 @click.option(
     "--tolerance",
+    type=click.FloatRange(min=0),
     default=1e-6,
     show_default=True,
-    help="How far floats of the check's result may differ, relatively.",
+    help="How far floats of the check's result may differ: relative, but absolute below 1.",
 )
 @_exits_on_error
 def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) -> None:
@@ -89,20 +88,47 @@ def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) 
     """
     interpreter = _interpreter(command)
     opened = open_model(model, interpreter.path)
+    if opened.kind == "sdist":
+        raise click.UsageError("An sdist has no RECORD that it could be held to: verify its wheel.")
     found = differences(opened)
+    check = None
     if opened.kind == "installed":
         environment = InstalledEnvironment(interpreter.path)
         found += not_installed(opened, environment, interpreter.markers)
-        # Code that is known to be damaged is not run.
-        found += [] if found else _check_again(opened, interpreter, tolerance)
+        check = opened.record and opened.record["check"]
+    # Code that is known to be damaged is not run.
+    is_checked = bool(check) and not found
+    if check and is_checked:
+        found += check_again(check, interpreter.command, tolerance, _to_stderr)
     if as_json:
-        _print_json({"name": opened.name, "version": opened.version, "differences": found})
+        _print_json(
+            {
+                "name": opened.name,
+                "version": opened.version,
+                "kind": opened.kind,
+                "recorded": opened.record is not None,
+                "checked": is_checked,
+                "differences": found,
+            }
+        )
     else:
         for difference in found:
-            click.echo(difference)
-        verdict = f"{len(found)} differences" if found else "nothing differs"
-        click.echo(f"{opened.name} {opened.version}: {verdict}", err=True)
+            print_line(difference)
+        click.echo(f"{printable(opened.name)} {printable(opened.version)}: ", err=True, nl=False)
+        click.echo(_verdict(found, is_recorded=opened.record is not None), err=True)
     sys.exit(1 if found else 0)
+
+
+def _to_stderr(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _verdict(found: list[str], *, is_recorded: bool) -> str:
+    if found:
+        return f"{len(found)} difference{'s' if len(found) > 1 else ''}"
+    return (
+        "nothing differs" if is_recorded else "nothing differs from RECORD (there is no model.json)"
+    )
 
 
 @hatch_model.command()
@@ -114,53 +140,26 @@ def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) 
 def diff(a: str, b: str, *, as_json: bool, command: str | None) -> None:
     """Show what differs between the models A and B."""
     path = _interpreter(command).path
-    one, other = open_model(a, path), open_model(b, path)
+    one, other = _open_readable(a, path), _open_readable(b, path)
     changed = changes(one, other)
     if as_json:
         _print_json(changed)
         return
     if not any(changed.values()):
-        click.echo("nothing differs")
+        print_line("nothing differs")
     headings = ("", f"{one.name} {one.version}", f"{other.name} {other.version}")
     for section, pairs in changed.items():
         if pairs:
-            rows = [(name, *map(_shown, pair)) for name, pair in pairs.items()]
+            rows = [(name, *map(shown, pair)) for name, pair in pairs.items()]
             print_table(section, headings, rows)
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "-"
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    is_digest = len(text) == 64 and all(char in "0123456789abcdef" for char in text)  # noqa: PLR2004
-    return text[:12] if is_digest else text
-
-
-def _check_again(model: ModelFiles, interpreter: Interpreter, tolerance: float) -> list[str]:
-    """Call the check that *model* was released with, where it is installed, and compare."""
-    check = (model.record or {}).get("check")
-    if not check:
-        return []
-    with tempfile.TemporaryDirectory(prefix="hatch-model-") as folder:
-        try:
-            result = run_check(
-                object_reference(check["entry_point"]),
-                Path(folder),
-                lambda line: click.echo(line, err=True),
-                python=interpreter.command,
-            )
-        except HatchModelError as error:
-            return [str(error)]
-    if "result" in check and not (
-        result.is_recordable and same_result(check["result"], result.returned, tolerance)
-    ):
-        return [
-            (
-                f"{check['entry_point']} returned {json.dumps(result.returned)}, but when the model was "
-                f"made it returned {json.dumps(check['result'])}"
-            )
-        ]
-    return []
+def _open_readable(model: str, path: Sequence[str]) -> ModelFiles:
+    """Open *model*, whose record must be readable, as nothing else would be shown of it."""
+    opened = open_model(model, path)
+    if opened.record_fault:
+        raise UnreadableModelError(model, printable(f"{opened.record_path}: {opened.record_fault}"))
+    return opened
 
 
 def _interpreter(command: str | None) -> Interpreter:
@@ -168,4 +167,4 @@ def _interpreter(command: str | None) -> Interpreter:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False))
+    click.echo(json.dumps(value, indent=2, sort_keys=True))

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from hatch_model.cli._requirements import by_name, split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatch_model.cli._model_files import ModelFiles
 
-SECTIONS = ("summary", "metrics", "arguments", "pins", "artifacts", "inputs", "sources")
+SECTIONS = ("summary", "metrics", "arguments", "pins", "artifacts", "inputs", "sources", "files")
 
 
 def changes(one: ModelFiles, other: ModelFiles) -> dict[str, dict[str, tuple[Any, Any]]]:
     """Give what differs, by section and name: a pair of values, None for what one has not."""
     left, right = _comparable(one), _comparable(other)
+    if not (one.record and other.record):
+        # Without a record, only RECORD tells of files.
+        for model, side in ((one, left), (other, right)):
+            side.update(artifacts={}, sources={}, files=_unrecorded_files(model))
     return {section: _changed(left[section], right[section]) for section in SECTIONS}
 
 
@@ -48,16 +51,23 @@ def _comparable(model: ModelFiles) -> dict[str, dict[str, Any]]:
         "pins": _pins(model.requires),
         **{
             kind: {file["path"]: file["sha256"] for file in record.get(kind, [])}
-            for kind in ("artifacts", "inputs", "sources")
+            for kind in ("artifacts", "inputs", "sources", "files")
         },
     }
 
 
 def _pins(lines: list[str]) -> dict[str, str]:
     """Give what is required of each package; where several lines are about one, all of them."""
-    pins: dict[str, list[str]] = {}
-    for line in lines:
-        requirement = Requirement(line)
-        rest = str(requirement)[len(requirement.name) :]
-        pins.setdefault(canonicalize_name(requirement.name), []).append(rest.strip())
-    return {name: " | ".join(sorted(rests)) for name, rests in pins.items()}
+    return {
+        name: " | ".join(sorted(split(line)[1] for line in group))
+        for name, group in by_name(lines).items()
+    }
+
+
+def _unrecorded_files(model: ModelFiles) -> dict[str, str]:
+    """Give RECORD's digest of every file but the metadata, which changes with every version."""
+    return {
+        path: digest
+        for path, (digest, _) in model.listed.items()
+        if not path.partition("/")[0].endswith(".dist-info")
+    }

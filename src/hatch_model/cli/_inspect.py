@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hatch_model.cli._output import shown
+from hatch_model.cli._requirements import split
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatch_model.cli._model_files import ModelFiles
+
+
+# How many files are told of where nothing says which of them are the model.
+_LARGEST = 10
 
 
 def facts(model: ModelFiles) -> dict[str, Any]:
@@ -35,7 +42,11 @@ def facts(model: ModelFiles) -> dict[str, Any]:
         "inputs": record.get("inputs"),
         "sources": record.get("sources"),
         "artifacts": record.get("artifacts"),
-        "files": {"count": len(model.sizes), "size": sum(model.sizes.values())},
+        "files": {
+            "count": len(model.sizes),
+            "size": sum(model.sizes.values()),
+            "largest": _largest(model.sizes),
+        },
     }
 
 
@@ -50,11 +61,12 @@ def sections(known: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
         ),
         (
             "arguments",
-            [(name, _plain(value)) for name, value in sorted((known["arguments"] or {}).items())],
+            [(name, shown(value)) for name, value in sorted((known["arguments"] or {}).items())],
         ),
-        ("requires", [_split(line) for line in known["requires"]]),
+        ("requires", [split(line) for line in known["requires"]]),
         ("artifacts", _sized(known["artifacts"])),
         ("inputs", _sized(known["inputs"])),
+        ("largest files", [] if known["artifacts"] else _sized(known["files"]["largest"])),
     ]
     return [(title, rows) for title, rows in every_section if rows]
 
@@ -63,7 +75,7 @@ def _summary(known: Mapping[str, Any]) -> list[tuple[str, str]]:
     git, python, built_by, check = known["git"], known["python"], known["built_by"], known["check"]
     system = known["platform"]
     rows = [
-        ("built by", f"{built_by['name']} {built_by['version']}" if built_by else "another tool"),
+        ("built by", built_by and f"{built_by['name']} {built_by['version']}"),
         ("trained by", known["entry_point"]),
         (
             "trained on",
@@ -85,14 +97,9 @@ def _metric(value: float, gate: str | None) -> str:
     return f"{value:.6g}  (gate {gate})" if gate else f"{value:.6g}"
 
 
-def _plain(value: object) -> str:
-    return value if isinstance(value, str) else repr(value)
-
-
-def _split(requirement: str) -> tuple[str, str]:
-    """Split a requirement into its name and the rest."""
-    end = next((i for i, char in enumerate(requirement) if char in " =<>!~;@"), len(requirement))
-    return requirement[:end], requirement[end:].strip()
+def _largest(sizes: Mapping[str, int]) -> list[dict[str, Any]]:
+    largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:_LARGEST]
+    return [{"path": path, "size": size} for path, size in largest]
 
 
 def _sized(files: list[Mapping[str, Any]] | None) -> list[tuple[str, str]]:

@@ -33,12 +33,21 @@ def this_interpreter() -> Interpreter:
 
 
 def describe(command: str) -> Interpreter:
-    """Ask the Python called *command*; raises InterpreterError where that does not work."""
+    """Ask the Python called *command*, or the one of the environment in the folder *command*.
+
+    Raises InterpreterError where that does not work.
+    """
+    if Path(command).is_dir():
+        inside = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+        command = str(Path(command) / inside)
     try:
         completed = subprocess.run(
-            [command, str(_CHILD)], check=True, capture_output=True, text=True, encoding="utf-8"
+            [command, str(_CHILD)], check=False, capture_output=True, encoding="utf-8"
         )
-        told = json.loads(completed.stdout)
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        raise InterpreterError(command, str(error)) from None
-    return Interpreter(command=command, path=told["path"], markers=told["markers"])
+        # Something that is imported at every start may print, too.
+        told = json.loads(completed.stdout.splitlines()[-1])
+        return Interpreter(command=told["executable"], path=told["path"], markers=told["markers"])
+    except OSError as error:
+        raise InterpreterError(command, error.strerror or str(error)) from None
+    except (IndexError, KeyError, TypeError, ValueError):
+        raise InterpreterError(command, "it does not run a script") from None

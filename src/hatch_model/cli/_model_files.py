@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import lzma
 import sys
 import tarfile
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from email.parser import Parser
 from importlib.metadata import distributions
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from struct import error as StructError  # noqa: N812 - its name says nothing
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from packaging.utils import canonicalize_name
 
+from hatch_model._git import SDIST_FILE
 from hatch_model._record import FILE
+from hatch_model.cli._output import printable
+from hatch_model.cli._recorded import read_carried, read_record
 from hatch_model.errors import ModelNotFoundError, UnreadableModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from email.message import Message
+    from importlib.metadata import Distribution
 
+_METADATA = ".dist-info/METADATA"
 # METADATA and model.json are read whole; more than this is no metadata.
 _MOST_METADATA = 64 << 20
+# What package indexes refuse as a bomb: so many bytes, from so many times fewer.
+_BOMB_SIZE, _BOMB_RATIO = 64 << 20, 50
+
+DAMAGE = (
+    *(OSError, EOFError, KeyError, ValueError, RuntimeError, csv.Error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError, StructError),
+)
+"""What reading a damaged file may raise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,18 +50,26 @@ class ModelFiles:
     origin: str
     """What the user named."""
     metadata: Message
-    record: Mapping[str, Any] | None
-    """``model.json``; None for what hatch-model did not build."""
+    record: Mapping[str, Any] | None = None
+    """``model.json``; None for what hatch-model did not build. Of an sdist, only its commit."""
+    record_path: str = ""
+    record_fault: str = ""
+    """Why there is a ``model.json``, but no record."""
     tags: Sequence[str] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     """In bytes, of every file there is, whether RECORD lists it or not."""
-    packed: Mapping[str, int] = field(default_factory=dict)
-    """In bytes, what a wheel's files take up in it."""
+    entries: Sequence[zipfile.ZipInfo] = ()
+    """A wheel's, as they are."""
+    packed_size: int | None = None
+    """In bytes, of the archive."""
     listed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """RECORD: each path's ``algorithm=digest`` and size, both "" where it gives none."""
     open: Callable[[str], IO[bytes]] = field(repr=False)
-    folder: Path | None = None
-    """Where it is installed."""
+
+    def __post_init__(self) -> None:
+        for header in ("Name", "Version"):
+            if not self.metadata[header]:
+                raise ValueError(f"its metadata has no {header}")
 
     @property
     def name(self) -> str:
@@ -60,6 +83,15 @@ class ModelFiles:
     def requires(self) -> list[str]:
         return [str(line) for line in self.metadata.get_all("Requires-Dist", [])]
 
+    @property
+    def is_bomb(self) -> bool:
+        """Whether it would unpack to far more than it takes up."""
+        return self.packed_size is not None and _is_bomb(sum(self.sizes.values()), self.packed_size)
+
+
+def _is_bomb(size: int, packed: int) -> bool:
+    return size > _BOMB_SIZE and size > _BOMB_RATIO * packed
+
 
 def open_model(origin: str, path: Sequence[str] | None = None) -> ModelFiles:
     """Open the wheel or sdist at *origin*, or else what is installed on *path* under that name.
@@ -72,100 +104,156 @@ def open_model(origin: str, path: Sequence[str] | None = None) -> ModelFiles:
             return _open_wheel(file)
         if file.is_file():
             return _open_sdist(file)
+        return _open_installed(origin, sys.path if path is None else path)
     except FileNotFoundError:
         raise ModelNotFoundError(origin) from None
-    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise UnreadableModelError(origin, str(error) or type(error).__name__) from None
-    return _open_installed(origin, path)
+    except DAMAGE as error:
+        # KeyError's text is the repr of its message; tarfile's goes on about every compression.
+        reason = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+        reason = reason.partition(":\n")[0] or type(error).__name__
+        raise UnreadableModelError(origin, printable(reason)) from None
 
 
 def _open_wheel(file: Path) -> ModelFiles:
     archive = zipfile.ZipFile(file)
-    entries = [info for info in archive.infolist() if not info.is_dir()]
-    sizes = {info.filename: info.file_size for info in entries}
-    (info,) = {name.partition("/")[0] for name in sizes if name.endswith(".dist-info/METADATA")}
-    record = f"{info}/extra_metadata/{FILE}"
+    sizes = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
+    info = _only_one([name for name in sizes if name.endswith(_METADATA)])
 
     def read(path: str) -> str:
-        if sizes.get(path, 0) > _MOST_METADATA:
-            raise UnreadableModelError(str(file), f"{path} is too large to be metadata")
-        return archive.read(path).decode()
+        with archive.open(path) as stream:
+            return _read_metadata(stream, path)
 
+    record_path = f"{info}/extra_metadata/{FILE}"
+    record, fault = _read_record(read(record_path) if record_path in sizes else None)
     return ModelFiles(
         kind="wheel",
         origin=str(file),
         metadata=Parser().parsestr(read(f"{info}/METADATA")),
-        record=json.loads(read(record)) if record in sizes else None,
-        tags=Parser().parsestr(read(f"{info}/WHEEL")).get_all("Tag", []),
+        record=record,
+        record_path=record_path,
+        record_fault=fault,
+        tags=_tags(read(f"{info}/WHEEL")),
         sizes=sizes,
-        packed={info.filename: info.compress_size for info in entries},
+        entries=archive.infolist(),
+        packed_size=file.stat().st_size,
         listed=_listed(read(f"{info}/RECORD") if f"{info}/RECORD" in sizes else ""),
         open=archive.open,
     )
 
 
 def _open_sdist(file: Path) -> ModelFiles:
-    archive = tarfile.open(file)  # noqa: SIM115 - open as long as its files may be read
-    sizes = {info.name: info.size for info in archive.getmembers() if info.isfile()}
-    (pkg_info,) = (name for name in sizes if name.count("/") == 1 and name.endswith("/PKG-INFO"))
+    packed_size = file.stat().st_size
+    sizes: dict[str, int] = {}
+    total = 0
+    with tarfile.open(file) as archive:
+        for entry in archive:
+            total += entry.size
+            # Before the next entry is looked for, which unpacks this one.
+            if _is_bomb(total, packed_size):
+                raise ValueError(f"it unpacks to {total} bytes or more from {packed_size}")
+            if entry.isfile():
+                sizes[entry.name] = entry.size
+        folder = _only_one([name for name in sizes if name.endswith("/PKG-INFO")])
 
-    def open_member(path: str) -> IO[bytes]:
-        stream = archive.extractfile(path)
-        if stream is None:
-            raise KeyError(path)
-        return stream
+        def read(path: str) -> str:
+            stream = archive.extractfile(path)
+            assert stream is not None  # noqa: S101 - it is a file
+            return _read_metadata(stream, path)
 
-    return ModelFiles(
-        kind="sdist",
-        origin=str(file),
-        metadata=Parser().parsestr(open_member(pkg_info).read(_MOST_METADATA).decode()),
-        record=None,
-        sizes=sizes,
-        open=open_member,
-    )
+        carried = f"{folder}/{SDIST_FILE}"
+        return ModelFiles(
+            kind="sdist",
+            origin=str(file),
+            metadata=Parser().parsestr(read(f"{folder}/PKG-INFO")),
+            record=read_carried(read(carried)) if carried in sizes else None,
+            sizes=sizes,
+            packed_size=packed_size,
+            open=_closed,
+        )
 
 
-def _open_installed(name: str, path: Sequence[str] | None) -> ModelFiles:
-    search = list(sys.path if path is None else path)
-    found = next(iter(distributions(name=canonicalize_name(name), path=search)), None)
-    metadata = found.read_text("METADATA") if found is not None else None
-    if found is None or metadata is None:
-        raise ModelNotFoundError(name)
+def _open_installed(name: str, path: Sequence[str]) -> ModelFiles:
+    found, metadata = _find(name, path)
     folder = Path(str(found.locate_file("")))
-    record = found.read_text(f"extra_metadata/{FILE}")
     listed = _listed(found.read_text("RECORD") or "")
+    info = next((name.partition("/")[0] for name in listed if name.endswith(_METADATA)), "")
+    record, fault = _read_record(found.read_text(f"extra_metadata/{FILE}"))
     return ModelFiles(
         kind="installed",
         origin=name,
         metadata=Parser().parsestr(metadata),
-        record=json.loads(record) if record else None,
-        tags=Parser().parsestr(found.read_text("WHEEL") or "").get_all("Tag", []),
-        sizes=_sizes(folder, listed),
+        record=record,
+        record_path=f"{info}/extra_metadata/{FILE}",
+        record_fault=fault,
+        tags=_tags(found.read_text("WHEEL") or ""),
+        sizes=_sizes(folder, info, listed),
         listed=listed,
         open=lambda path: (folder / path).open("rb"),
-        folder=folder,
     )
 
 
-def _sizes(folder: Path, listed: Mapping[str, object]) -> dict[str, int]:
-    """Find the installed files: those that are listed, and what lies beside them in packages."""
-    packages = {
-        Path(path).parts[0] for path in listed if len(Path(path).parts) > 1 and path[0] not in "./"
+def _find(name: str, path: Sequence[str]) -> tuple[Distribution, str]:
+    """Give what an import would use, and its METADATA."""
+    # An empty name would find everything.
+    for found in distributions(name=canonicalize_name(name), path=list(path)) if name else ():
+        metadata = found.read_text("METADATA")
+        # An interrupted uninstallation leaves folders without it.
+        if metadata is not None:
+            return found, metadata
+    raise ModelNotFoundError(name)
+
+
+def _sizes(folder: Path, info: str, listed: Mapping[str, object]) -> dict[str, int]:
+    """Find the installed files: those that are listed, and what lies beside them in packages.
+
+    Folders without an ``__init__.py`` may be shared with other distributions, whose files lie there.
+    """
+    packages = {PurePosixPath(path).parent for path in listed if path.endswith("/__init__.py")}
+    own = [each for each in packages if not packages.intersection(each.parents)]
+    beside = {
+        file.relative_to(folder).as_posix()
+        for each in [*own, *([PurePosixPath(info)] if info else [])]
+        for file in (folder / each).rglob("*")
+        if "__pycache__" not in file.relative_to(folder).parts
     }
-    there = {
-        file.relative_to(folder).as_posix(): file.stat().st_size
-        for package in packages
-        # A package that shares its folder with other distributions has files of theirs in it.
-        if f"{package}/__init__.py" in listed
-        for file in (folder / package).rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
+    return {
+        path: (folder / path).stat().st_size
+        for path in sorted(beside | listed.keys())
+        if (folder / path).is_file()
     }
-    for path in listed:
-        if path not in there and (folder / path).is_file():
-            there[path] = (folder / path).stat().st_size
-    return there
+
+
+def _only_one(paths: Sequence[str]) -> str:
+    """Give the folder that holds the metadata, which is at the top, of the *paths* found."""
+    folders = sorted({path.partition("/")[0] for path in paths if path.count("/") == 1})
+    if len(folders) != 1:
+        raise ValueError(f"it has {', '.join(folders) or 'nothing'} for metadata")
+    return folders[0]
+
+
+def _read_metadata(stream: IO[bytes], path: str) -> str:
+    content = stream.read(_MOST_METADATA + 1)
+    if len(content) > _MOST_METADATA:
+        raise ValueError(f"{path} is too large to be metadata")
+    return content.decode()
+
+
+def _read_record(text: str | None) -> tuple[Mapping[str, Any] | None, str]:
+    """Give the record, or else what is wrong with it."""
+    try:
+        return (None, "") if text is None else (read_record(text), "")
+    except ValueError as error:
+        return None, str(error)
+
+
+def _tags(wheel: str) -> list[str]:
+    return [str(tag) for tag in Parser().parsestr(wheel).get_all("Tag", [])]
 
 
 def _listed(record: str) -> dict[str, tuple[str, str]]:
     rows = csv.reader(io.StringIO(record))
     return {row[0]: (row[1], row[2]) for row in rows if len(row) > 2}  # noqa: PLR2004 - RECORD's
+
+
+def _closed(path: str) -> IO[bytes]:
+    raise KeyError(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,8 +16,33 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+# In hexadecimal, as model.json has it, or as RECORD does.
+_DIGEST = re.compile(r"[0-9a-f]{64}|sha256=[\w-]{43}")
+
+
+def printable(text: str) -> str:
+    """Escape what would move a terminal's cursor or clear its screen: names may come from anyone."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def shown(value: object) -> str:
+    """Write *value*, as JSON holds it, for a table's cell: digests short, None as a dash."""
+    if value is None:
+        return "-"
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return text[:12] if _DIGEST.fullmatch(text) else text
+
+
+def print_line(line: str) -> None:
+    print(printable(line))  # noqa: T201 - this is the output
+
+
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print *rows* under *title* and *headings*, which may be empty strings."""
+    title = printable(title)
+    headings, *rows = [[printable(cell) for cell in line] for line in (headings, *rows)]
     if not sys.stdout.isatty():
         _print_plain(title, headings, rows)
         return
@@ -27,7 +54,7 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
         pad_edge=False,
     )
     for index, heading in enumerate(headings):
-        table.add_column(heading, style="cyan" if index == 0 else None, overflow="fold")
+        table.add_column(Text(heading), style="cyan" if index == 0 else None, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)
@@ -36,7 +63,7 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
 def _print_plain(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     lines = [headings, *rows] if any(headings) else list(rows)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    print(title)  # noqa: T201 - this is the output
+    print_line(title)
     for line in lines:
-        print(f"  {'  '.join(map(str.ljust, line, widths))}".rstrip())  # noqa: T201
-    print()  # noqa: T201
+        print_line(f"  {'  '.join(map(str.ljust, line, widths))}".rstrip())
+    print_line("")

@@ -23,7 +23,7 @@ class UnreadableModelError(HatchModelError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"`{self.origin}` cannot be read as a wheel or an sdist: {self.reason}"
+        return f"`{self.origin}` cannot be read: {self.reason}"
 
 
 class InterpreterError(HatchModelError):

@@ -1,4 +1,4 @@
-"""Print what another process wants to know of this Python, as JSON: ``path`` and ``markers``.
+"""Print what another process wants to know of this Python, as JSON: ``executable``, ``path``, ``markers``.
 
 Run by interpreters that have nothing but the standard library.
 """
@@ -34,4 +34,5 @@ def markers() -> dict[str, str]:
 
 if __name__ == "__main__":
     # The first entry is this script's folder.
-    print(json.dumps({"path": sys.path[1:], "markers": markers()}))  # noqa: T201
+    told = {"executable": sys.executable, "path": sys.path[1:], "markers": markers()}
+    print(json.dumps(told))  # noqa: T201
