@@ -38,9 +38,17 @@ class Gate:
     def allows(self, value: float) -> bool:
         """Say whether *value* satisfies every comparison."""
         return all(
-            _OPERATORS[comparison](value, float(number))
-            for comparison, number in _COMPARISON.findall(self.text)
+            _OPERATORS[comparison](value, _number(text))
+            for comparison, text in _COMPARISON.findall(self.text)
         )
+
+
+def _number(text: str) -> float:
+    """Read *text*: whole numbers exactly, which a float could not hold from 2**53 on."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +74,23 @@ def table(rows: Sequence[Row]) -> list[str]:
     """Write *rows* as lines of text, in columns: those of the gates only if there are any."""
     cells: list[tuple[str, ...]] = [("metric", "value", "gate", "")]
     for row in rows:
-        value = "not returned" if row.value is None else f"{row.value:.6g}"
         verdict = "" if row.gate is None else "ok" if row.passes else "MISSED"
-        cells.append((row.metric, value, row.gate.text if row.gate else "", verdict))
+        cells.append((row.metric, _shown(row), row.gate.text if row.gate else "", verdict))
     if not any(row.gate for row in rows):
         cells = [line[:2] for line in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+
+
+def _shown(row: Row) -> str:
+    """Write the value as short as can be without the gate looking passed that is missed."""
+    if row.value is None:
+        return "not returned"
+    if isinstance(row.value, int):
+        return str(row.value)
+    short = f"{row.value:.6g}"
+    misleads = row.gate is not None and row.gate.allows(float(short)) != row.passes
+    return repr(row.value) if misleads else short
 
 
 def enforce(rows: Sequence[Row]) -> None:

@@ -112,4 +112,5 @@ def with_check_result(record: Mapping[str, Any], result: Any) -> dict[str, Any]:
 def to_bytes(record: Mapping[str, Any]) -> bytes:
     """Serialize *record*: sorted keys, UTF-8, one final newline."""
     text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return f"{text}\n".encode()
+    # Half of a surrogate pair, which UTF-8 cannot hold, is escaped as JSON escapes it, too.
+    return f"{text}\n".encode("utf-8", "backslashreplace")
