@@ -1,0 +1,145 @@
+"""Made-up models, as wheels and installed, and ways of damaging them."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from click.testing import CliRunner
+from support import make_wheel
+
+from hatch_model._record import to_bytes
+from hatch_model.cli._commands import hatch_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    Change = Callable[[dict[str, Any]], object]
+
+INFO = "small-0.1.0.dist-info"
+RECORD = f"{INFO}/RECORD"
+MODEL_JSON = f"{INFO}/extra_metadata/model.json"
+WEIGHTS = "small/data/weights.txt"
+MAIN = "small/main.py"
+FILES = {
+    "small/__init__.py": "",
+    MAIN: "def check():\n    return [0.5, 'setosa', 3]\n",
+    WEIGHTS: "0.5\n",
+}
+
+
+def record_of(files: Mapping[str, str], *changes: Change) -> dict[str, Any]:
+    """Make the record of a model whose wheel holds *files*, and apply *changes* to it."""
+    described = {
+        path: {
+            "path": path,
+            "sha256": hashlib.sha256(content.encode()).hexdigest(),
+            "size": len(content.encode()),
+        }
+        for path, content in sorted(files.items())
+    }
+    record: dict[str, Any] = {
+        "schema_version": 1,
+        "project": {"name": "small", "version": "0.1.0"},
+        "training": {"entry_point": "small.main:train", "arguments": {"depth": 3, "loss": "log"}},
+        "metrics": {"accuracy": 0.75},
+        "gates": {"accuracy": ">= 0.7"},
+        "check": {"entry_point": "small.main:check", "result": [0.5, "setosa", 3]},
+        "python": {"implementation": "CPython", "version": "3.12.1"},
+        "platform": {"system": "Linux", "machine": "x86_64"},
+        "environment": [
+            {"name": "anchor", "version": "1.2", "use": "runtime"},
+            {"name": "joblib", "version": "1.5.0", "use": "training"},
+        ],
+        "pins": ["anchor==1.2"],
+        "lock": None,
+        "git": {"commit": "c0ffee" + 34 * "0", "dirty": False},
+        "inputs": [{"path": "flowers.csv", "sha256": 64 * "1", "size": 2048}],
+        "sources": [file for path, file in described.items() if "/data/" not in path],
+        "artifacts": [file for path, file in described.items() if "/data/" in path],
+        "generator": {"name": "hatch-model", "version": "0.1.0"},
+    }
+    for change in changes:
+        change(record)
+    return record
+
+
+def make_model(
+    folder: Path,
+    *changes: Change,
+    files: Mapping[str, str] = FILES,
+    requires: Iterable[str] = ("anchor==1.2",),
+    version: str = "0.1.0",
+) -> Path:
+    """Write the wheel of `small`, whose record is given *changes*."""
+    record = copy.deepcopy(record_of(files, *changes))
+    folder.mkdir(exist_ok=True)
+    return make_wheel(
+        folder,
+        "small",
+        version,
+        requires=requires,
+        files={
+            **files,
+            f"small-{version}.dist-info/extra_metadata/model.json": to_bytes(record).decode(),
+        },
+    )
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def rewrite(wheel: Path, changes: Mapping[str, bytes | None], *, record: bool = False) -> Path:
+    """Write *wheel* anew with other contents (None: none at all); with *record*, RECORD too."""
+    held = {**contents(wheel), **changes}
+    kept = {path: content for path, content in held.items() if content is not None}
+    if record:
+        name = next(path for path in kept if path.endswith(".dist-info/RECORD"))
+        kept[name] = "".join(
+            f"{path},,\n" if path == name else f"{path},{digest_of(content)},{len(content)}\n"
+            for path, content in kept.items()
+        ).encode()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, content in kept.items():
+            archive.writestr(path, content)
+    return wheel
+
+
+def digest_of(content: bytes) -> str:
+    """Write the digest of *content* as RECORD does."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
+    return f"sha256={digest.decode()}"
+
+
+def install(wheel: Path, folder: Path) -> Path:
+    """Lay *wheel* out in *folder*, as installers do."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+class Ran(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    out: str
+    err: str
+    code: int
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def run(*arguments: object) -> Ran:
+    """Run the command line in this process; what it does not mean to raise is raised here."""
+    result = CliRunner().invoke(
+        hatch_model, list(map(str, arguments)), prog_name="hatch-model", catch_exceptions=False
+    )
+    return Ran(result.stdout, result.stderr, result.exit_code)
