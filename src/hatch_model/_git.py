@@ -32,10 +32,15 @@ def commit_of(root: Path) -> Commit | None:
     if (root / "PKG-INFO").is_file():
         return None  # An sdist: a repository around it is somebody else's.
     commit_id = _git(root, "rev-parse", "--verify", "HEAD")
-    status = _git(root, "status", "--porcelain", "--", ".")
-    if not commit_id or status is None:
+    status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ".")
+    if not commit_id or status is None or _is_ignored(root):
         return None
     return {"commit": commit_id.strip(), "dirty": bool(status.strip())}
+
+
+def _is_ignored(root: Path) -> bool:
+    """Say whether the repository is one around the project that takes no notice of it."""
+    return _git(root, "check-ignore", "--quiet", "pyproject.toml") is not None
 
 
 def write_carried(commit: Commit | None, folder: Path) -> Path:
@@ -50,7 +55,8 @@ def _git(root: Path, *arguments: str) -> str | None:
     if git is None:
         return None
     completed = subprocess.run(
-        [git, *arguments],
+        # Without the option, asking for the status writes to the repository.
+        [git, "--no-optional-locks", *arguments],
         cwd=root,
         check=False,
         stdin=subprocess.DEVNULL,
