@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import io
+import re
 import shutil
 import zipfile
 from typing import TYPE_CHECKING
@@ -14,18 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+# One level deep: a package may ship metadata of others.
+_RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
+
 
 def unpack(wheel: Path, folder: Path) -> None:
     """Lay out *wheel* in *folder* as on ``sys.path``: what installs elsewhere is left out."""
     with zipfile.ZipFile(wheel) as archive:
         for info in archive.infolist():
-            data, _, rest = info.filename.partition(".data/")
-            if not rest:
+            top, _, rest = info.filename.partition("/")
+            if not top.endswith(".data"):
                 archive.extract(info, folder)
                 continue
-            scheme, _, path = rest.partition("/")
-            if scheme in {"purelib", "platlib"} and "/" not in data:
-                info.filename = path
+            scheme, _, info.filename = rest.partition("/")
+            if scheme in {"purelib", "platlib"}:
                 archive.extract(info, folder)
 
 
@@ -45,18 +48,23 @@ def exchange(wheel: Path, changes: Mapping[str, bytes]) -> None:
 
 
 def _write_exchanged(wheel: Path, partial: Path, changes: Mapping[str, bytes]) -> None:
-    with zipfile.ZipFile(wheel) as old:
-        (record,) = (name for name in old.namelist() if name.endswith(".dist-info/RECORD"))
+    with (
+        zipfile.ZipFile(wheel) as old,
+        wheel.open("rb") as source,
+        partial.open("wb") as target,
+    ):
+        (record,) = (name for name in old.namelist() if _RECORD.fullmatch(name))
         contents = {**changes, record: _mended(old.read(record).decode(), changes)}
         infos = sorted(old.infolist(), key=lambda info: info.header_offset)
         first = next(index for index, info in enumerate(infos) if info.filename in contents)
         kept, rewritten = infos[:first], infos[first:]
         for info in rewritten:
             contents.setdefault(info.filename, old.read(info))
-        with wheel.open("rb") as source, partial.open("wb") as target:
-            _copy(source, target, rewritten[0].header_offset)
-        # Appending to what has no directory yet: zipfile writes one for all that it knows of.
-        with zipfile.ZipFile(partial, "a", compression=zipfile.ZIP_DEFLATED) as new:
+        _copy(source, target, rewritten[0].header_offset)
+        # From here on as if all before had been written by it: zipfile goes by the position, and
+        # writes a directory of all that it knows of. (Its mode for appending looks for an archive's
+        # end first, and takes that of an archive which is the last file so far for this one's.)
+        with zipfile.ZipFile(target, "w") as new:
             new.filelist.extend(kept)
             new.NameToInfo.update({info.filename: info for info in kept})
             for info in rewritten:
