@@ -31,7 +31,6 @@ from models import (
 )
 from support import make_wheel
 
-from hatch_model._record import to_bytes
 from hatch_model.cli._recorded import read_record
 
 if TYPE_CHECKING:

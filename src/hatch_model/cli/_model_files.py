@@ -165,7 +165,7 @@ def _open_sdist(file: Path) -> ModelFiles:
             kind="sdist",
             origin=str(file),
             metadata=Parser().parsestr(read(f"{folder}/PKG-INFO")),
-            record=read_carried(read(carried)) if carried in sizes else None,
+            record=read_carried(read(carried), carried) if carried in sizes else None,
             sizes=sizes,
             packed_size=packed_size,
             open=_closed,

@@ -32,7 +32,7 @@ def shown(value: object) -> str:
     if value is None:
         return "-"
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return text[:12] if _DIGEST.fullmatch(text) else text
+    return text.removeprefix("sha256=")[:12] if _DIGEST.fullmatch(text) else text
 
 
 def print_line(line: str) -> None:

@@ -36,10 +36,13 @@ def read_record(text: str) -> Mapping[str, Any]:
     return dict(record)
 
 
-def read_carried(text: str) -> Mapping[str, Any]:
-    """Parse what an sdist carries along of its origin; raises ValueError as above."""
-    carried = json.loads(text)
-    _carried(carried, "")
+def read_carried(text: str, path: str) -> Mapping[str, Any]:
+    """Parse what an sdist carries of its origin, at *path*; raises ValueError as above."""
+    try:
+        carried = json.loads(text)
+        _carried(carried, "")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     return dict(carried)
 
 
@@ -53,7 +56,7 @@ def _is(expected: str, test: Callable[[Any], bool]) -> _Check:
 
 def _object(**members: _Check) -> _Check:
     def check(value: Any, where: str) -> None:
-        _table(value, where)
+        _table(value, where or "it")
         for name, check_member in members.items():
             place = f"{where}.{name}" if where else name
             if name not in value:
