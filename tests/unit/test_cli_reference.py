@@ -1,0 +1,112 @@
+"""docs/command-line.md against what the commands take and print."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from checkout import CHECKOUT
+from models import make_model, run
+from support import make_wheel
+
+from hatch_model.cli._commands import hatch_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_REFERENCE = (CHECKOUT / "docs" / "command-line.md").read_text("utf-8")
+_COMMANDS = ["inspect", "verify", "diff"]
+
+
+def _section(command: str) -> str:
+    _, _, rest = _REFERENCE.partition(f"\n## `hatch-model {command} ")
+    return rest.partition("\n## ")[0]
+
+
+def _table(command: str, heading: str) -> dict[str, str]:
+    """Give the table under *heading* in the section of *command*: each row's name and meaning."""
+    _, _, rest = _section(command).partition(f"\n| {heading} |")
+    rows = re.findall(r"^\| `(.+?)` \| (.+) \|$", rest.partition("\n\n")[0], re.MULTILINE)
+    return {name.partition(" ")[0]: meaning for name, meaning in rows}
+
+
+def test_the_reference_has_every_command_with_its_arguments_and_options() -> None:
+    assert sorted(hatch_model.commands) == sorted(_COMMANDS)
+    for name, command in hatch_model.commands.items():
+        arguments = [each for each in command.params if isinstance(each, click.Argument)]
+        options = [each.opts[0] for each in command.params if isinstance(each, click.Option)]
+
+        expected = " ".join(str(each.name).upper() for each in arguments)
+        assert _section(name).partition("`")[0] == expected
+        assert sorted(_table(name, "option")) == sorted(options)
+
+
+def test_the_reference_has_the_default_tolerance() -> None:
+    (tolerance,) = (
+        each for each in hatch_model.commands["verify"].params if each.name == "tolerance"
+    )
+
+    assert f"{tolerance.default} unless told" in _table("verify", "option")["--tolerance"]
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_the_keys_of_the_reference_are_printed_with_a_record_or_without(
+    command: str, tmp_path: Path
+) -> None:
+    wheel, foreign = make_model(tmp_path / "dist"), make_wheel(tmp_path, "foreign", "1")
+
+    for model in (wheel, foreign):
+        models = [model, wheel] if command == "diff" else [model]
+        printed = run(command, "--json", *models).json
+        assert sorted(printed) == sorted(_table(command, "key"))
+
+
+def test_what_only_a_record_tells_is_null_without_one(tmp_path: Path) -> None:
+    sdist = tmp_path / "small-0.1.0.tar.gz"
+    with tarfile.open(sdist, "w:gz") as archive:
+        content = b"Metadata-Version: 2.4\nName: small\nVersion: 0.1.0\n"
+        entry = tarfile.TarInfo("small-0.1.0/PKG-INFO")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+
+    told = ["name", "version", "kind", "requires_python", "tags", "requires", "files"]
+    assert f"everything but {_listed(told)}." in " ".join(_section("inspect").split())
+    for model in (sdist, make_wheel(tmp_path, "foreign", "1", requires_python=">=3.10")):
+        printed = run("inspect", "--json", model).json
+        assert {key for key, value in printed.items() if value is None} == (
+            printed.keys() - set(told) | ({"requires_python"} if model == sdist else set())
+        )
+
+
+def _listed(names: list[str]) -> str:
+    *first, last = (f"`{name}`" for name in names)
+    return f"{', '.join(first)} and {last}"
+
+
+@pytest.mark.parametrize("key", ["built_by", "check", "python", "platform", "git", "files"])
+def test_the_members_of_an_object_are_in_the_reference(key: str, tmp_path: Path) -> None:
+    printed = run("inspect", "--json", make_model(tmp_path)).json
+
+    documented = re.findall(r"`(\w+)`", _table("inspect", "key")[key])
+    assert printed[key].keys() <= set(documented)
+
+
+@pytest.mark.parametrize("key", ["environment", "inputs", "sources", "artifacts"])
+def test_the_members_of_a_list_are_in_the_reference(key: str, tmp_path: Path) -> None:
+    printed = run("inspect", "--json", make_model(tmp_path)).json
+    meanings = _table("inspect", "key")
+
+    meaning = meanings["inputs"] if meanings[key] == "the same" else meanings[key]
+    assert printed[key][0].keys() <= set(re.findall(r"`(\w+)`", meaning))
+
+
+def test_the_names_of_a_diffs_summary_are_in_the_reference(tmp_path: Path) -> None:
+    one = make_model(tmp_path / "one")
+    other = make_wheel(tmp_path, "other", "2", requires_python=">=3.10")
+
+    summary = run("diff", "--json", one, other).json["summary"]
+    assert sorted(summary) == sorted(re.findall(r"`([\w ]+)`", _table("diff", "key")["summary"]))
