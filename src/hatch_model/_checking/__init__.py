@@ -67,13 +67,15 @@ def run_check(
             environment=_environment(folder),
             emit=emit,
         )
-    except FrontendGoneError:
+    except (FrontendGoneError, BrokenPipeError):  # nobody is there, or nobody listens
         raise OrphanedError(str(check)) from None
     if not result.is_file():
         raise CheckDiedError(str(check), returncode)
     outcome: Mapping[str, Any] = json.loads(result.read_text("utf-8"))
     if outcome["outcome"] == "failed":
         raise CheckFailedError(str(check), outcome["reason"])
+    if returncode != 0:
+        raise CheckDiedError(str(check), returncode)
     return CheckResult(
         returned=outcome.get("returned"),
         is_recordable="returned" in outcome,

@@ -37,10 +37,12 @@ def main(request_file: Path, result_file: Path) -> None:
     request = json.loads(request_file.read_text("utf-8"))
     hidden = {Path(folder).resolve() for folder in [*request["hidden"], Path(__file__).parent]}
     sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() not in hidden]
+    del sys.argv[1:]
     own_modules = set(sys.modules)
     result = _call(request["module"], request["attribute"])
     result["imported"] = _imported_files(own_modules)
-    result["path"] = sys.path
+    entries: list[Any] = [*sys.path]  # Python passes over what is no string, and so does this
+    result["path"] = [entry for entry in entries if isinstance(entry, str)]
     partial = result_file.with_suffix(".partial")
     partial.write_text(json.dumps(result), "utf-8")
     partial.replace(result_file)
@@ -53,17 +55,29 @@ def _call(module: str, attribute: str) -> dict[str, Any]:
         )
         returned = function()
     except BaseException as error:  # noqa: BLE001 - SystemExit included
-        traceback.print_exception(type(error), error, error.__traceback__)
+        _print_traceback(error)
         reason = "".join(traceback.format_exception_only(type(error), error)).strip()
         return {"outcome": "failed", "reason": reason}
     return {"outcome": "passed", **_recordable(returned)}
+
+
+def _print_traceback(error: BaseException) -> None:
+    """Print the traceback from the user's first line on."""
+    frames = error.__traceback__
+    own = (__file__, importlib.__file__)
+    while frames is not None:
+        file = frames.tb_frame.f_code.co_filename
+        if file not in own and not file.startswith("<frozen importlib"):
+            break
+        frames = frames.tb_next
+    traceback.print_exception(type(error), error, frames)
 
 
 def _recordable(returned: Any) -> dict[str, Any]:
     """Give *returned* if JSON can hold it; arrays and scalars of NumPy's kind are unpacked."""
     try:
         return {"returned": json.loads(json.dumps(returned, allow_nan=False, default=_unpack))}
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - what unpacking raises is up to the object
         return {}
 
 
@@ -75,12 +89,17 @@ def _unpack(value: Any) -> Any:
 
 
 def _imported_files(before: set[str]) -> list[str]:
-    files = {
-        file
-        for name, module in list(sys.modules.items())
-        if name not in before and isinstance(file := getattr(module, "__file__", None), str)
-    }
-    return sorted(files - {__file__})
+    """List the files of the modules that were imported since *before*."""
+    files = {_file_of(module) for name, module in list(sys.modules.items()) if name not in before}
+    return sorted(files - {__file__, ""})
+
+
+def _file_of(module: Any) -> str:
+    try:
+        file = getattr(module, "__file__", None)
+    except Exception:  # noqa: BLE001 - a module may load itself only now, and fail
+        return ""
+    return file if isinstance(file, str) else ""
 
 
 if __name__ == "__main__":
