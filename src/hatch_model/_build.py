@@ -56,8 +56,6 @@ class TrainedModel:
     """A model that has been trained and checked."""
 
     artifacts: Sequence[Artifact]
-    sources: Sequence[SourceFile]
-    """What hatchling selects for the wheel, some of which an artifact may replace."""
     tree: TrainingTree
     result: Result
 
@@ -104,7 +102,7 @@ def train_model(
         _warn_of_strangers(training, pins, project, result, log)
         _warn_of_stale_files(files, tree, artifacts, log)
         _warn_of_shared_folder(training, files, wheel_path(builder, tree.artifacts), log)
-    return TrainedModel(artifacts=artifacts, sources=files, tree=tree, result=result)
+    return TrainedModel(artifacts=artifacts, tree=tree, result=result)
 
 
 @contextmanager

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatch_model._checking import run_check
+from hatch_model._checking._source_tree import SourceTree
 from hatch_model._environment import InstalledEnvironment, imported_strangers
 from hatch_model._git import commit_of
 from hatch_model._record import FILE, file_of, make_record, to_bytes, with_check_result
-from hatch_model._sources import wheel_path
+from hatch_model._sources import shipped_files
 from hatch_model._training._process import run_process
 from hatch_model._wheel import exchange, unpack
 from hatch_model.errors import (
@@ -21,44 +23,60 @@ from hatch_model.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hatchling.builders.wheel import WheelBuilder
     from packaging.utils import NormalizedName
 
     from hatch_model._build import Log, TrainedModel
     from hatch_model._environment import Pins
+    from hatch_model._git import Commit
     from hatch_model._record import File
     from hatch_model._settings import ObjectReference, TrainingSettings
     from hatch_model._training._process import RunProcess
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """What a model is made of, as it was before training, which may change the tree."""
+
+    commit: Commit | None
+    inputs: Sequence[File]
+    lock: File | None
+
+
+def origin_of(training: TrainingSettings, root: Path) -> Origin:
+    """Look at the tree at *root*. Raises SettingsError for inputs that are not there."""
+    return Origin(
+        commit=commit_of(root),
+        inputs=_inputs(training, root),
+        lock=file_of(str(training.lock), root / training.lock) if training.lock else None,
+    )
+
+
 def record_of(
-    trained: TrainedModel, training: TrainingSettings, pins: Pins, builder: WheelBuilder
+    trained: TrainedModel,
+    origin: Origin,
+    training: TrainingSettings,
+    pins: Pins,
+    *,
+    builder: WheelBuilder,
+    build_data: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Put together the record of what *builder* is going to put into a wheel."""
-    root = Path(builder.root)
-    artifacts = [
-        file_of(str(wheel_path(builder, trained.tree.artifacts / each.path)), each.source)
-        for each in trained.artifacts
-    ]
-    replaced = {file.path for file in artifacts}
-    sources = [
-        file_of(str(each.wheel), each.path)
-        for each in trained.sources
-        if str(each.wheel) not in replaced
-    ]
+    shipped = sorted(shipped_files(builder, build_data).items())
+    written = {artifact.source for artifact in trained.artifacts}
     return make_record(
         training,
         pins,
         InstalledEnvironment(trained.result.path),
         project=(builder.metadata.name, builder.metadata.version),
         metrics=trained.result.metrics,
-        inputs=_inputs(training, root),
-        sources=sorted(sources, key=lambda file: file.path),
-        artifacts=artifacts,
-        lock=file_of(str(training.lock), root / training.lock) if training.lock else None,
-        commit=commit_of(root),
+        inputs=origin.inputs,
+        sources=[file_of(str(path), file) for path, file in shipped if file not in written],
+        artifacts=[file_of(str(path), file) for path, file in shipped if file in written],
+        lock=origin.lock,
+        commit=origin.commit,
     )
 
 
@@ -91,6 +109,7 @@ def check_wheel(
 
     Raises CheckFailedError, CheckDiedError, UndeclaredImportError and SourceTreeImportError.
     """
+    tree = SourceTree(root, project, InstalledEnvironment(trained.result.path), workspace)
     unpacked = workspace / "wheel"
     unpack(wheel, unpacked)
     log.info(f"checking the wheel with {check}")
@@ -102,17 +121,12 @@ def check_wheel(
         log.output,
         python=sys.executable,
         folder=unpacked,
-        hidden=[root, *trained.tree.python_path],
+        hidden=tree.entries(trained.result.path),
         run=run,
     )
-    from_tree = sorted(
-        file.relative_to(root).as_posix()
-        for file in map(Path, result.imported)
-        # A virtual environment in the project's folder is not the source tree.
-        if file.is_relative_to(root) and "site-packages" not in file.parts
-    )
+    from_tree = [file for file in map(Path, result.imported) if tree.holds(file)]
     if from_tree:
-        raise SourceTreeImportError(str(check), from_tree)
+        raise SourceTreeImportError(str(check), sorted(map(tree.relative, from_tree)))
     known = {project, *pins.closure.distributions}
     strangers = imported_strangers(result.imported, InstalledEnvironment(result.path), known)
     if strangers:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from hatch_model.errors import BomLibraryMissingError
 
 if TYPE_CHECKING:
@@ -18,22 +21,27 @@ if TYPE_CHECKING:
     from cyclonedx.model import HashType
     from cyclonedx.model.component import Component
 
+    from hatch_model._environment import Environment
+
 REQUIREMENTS = ("cyclonedx-python-lib>=8", "hatchling>=1.28")
 """What writing a BOM takes: asked for in the build environment only where a BOM is wanted."""
 
 _MODEL = "model"
 
 
-def make_bom(record: Mapping[str, Any]) -> bytes:
-    """Write *record* as JSON in the newest version of CycloneDX that the library knows.
+def check_requirements(environment: Environment) -> None:
+    """Raise BomLibraryMissingError unless *environment* has what writing a BOM takes."""
+    for requirement in map(Requirement, REQUIREMENTS):
+        found = environment.find(canonicalize_name(requirement.name))
+        if found is None or not requirement.specifier.contains(found.version, prereleases=True):
+            raise BomLibraryMissingError(REQUIREMENTS)
 
-    Raises BomLibraryMissingError where the library is not installed.
-    """
-    try:
-        from cyclonedx.output import make_outputter  # noqa: PLC0415 - only for this option
-        from cyclonedx.schema import OutputFormat, SchemaVersion  # noqa: PLC0415
-    except ImportError:
-        raise BomLibraryMissingError(REQUIREMENTS) from None
+
+def make_bom(record: Mapping[str, Any]) -> bytes:
+    """Write *record* as JSON in the newest version of CycloneDX that the library knows."""
+    from cyclonedx.output import make_outputter  # noqa: PLC0415 - only for this option
+    from cyclonedx.schema import OutputFormat, SchemaVersion  # noqa: PLC0415
+
     newest = max(SchemaVersion)
     text = make_outputter(_bom(record), OutputFormat.JSON, newest).output_as_string()
     document = json.loads(text)

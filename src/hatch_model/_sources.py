@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hatch_model.errors import (
     ModuleNotFoundInTrainingError,
@@ -17,7 +17,7 @@ from hatch_model.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hatchling.builders.wheel import WheelBuilder
 
@@ -83,6 +83,17 @@ def source_files(builder: WheelBuilder) -> list[SourceFile]:
         for each in included
         if each.relative_path
     ]
+
+
+def shipped_files(
+    builder: WheelBuilder, build_data: Mapping[str, Any]
+) -> dict[PurePosixPath, Path]:
+    """Give every file that *builder* is about to ship in packages, by its path in the wheel."""
+    with builder.config.set_build_data(dict(build_data)):
+        return {
+            PurePosixPath(Path(each.distribution_path).as_posix()): Path(each.path)
+            for each in builder.recurse_included_files()
+        }
 
 
 def wheel_path(builder: WheelBuilder, tree_path: PurePosixPath) -> PurePosixPath:

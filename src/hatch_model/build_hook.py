@@ -13,6 +13,7 @@ from packaging.tags import interpreter_name, interpreter_version
 from packaging.utils import canonicalize_name
 
 from hatch_model._environment import (
+    InstalledEnvironment,
     Pins,
     declared_lines,
     marker_environment,
@@ -28,10 +29,10 @@ from hatch_model._pinning import pins_of, training_requirements
 from hatch_model._record import FILE as RECORD_FILE
 from hatch_model._record import to_bytes
 from hatch_model._sbom import REQUIREMENTS as SBOM_REQUIREMENTS
-from hatch_model._sbom import make_bom
+from hatch_model._sbom import check_requirements, make_bom
 from hatch_model._settings import PLUGIN, ModelSettings, TrainingSettings, read_settings
 from hatch_model._workspace import Workspace
-from hatch_model.errors import BomLibraryMissingError, PinsChangedError, SharedMetadataError
+from hatch_model.errors import PinsChangedError, SharedMetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from hatchling.bridge.app import Application
 
     from hatch_model._build import TrainedModel
+    from hatch_model._release import Origin
 
 
 class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
@@ -75,6 +77,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
                 return
             pins = self._pin(model, training)
             self._check_metadata(model, pins, build_data)
+            origin = self._origin(training)
             trained = self._train(model, training, pins)
             folder = trained.tree.artifacts
             build_data["force_include"].update(
@@ -83,7 +86,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
                     for artifact in trained.artifacts
                 }
             )
-            self._add_record(trained, training, pins, build_data)
+            self._add_record(trained, origin, training, pins, build_data)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         try:
@@ -128,9 +131,18 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             carried = write_carried(commit, self._workspace.path)
             build_data["force_include"][str(carried)] = SDIST_FILE
 
+    def _origin(self, training: TrainingSettings) -> Origin:
+        """Look at what training starts from, and refuse before it what would be refused after."""
+        from hatch_model._release import origin_of  # noqa: PLC0415 - as in _train()
+
+        if training.sbom:
+            check_requirements(InstalledEnvironment())
+        return origin_of(training, Path(self.root))
+
     def _add_record(
         self,
         trained: TrainedModel,
+        origin: Origin,
         training: TrainingSettings,
         pins: Pins,
         build_data: dict[str, Any],
@@ -140,13 +152,13 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
 
         assert self._workspace is not None  # noqa: S101 - it has been trained in
         workspace = self._workspace.path
-        record = record_of(trained, training, pins, self._builder)
+        record = record_of(
+            trained, origin, training, pins, builder=self._builder, build_data=build_data
+        )
         file = workspace / RECORD_FILE
         file.write_bytes(to_bytes(record))
         build_data["extra_metadata"][str(file)] = RECORD_FILE
         if training.sbom:
-            if "sbom_files" not in build_data:
-                raise BomLibraryMissingError(SBOM_REQUIREMENTS)
             bom = workspace / "model.cdx.json"
             bom.write_bytes(make_bom(record))
             build_data["sbom_files"].append(str(bom))

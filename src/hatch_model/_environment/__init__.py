@@ -19,7 +19,7 @@ from hatch_model._environment._direct_urls import (
     without_credentials,
 )
 from hatch_model._environment._distributions import Distribution, Environment, InstalledEnvironment
-from hatch_model._environment._imports import imported_strangers
+from hatch_model._environment._imports import editable_folder, imported_strangers
 from hatch_model._environment._pins import (
     PinPolicy,
     Pins,
@@ -47,6 +47,7 @@ __all__ = [
     "condition_of",
     "declared_lines",
     "describe",
+    "editable_folder",
     "holds",
     "imported_strangers",
     "installed_root",

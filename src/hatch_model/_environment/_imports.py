@@ -33,7 +33,7 @@ def imported_strangers(
         if location not in below:
             below[location] = _relative(imported, location)
         owned = {line.partition(",")[0] for line in distribution.read_record().splitlines()}
-        folder = _editable_folder(distribution)
+        folder = editable_folder(distribution)
         if owned & below[location] or _holds_sources(folder, imported):
             strangers.append(distribution.name)
     return sorted(strangers)
@@ -56,7 +56,8 @@ def _holds_sources(folder: str, imported: Collection[str]) -> bool:
     return any("site-packages/" not in path for path in below)
 
 
-def _editable_folder(distribution: Distribution) -> str:
+def editable_folder(distribution: Distribution) -> str:
+    """Give the folder that *distribution* is installed from as editable; "" if it is not."""
     try:
         direct_url = distribution.direct_url or {}
     except BrokenDistributionError:
