@@ -188,6 +188,17 @@ def test_files_of_other_distributions_in_a_shared_folder_are_not_the_models(site
     assert run("verify", "small") == _found("acme/models/data/more.txt: not listed in RECORD")
 
 
+def test_a_folder_that_is_shared_in_spite_of_its_init_is_held_to_all_that_share_it(
+    site: Path,
+) -> None:
+    _install(site)
+    install(make_wheel(site.parent, "small-other", "1", files={"small/other.py": ""}), site)
+    assert run("verify", "small") == _FINE
+
+    (site / "small" / "more.py").touch()
+    assert run("verify", "small") == _found("small/more.py: not listed in RECORD")
+
+
 def test_what_an_interrupted_uninstallation_left_is_not_looked_into(
     tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

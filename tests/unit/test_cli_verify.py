@@ -502,7 +502,7 @@ def test_a_large_file_that_packs_well_is_no_bomb_yet(wheel: Path) -> None:
 def test_metadata_without_end_is_not_read_whatever_size_it_claims(
     wheel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatch_model.cli._model_files._MOST_METADATA", 1 << 20)
+    monkeypatch.setattr("hatch_model.cli._opening._MOST_METADATA", 1 << 20)
     held = contents(wheel)
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path, content in held.items():

@@ -14,7 +14,7 @@ from hatch_model._exit import exit_on_error
 from hatch_model.cli._diff import changes
 from hatch_model.cli._inspect import facts, sections
 from hatch_model.cli._interpreter import Interpreter, describe, this_interpreter
-from hatch_model.cli._model_files import open_model
+from hatch_model.cli._opening import open_model
 from hatch_model.cli._output import print_line, print_table, printable, shown
 from hatch_model.cli._recheck import check_again
 from hatch_model.cli._requirements import not_installed

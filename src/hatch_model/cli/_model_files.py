@@ -5,33 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import lzma
-import sys
 import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass, field
 from email.parser import Parser
-from importlib.metadata import distributions
-from pathlib import Path, PurePosixPath
 from struct import error as StructError  # noqa: N812 - its name says nothing
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from packaging.utils import canonicalize_name
-
-from hatch_model._git import SDIST_FILE
-from hatch_model._record import FILE
-from hatch_model.cli._output import printable
-from hatch_model.cli._recorded import read_carried, read_record
-from hatch_model.errors import ModelNotFoundError, UnreadableModelError
+from hatch_model.cli._recorded import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from email.message import Message
-    from importlib.metadata import Distribution
 
-_METADATA = ".dist-info/METADATA"
-# METADATA and model.json are read whole; more than this is no metadata.
-_MOST_METADATA = 64 << 20
+METADATA = ".dist-info/METADATA"
 # What package indexes refuse as a bomb: so many bytes, from so many times fewer.
 _BOMB_SIZE, _BOMB_RATIO = 64 << 20, 50
 
@@ -86,159 +74,16 @@ class ModelFiles:
     @property
     def is_bomb(self) -> bool:
         """Whether it would unpack to far more than it takes up."""
-        return self.packed_size is not None and _is_bomb(sum(self.sizes.values()), self.packed_size)
-
-
-def _is_bomb(size: int, packed: int) -> bool:
-    return size > _BOMB_SIZE and size > _BOMB_RATIO * packed
-
-
-def open_model(origin: str, path: Sequence[str] | None = None) -> ModelFiles:
-    """Open the wheel or sdist at *origin*, or else what is installed on *path* under that name.
-
-    Raises ModelNotFoundError and UnreadableModelError.
-    """
-    file = Path(origin)
-    try:
-        if file.suffix == ".whl" or (file.is_file() and zipfile.is_zipfile(file)):
-            return _open_wheel(file)
-        if file.is_file():
-            return _open_sdist(file)
-        return _open_installed(origin, sys.path if path is None else path)
-    except FileNotFoundError:
-        raise ModelNotFoundError(origin) from None
-    except DAMAGE as error:
-        # KeyError's text is the repr of its message; tarfile's goes on about every compression.
-        reason = str(error.args[0]) if isinstance(error, KeyError) else str(error)
-        reason = reason.partition(":\n")[0] or type(error).__name__
-        raise UnreadableModelError(origin, printable(reason)) from None
-
-
-def _open_wheel(file: Path) -> ModelFiles:
-    archive = zipfile.ZipFile(file)
-    sizes = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
-    info = _only_one([name for name in sizes if name.endswith(_METADATA)])
-
-    def read(path: str) -> str:
-        with archive.open(path) as stream:
-            return _read_metadata(stream, path)
-
-    record_path = f"{info}/extra_metadata/{FILE}"
-    record, fault = _read_record(read(record_path) if record_path in sizes else None)
-    return ModelFiles(
-        kind="wheel",
-        origin=str(file),
-        metadata=Parser().parsestr(read(f"{info}/METADATA")),
-        record=record,
-        record_path=record_path,
-        record_fault=fault,
-        tags=_tags(read(f"{info}/WHEEL")),
-        sizes=sizes,
-        entries=archive.infolist(),
-        packed_size=file.stat().st_size,
-        listed=_listed(read(f"{info}/RECORD") if f"{info}/RECORD" in sizes else ""),
-        open=archive.open,
-    )
-
-
-def _open_sdist(file: Path) -> ModelFiles:
-    packed_size = file.stat().st_size
-    sizes: dict[str, int] = {}
-    total = 0
-    with tarfile.open(file) as archive:
-        for entry in archive:
-            total += entry.size
-            # Before the next entry is looked for, which unpacks this one.
-            if _is_bomb(total, packed_size):
-                raise ValueError(f"it unpacks to {total} bytes or more from {packed_size}")
-            if entry.isfile():
-                sizes[entry.name] = entry.size
-        folder = _only_one([name for name in sizes if name.endswith("/PKG-INFO")])
-
-        def read(path: str) -> str:
-            stream = archive.extractfile(path)
-            assert stream is not None  # noqa: S101 - it is a file
-            return _read_metadata(stream, path)
-
-        carried = f"{folder}/{SDIST_FILE}"
-        return ModelFiles(
-            kind="sdist",
-            origin=str(file),
-            metadata=Parser().parsestr(read(f"{folder}/PKG-INFO")),
-            record=read_carried(read(carried), carried) if carried in sizes else None,
-            sizes=sizes,
-            packed_size=packed_size,
-            open=_closed,
+        return self.packed_size is not None and unpacks_to_a_bomb(
+            sum(self.sizes.values()), self.packed_size
         )
 
 
-def _open_installed(name: str, path: Sequence[str]) -> ModelFiles:
-    found, metadata = _find(name, path)
-    folder = Path(str(found.locate_file("")))
-    listed = _listed(found.read_text("RECORD") or "")
-    info = next((name.partition("/")[0] for name in listed if name.endswith(_METADATA)), "")
-    record, fault = _read_record(found.read_text(f"extra_metadata/{FILE}"))
-    return ModelFiles(
-        kind="installed",
-        origin=name,
-        metadata=Parser().parsestr(metadata),
-        record=record,
-        record_path=f"{info}/extra_metadata/{FILE}",
-        record_fault=fault,
-        tags=_tags(found.read_text("WHEEL") or ""),
-        sizes=_sizes(folder, info, listed),
-        listed=listed,
-        open=lambda path: (folder / path).open("rb"),
-    )
+def unpacks_to_a_bomb(size: int, packed: int) -> bool:
+    return size > _BOMB_SIZE and size > _BOMB_RATIO * packed
 
 
-def _find(name: str, path: Sequence[str]) -> tuple[Distribution, str]:
-    """Give what an import would use, and its METADATA."""
-    # An empty name would find everything.
-    for found in distributions(name=canonicalize_name(name), path=list(path)) if name else ():
-        metadata = found.read_text("METADATA")
-        # An interrupted uninstallation leaves folders without it.
-        if metadata is not None:
-            return found, metadata
-    raise ModelNotFoundError(name)
-
-
-def _sizes(folder: Path, info: str, listed: Mapping[str, object]) -> dict[str, int]:
-    """Find the installed files: those that are listed, and what lies beside them in packages.
-
-    Folders without an ``__init__.py`` may be shared with other distributions, whose files lie there.
-    """
-    packages = {PurePosixPath(path).parent for path in listed if path.endswith("/__init__.py")}
-    own = [each for each in packages if not packages.intersection(each.parents)]
-    beside = {
-        file.relative_to(folder).as_posix()
-        for each in [*own, *([PurePosixPath(info)] if info else [])]
-        for file in (folder / each).rglob("*")
-        if "__pycache__" not in file.relative_to(folder).parts
-    }
-    return {
-        path: (folder / path).stat().st_size
-        for path in sorted(beside | listed.keys())
-        if (folder / path).is_file()
-    }
-
-
-def _only_one(paths: Sequence[str]) -> str:
-    """Give the folder that holds the metadata, which is at the top, of the *paths* found."""
-    folders = sorted({path.partition("/")[0] for path in paths if path.count("/") == 1})
-    if len(folders) != 1:
-        raise ValueError(f"it has {', '.join(folders) or 'nothing'} for metadata")
-    return folders[0]
-
-
-def _read_metadata(stream: IO[bytes], path: str) -> str:
-    content = stream.read(_MOST_METADATA + 1)
-    if len(content) > _MOST_METADATA:
-        raise ValueError(f"{path} is too large to be metadata")
-    return content.decode()
-
-
-def _read_record(text: str | None) -> tuple[Mapping[str, Any] | None, str]:
+def read_model_json(text: str | None) -> tuple[Mapping[str, Any] | None, str]:
     """Give the record, or else what is wrong with it."""
     try:
         return (None, "") if text is None else (read_record(text), "")
@@ -246,14 +91,10 @@ def _read_record(text: str | None) -> tuple[Mapping[str, Any] | None, str]:
         return None, str(error)
 
 
-def _tags(wheel: str) -> list[str]:
+def tags_of(wheel: str) -> list[str]:
     return [str(tag) for tag in Parser().parsestr(wheel).get_all("Tag", [])]
 
 
-def _listed(record: str) -> dict[str, tuple[str, str]]:
+def listed_in(record: str) -> dict[str, tuple[str, str]]:
     rows = csv.reader(io.StringIO(record))
     return {row[0]: (row[1], row[2]) for row in rows if len(row) > 2}  # noqa: PLR2004 - RECORD's
-
-
-def _closed(path: str) -> IO[bytes]:
-    raise KeyError(path)
