@@ -196,7 +196,11 @@ def _read_groups(table: Table, names: list[str], groups: object) -> list[Root]:
 
 
 def _pattern(value: object) -> str:
-    return str(_path_below_root(value))
+    """Read a pattern of pathlib's, in what all of its versions understand, and alike."""
+    path = _path_below_root(value)
+    if any("**" in part and part != "**" for part in path.parts):
+        raise ValueError
+    return str(path / "*" if path.name == "**" else path)
 
 
 def _read_gates(table: Table) -> dict[str, Gate]:
