@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 
 from hatch_model._environment._closure import Root
 from hatch_model._environment._pins import PinPolicy
+from hatch_model._gates import Gate
 from hatch_model._settings import (
     ModelSettings,
     ObjectReference,
@@ -86,6 +87,10 @@ def test_two_keys_are_enough(tmp_path: Path) -> None:
             groups=(),
             group_names=(),
             lock=None,
+            inputs=(),
+            gates={},
+            check=None,
+            sbom=False,
             python_path=(),
             environment={},
             editable="skip",
@@ -113,6 +118,10 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         python-path = [".", "lib"]
         environment = { OMP_NUM_THREADS = "1", EMPTY = "" }
         editable = "train"
+        inputs = ["./data/*.csv", "raw/**"]
+        gates = { accuracy = ">= 0.9", "val.loss" = "> 0, < 1" }
+        check = "small.main:check"
+        sbom = true
         """,
         project='name = "small"\ndynamic = ["version", "requires-python", "dependencies"]',
         more=_GROUPS,
@@ -152,6 +161,10 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             ),
             group_names=("notebooks",),
             lock=PurePosixPath("locks/uv.lock"),
+            inputs=("data/*.csv", "raw/**/*"),
+            gates={"accuracy": Gate(">= 0.9"), "val.loss": Gate("> 0, < 1")},
+            check=ObjectReference(module="small.main", attribute="check"),
+            sbom=True,
             python_path=(PurePosixPath(), PurePosixPath("lib")),
             environment={"OMP_NUM_THREADS": "1", "EMPTY": ""},
             editable="train",
@@ -335,6 +348,7 @@ def test_a_dynamic_requires_python_needs_its_base(tmp_path: Path) -> None:
     )
 
 
+_GATE = 'a comparison such as ">= 0.9", or two such as ">= 0.9, < 1"'
 _PLAIN = "a string, boolean, finite number, array or table"
 
 
@@ -457,6 +471,57 @@ _PLAIN = "a string, boolean, finite number, array or table"
         ),
         (f"{_TRAINING}\neditable = true", 'editable: expected "skip" or "train"; found true'),
         (f"{_TRAINING}\neditable = 'no'", 'editable: expected "skip" or "train"; found "no"'),
+        (
+            f"{_TRAINING}\ninputs = 'data.csv'",
+            ("inputs: expected an array, each entry a glob pattern below the project root; "
+            'found "data.csv"'),
+        ),
+        *(
+            (
+                f"{_TRAINING}\ninputs = ['data.csv', {value}]",
+                f"inputs[1]: expected a glob pattern below the project root; found {found}",
+            )
+            for value, found in [
+                ("true", "true"),
+                ("''", '""'),
+                ("'.'", '"."'),
+                ("'/data/*'", '"/data/*"'),
+                ("'../data/*'", '"../data/*"'),
+                ("'data/../../*'", '"data/../../*"'),
+                ("'data/**.csv'", '"data/**.csv"'),
+            ]
+        ),
+        (f"{_TRAINING}\ngates = '>= 0.9'", 'gates: expected a table of strings; found ">= 0.9"'),
+        *(
+            (
+                f"{_TRAINING}\ngates = {{ accuracy = {value} }}",
+                f"gates.accuracy: expected {_GATE}; found {found}",
+            )
+            for value, found in [
+                ("0.9", "0.9"),
+                ("true", "true"),
+                ("''", '""'),
+                ("'0.9'", '"0.9"'),
+                ("'=> 0.9'", '"=> 0.9"'),
+                ("'>= nan'", '">= nan"'),
+                ("['>= 0.9', '< 1']", '[">= 0.9", "< 1"]'),
+            ]
+        ),
+        *(
+            (
+                f"{_TRAINING}\ncheck = {value}",
+                f'check: expected an object reference "package.module:function"; found {found}',
+            )
+            for value, found in [
+                ("true", "true"),
+                ("''", '""'),
+                ("'small.main'", '"small.main"'),
+                ("'small.main:check()'", '"small.main:check()"'),
+            ]
+        ),
+        (f"{_TRAINING}\nsbom = 'yes'", 'sbom: expected true or false; found "yes"'),
+        (f"{_TRAINING}\nsbom = 1", "sbom: expected true or false; found 1"),
+        (f"{_TRAINING}\ngate = {{}}", "gate: unknown key; did you mean `gates`?"),
         (f"{_TRAINING}\nartifact = 'data'", "artifact: unknown key; did you mean `artifacts`?"),
         (f"{_TRAINING}\npython_path = ['.']", "python_path: unknown key; did you mean `python-path`?"),
     ],
