@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from hatch_model._record import to_bytes
 from hatch_model.errors import BomLibraryMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from cyclonedx.model import HashType
     from cyclonedx.model.component import Component
@@ -48,14 +49,18 @@ def make_bom(record: Mapping[str, Any]) -> bytes:
     document.pop("serialNumber", None)
     document["metadata"].pop("timestamp", None)
     document["metadata"]["component"]["modelCard"] = _model_card(record)
-    return f"{json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False)}\n".encode()
+    return to_bytes(document)
 
 
 def _bom(record: Mapping[str, Any]) -> Any:
     from cyclonedx.model import Property  # noqa: PLC0415
     from cyclonedx.model.bom import Bom  # noqa: PLC0415
     from cyclonedx.model.bom_ref import BomRef  # noqa: PLC0415
-    from cyclonedx.model.component import Component, ComponentType  # noqa: PLC0415
+    from cyclonedx.model.component import (  # noqa: PLC0415
+        Component,
+        ComponentScope,
+        ComponentType,
+    )
 
     model = Component(
         type=ComponentType.MACHINE_LEARNING_MODEL,
@@ -68,7 +73,7 @@ def _bom(record: Mapping[str, Any]) -> Any:
             Property(name="hatch-model:entry-point", value=record["training"]["entry_point"])
         ],
     )
-    packages = [_package(each) for each in record["environment"]]
+    packages = [*map(_package, [*record["environment"], *_pinned_elsewhere(record)])]
     data = _files(ComponentType.DATA, record["inputs"])
     bom = Bom(components=[*packages, *data])
     bom.metadata.component = model
@@ -78,9 +83,21 @@ def _bom(record: Mapping[str, Any]) -> Any:
             type=ComponentType.APPLICATION, name=generator["name"], version=generator["version"]
         )
     )
-    needed = {each["name"] for each in record["environment"] if each["use"] == "runtime"}
-    bom.register_dependency(model, [each for each in packages if each.name in needed])
+    required = [each for each in packages if each.scope is ComponentScope.REQUIRED]
+    bom.register_dependency(model, required)
     return bom
+
+
+def _pinned_elsewhere(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Give what is pinned without being installed here: a lock's pins for other platforms."""
+    installed = {each["name"]: each["version"] for each in record["environment"]}
+    for requirement in map(Requirement, record["pins"]):
+        name = canonicalize_name(requirement.name)
+        if name in installed and requirement.specifier.contains(installed[name], prereleases=True):
+            continue
+        for specifier in requirement.specifier:
+            if specifier.operator == "==" and not specifier.version.endswith(".*"):
+                yield {"name": name, "version": specifier.version, "use": "runtime"}
 
 
 def _package(package: Mapping[str, str]) -> Component:
