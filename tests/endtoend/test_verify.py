@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import CHECKOUT
+from checkout import CHECKOUT, copy_checkout, online
 from models import run
 from support import Index, ModelProject, Surroundings, make_wheel
 
@@ -194,3 +196,32 @@ def test_an_sdist_tells_the_commit_that_its_wheel_tells(
     expected = {"commit": commit, "dirty": False}
     assert json.loads(run("inspect", "--json", built.sdist).out)["git"] == expected
     assert run("inspect", "--json", built.wheel.path).json["git"] == expected
+
+
+@pytest.mark.long
+def test_the_example_installed_by_pip_passes_until_a_byte_of_its_model_is_changed(
+    shared_folder: Path, tmp_path: Path
+) -> None:
+    environment = online(shared_folder / "caches")
+    example = copy_checkout(tmp_path / "checkout") / "example-project"
+    python = tmp_path / "fresh" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    for command in (
+        ["uv", "build", "--quiet", "--out-dir", str(tmp_path / "dist"), str(example)],
+        ["uv", "venv", "--quiet", "--python", sys.executable, str(tmp_path / "fresh")],
+    ):
+        subprocess.run(command, env=environment, check=True)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    subprocess.run([*pip, str(wheel)], env=environment, check=True)
+
+    assert run("verify", wheel).code == 0
+    ran = run("verify", "iris-model", "--python", python)
+    assert (ran.out, ran.err, ran.code) == ("", "iris-model 0.1.0: nothing differs\n", 0)
+
+    path = run("inspect", "--json", wheel).json["artifacts"][0]["path"]
+    (artifact,) = (tmp_path / "fresh").rglob(path)
+    content = artifact.read_bytes()
+    artifact.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    ran = run("verify", "iris-model", "--python", python)
+    assert ran.out == f"{path}: its content is not what RECORD says\n"
+    assert (ran.err, ran.code) == ("iris-model 0.1.0: 1 difference\n", 1)
