@@ -16,6 +16,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from checkout import online
+from packaging.requirements import Requirement
 from support import (
     FRONTENDS,
     Index,
@@ -26,6 +28,8 @@ from support import (
     make_wheel,
     tree,
 )
+
+from hatch_model._environment import marker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -899,3 +903,112 @@ def _built_in(python: Path, project: ModelProject, surroundings: Surroundings) -
     surroundings.run("uv", "build", *_active(python), "--out-dir", out, cwd=project.folder)
     (path,) = out.glob("*.whl")
     return Wheel(path)
+
+
+ON_SCIKIT_LEARN = """\
+from sklearn.datasets import load_iris
+from sklearn.tree import DecisionTreeClassifier
+
+
+def train():
+    samples, species = load_iris(return_X_y=True)
+    model = DecisionTreeClassifier(random_state=0).fit(samples, species)
+    return model, {"accuracy": model.score(samples, species)}
+"""
+
+
+@pytest.fixture
+def online_surroundings(shared_folder: Path, build_tools: Path, tmp_path: Path) -> Surroundings:
+    """Surroundings with the package index that this machine uses, and this checkout's hatch-model."""
+    return OnlineSurroundings(
+        index=Index(tmp_path / "index"),
+        temporary=tmp_path / "tmp",
+        find_links=[build_tools],
+        caches=shared_folder / "caches",
+        environment={"UV": ""},
+    )
+
+
+class OnlineSurroundings(Surroundings):
+    def variables(self) -> dict[str, str]:
+        links = " ".join(map(str, self.find_links))
+        return {
+            **online(self.caches),
+            "UV_FIND_LINKS": links,
+            "PIP_FIND_LINKS": links,
+            "PIP_CACHE_DIR": str(self.caches / "pip-online"),
+            "TMPDIR": str(self.temporary),
+            **self.environment,
+        }
+
+
+def normalized(lines: list[str]) -> list[str]:
+    return sorted(str(Requirement(line)) for line in lines)
+
+
+def on(platform: str, system: str, lines: list[str]) -> list[str]:
+    """Give the names and versions in *lines* that are meant for a platform."""
+    markers = {**marker_environment(), "sys_platform": platform, "platform_system": system}
+    markers |= {"os_name": "nt" if platform == "win32" else "posix"}
+    requirements = map(Requirement, lines)
+    return [
+        f"{each.name}{each.specifier}"
+        for each in requirements
+        if each.marker is None or each.marker.evaluate(dict(markers))
+    ]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="scikit-learn 1.6.1 has no wheels for it")
+@FORMATS
+def test_scikit_learn_as_it_is_locked_is_what_trains_and_what_every_platform_gets(
+    path: str, online_surroundings: Surroundings, tmp_path: Path
+) -> None:
+    surroundings = online_surroundings
+    project = ModelProject.copy("small", tmp_path / "small")
+    project.write("src/small/main.py", ON_SCIKIT_LEARN)
+    project.replace(
+        "pyproject.toml",
+        ('["anchor>=1"]', '["scikit-learn>=1.5", "pandas>=2.2"]'),
+        (
+            'train = "',
+            f'lock = "{path}"\ntrain = "',
+        ),
+    )
+    pyproject = (project.folder / "pyproject.toml").read_text("utf-8")
+    constraint = '\n[tool.uv]\nconstraint-dependencies = ["scikit-learn==1.6.1"]\n'
+    project.write("pyproject.toml", pyproject + constraint)
+    exporting = ("uv", "export", "--quiet", "--frozen", "--no-emit-project", "--no-default-groups")
+    surroundings.run("uv", "lock", cwd=project.folder)
+    expected = surroundings.run(
+        *(*exporting, "--no-hashes", "--no-header", "--no-annotate"), cwd=project.folder
+    ).stdout.splitlines()
+    locked = LockedProject(project, surroundings, path)
+    locked.lock()
+    project.write("pyproject.toml", pyproject)  # The newer ones are free to be taken.
+    frontends = ["uv build", "python -m build", "pip wheel"]
+    if path != UV_LOCK:
+        frontends.remove("uv build")
+        locked.hide_uv()
+
+    wheels = {
+        frontend: project.build(surroundings, frontend, out=tmp_path / str(number)).wheel
+        for number, frontend in enumerate(frontends)
+    }
+
+    assert "scikit-learn==1.6.1" in expected
+    for wheel in wheels.values():
+        assert normalized(wheel.requires) == normalized(expected)
+    surroundings.environment.pop("PATH", None)
+    model = f"small @ {wheels['pip wheel'].path.as_uri()}"
+    project.write("requirements.in", f"{model}\n")
+    for option, platform, system in (
+        ("windows", "win32", "Windows"),
+        ("macos", "darwin", "Darwin"),
+    ):
+        resolved = surroundings.run(
+            *("uv", "pip", "compile", "--quiet", "--no-header", "--no-annotate"),
+            *("--python", sys.executable, "--python-platform", option, "requirements.in"),
+            cwd=project.folder,
+        ).stdout.splitlines()
+        assert sorted(resolved) == sorted([*on(platform, system, expected), model])

@@ -146,3 +146,11 @@ def test_a_continued_line_is_named_by_its_first_and_without_its_hashes() -> None
 
 def test_a_file_of_comments_locks_nothing() -> None:
     assert read_requirements("requirements.lock", "# nothing is needed\n") == []
+
+
+def test_a_file_may_end_in_the_middle_of_a_line() -> None:
+    text = f"anchor==1.2 \\\n  --hash=sha256:{_ONE} \\"
+
+    assert _described(read_requirements("requirements.lock", text)) == [
+        ("anchor==1.2", "", [f"sha256:{_ONE}"])
+    ]
