@@ -81,14 +81,17 @@ def record_of(
 
 
 def _inputs(training: TrainingSettings, root: Path) -> list[File]:
-    """Read the declared inputs. Raises SettingsError for a pattern that matches no file."""
+    """Read the declared inputs. Raises SettingsError for patterns that match no file."""
     found: set[Path] = set()
+    problems = []
     for index, pattern in enumerate(training.inputs):
         matched = {path for path in root.glob(pattern) if path.is_file()}
         if not matched:
             key = f"{training.key}.inputs[{index}]"
-            raise SettingsError([Problem(key, expected="to match a file", found=pattern)])
+            problems.append(Problem(key, expected="to match a file", found=pattern))
         found |= matched
+    if problems:
+        raise SettingsError(problems)
     return [file_of(path.relative_to(root).as_posix(), path) for path in sorted(found)]
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from hatch_model._environment import Environment
 
+FILE = "model.cdx.json"
+"""Its name in the wheel's ``sboms``."""
 REQUIREMENTS = ("cyclonedx-python-lib>=8", "hatchling>=1.28")
 """What writing a BOM takes: asked for in the build environment only where a BOM is wanted."""
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from hatch_model._settings import TrainingSettings
 
+_OWN = ".hatch-model."
+"""What no path of anybody else's starts with."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFile:
@@ -94,6 +97,21 @@ def shipped_files(
             PurePosixPath(Path(each.distribution_path).as_posix()): Path(each.path)
             for each in builder.recurse_included_files()
         }
+
+
+def metadata_name(builder: WheelBuilder, name: str) -> str:
+    """Say what to call a file of the wheel's metadata for it to become *name* there.
+
+    hatchling rewrites it as if it were a file of the tree, so `sources` with a prefix for all would
+    move it to a folder of its own. A rule of our own goes before that.
+    """
+    config = builder.config
+    if config.get_distribution_path(name) == name:
+        return name
+    rules = {_OWN: "", **config.sources}
+    config.sources.clear()
+    config.sources.update(rules)
+    return f"{_OWN}{name}"
 
 
 def wheel_path(builder: WheelBuilder, tree_path: PurePosixPath) -> PurePosixPath:

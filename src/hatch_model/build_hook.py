@@ -28,9 +28,11 @@ from hatch_model._phase import Target, current_build
 from hatch_model._pinning import pins_of, training_requirements
 from hatch_model._record import FILE as RECORD_FILE
 from hatch_model._record import to_bytes
+from hatch_model._sbom import FILE as BOM_FILE
 from hatch_model._sbom import REQUIREMENTS as SBOM_REQUIREMENTS
 from hatch_model._sbom import check_requirements, make_bom
 from hatch_model._settings import PLUGIN, ModelSettings, TrainingSettings, read_settings
+from hatch_model._sources import metadata_name
 from hatch_model._workspace import Workspace
 from hatch_model.errors import PinsChangedError, SharedMetadataError
 
@@ -157,9 +159,9 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         )
         file = workspace / RECORD_FILE
         file.write_bytes(to_bytes(record))
-        build_data["extra_metadata"][str(file)] = RECORD_FILE
+        build_data["extra_metadata"][str(file)] = metadata_name(self._builder, RECORD_FILE)
         if training.sbom:
-            bom = workspace / "model.cdx.json"
+            bom = workspace / metadata_name(self._builder, BOM_FILE)
             bom.write_bytes(make_bom(record))
             build_data["sbom_files"].append(str(bom))
         if training.check is not None:
