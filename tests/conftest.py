@@ -15,6 +15,7 @@ _CHECKOUT = Path(__file__).parent.parent
 # What every isolated build environment of a model project needs, hatch-model itself aside.
 # (tomli by name: pip evaluates markers for the Python that it runs on, whatever --python-version.)
 _BUILD_TOOLS = ["hatchling", "joblib", "editables", "build", "pip", "setuptools", "tomli"]
+_BUILD_TOOLS += ["cyclonedx-python-lib"]  # with `sbom = true`
 
 
 @pytest.fixture(scope="session")
