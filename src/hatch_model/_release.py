@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from hatch_model._checking import run_check
 from hatch_model._checking._source_tree import SourceTree
 from hatch_model._environment import InstalledEnvironment, imported_strangers
 from hatch_model._git import commit_of
 from hatch_model._record import FILE, file_of, make_record, to_bytes, with_check_result
-from hatch_model._sources import shipped_files
+from hatch_model._sbom import FILE as BOM_FILE
+from hatch_model._sbom import check_requirements, make_bom
+from hatch_model._sources import metadata_name, shipped_files
 from hatch_model._training._process import run_process
 from hatch_model._wheel import exchange, unpack
 from hatch_model.errors import (
@@ -26,18 +30,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hatchling.builders.wheel import WheelBuilder
-    from packaging.utils import NormalizedName
 
     from hatch_model._build import Log, TrainedModel
     from hatch_model._environment import Pins
     from hatch_model._git import Commit
     from hatch_model._record import File
-    from hatch_model._settings import ObjectReference, TrainingSettings
+    from hatch_model._settings import TrainingSettings
     from hatch_model._training._process import RunProcess
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
+class _Origin:
     """What a model is made of, as it was before training, which may change the tree."""
 
     commit: Commit | None
@@ -45,39 +48,110 @@ class Origin:
     lock: File | None
 
 
-def origin_of(training: TrainingSettings, root: Path) -> Origin:
-    """Look at the tree at *root*. Raises SettingsError for inputs that are not there."""
-    return Origin(
-        commit=commit_of(root),
-        inputs=_inputs(training, root),
-        lock=file_of(str(training.lock), root / training.lock) if training.lock else None,
-    )
+class Release:
+    """A model on its way into a wheel that *builder* makes.
 
+    What it needs on the way goes to a folder called `release` in *workspace*.
+    """
 
-def record_of(
-    trained: TrainedModel,
-    origin: Origin,
-    training: TrainingSettings,
-    pins: Pins,
-    *,
-    builder: WheelBuilder,
-    build_data: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Put together the record of what *builder* is going to put into a wheel."""
-    shipped = sorted(shipped_files(builder, build_data).items())
-    written = {artifact.source for artifact in trained.artifacts}
-    return make_record(
-        training,
-        pins,
-        InstalledEnvironment(trained.result.path),
-        project=(builder.metadata.name, builder.metadata.version),
-        metrics=trained.result.metrics,
-        inputs=origin.inputs,
-        sources=[file_of(str(path), file) for path, file in shipped if file not in written],
-        artifacts=[file_of(str(path), file) for path, file in shipped if file in written],
-        lock=origin.lock,
-        commit=origin.commit,
-    )
+    def __init__(
+        self,
+        training: TrainingSettings,
+        pins: Pins,
+        builder: WheelBuilder,
+        *,
+        workspace: Path,
+        log: Log,
+        run: RunProcess = run_process,
+    ) -> None:
+        """Look at what training starts from.
+
+        Raises SettingsError for inputs that are not there, and BomLibraryMissingError: before
+        training what would be refused after it.
+        """
+        self._training = training
+        self._pins = pins
+        self._builder = builder
+        self._root = Path(builder.root)
+        self._workspace = workspace / "release"
+        self._workspace.mkdir()
+        self._log = log
+        self._run = run
+        self._record: Mapping[str, Any] = {}
+        self._path: Sequence[str] = ()
+        if training.sbom:
+            check_requirements(InstalledEnvironment())
+        lock = training.lock
+        self._origin = _Origin(
+            commit=commit_of(self._root),
+            inputs=_inputs(training, self._root),
+            lock=file_of(str(lock), self._root / lock) if lock else None,
+        )
+
+    def add(self, trained: TrainedModel, build_data: dict[str, Any]) -> None:
+        """Add the record of what *trained* and *build_data* put into the wheel, and its BOM."""
+        self._path = trained.result.path
+        self._record = self._describe(trained, build_data)
+        file = self._workspace / FILE
+        file.write_bytes(to_bytes(self._record))
+        build_data["extra_metadata"][str(file)] = metadata_name(self._builder, FILE)
+        if self._training.sbom:
+            bom = self._workspace / metadata_name(self._builder, BOM_FILE)
+            bom.write_bytes(make_bom(self._record))
+            build_data["sbom_files"].append(str(bom))
+
+    def _describe(self, trained: TrainedModel, build_data: Mapping[str, Any]) -> dict[str, Any]:
+        shipped = sorted(shipped_files(self._builder, build_data).items())
+        written = {artifact.source for artifact in trained.artifacts}
+        metadata = self._builder.metadata
+        return make_record(
+            self._training,
+            self._pins,
+            InstalledEnvironment(self._path),
+            project=(metadata.name, metadata.version),
+            metrics=trained.result.metrics,
+            inputs=self._origin.inputs,
+            sources=[file_of(str(path), file) for path, file in shipped if file not in written],
+            artifacts=[file_of(str(path), file) for path, file in shipped if file in written],
+            lock=self._origin.lock,
+            commit=self._origin.commit,
+        )
+
+    def check(self, wheel: Path) -> None:
+        """Call the check, if there is one, from *wheel*, and record what it returned.
+
+        Raises CheckFailedError, CheckDiedError, UndeclaredImportError and SourceTreeImportError.
+        """
+        check = self._training.check
+        if check is None:
+            return
+        project = canonicalize_name(self._builder.metadata.name)
+        environment = InstalledEnvironment(self._path)
+        tree = SourceTree(self._root, project, environment, self._workspace)
+        unpacked, elsewhere = self._workspace / "wheel", self._workspace / "check"
+        unpack(wheel, unpacked)
+        elsewhere.mkdir()
+        self._log.info(f"checking the wheel with {check}")
+        result = run_check(
+            check,
+            elsewhere,
+            self._log.output,
+            python=sys.executable,
+            folder=unpacked,
+            hidden=tree.entries(self._path),
+            run=self._run,
+        )
+        from_tree = [file for file in map(Path, result.imported) if tree.holds(file)]
+        if from_tree:
+            raise SourceTreeImportError(str(check), sorted(map(tree.relative, from_tree)))
+        known = {project, *self._pins.closure.distributions}
+        strangers = imported_strangers(result.imported, InstalledEnvironment(result.path), known)
+        if strangers:
+            raise UndeclaredImportError(str(check), strangers, self._pins.policy.key)
+        if result.is_recordable:
+            (info,) = (path.name for path in unpacked.iterdir() if path.suffix == ".dist-info")
+            content = to_bytes(with_check_result(self._record, result.returned))
+            exchange(wheel, {f"{info}/extra_metadata/{FILE}": content})
 
 
 def _inputs(training: TrainingSettings, root: Path) -> list[File]:
@@ -93,48 +167,3 @@ def _inputs(training: TrainingSettings, root: Path) -> list[File]:
     if problems:
         raise SettingsError(problems)
     return [file_of(path.relative_to(root).as_posix(), path) for path in sorted(found)]
-
-
-def check_wheel(
-    wheel: Path,
-    check: ObjectReference,
-    record: Mapping[str, Any],
-    pins: Pins,
-    trained: TrainedModel,
-    *,
-    project: NormalizedName,
-    root: Path,
-    workspace: Path,
-    log: Log,
-    run: RunProcess = run_process,
-) -> None:
-    """Call *check* from *wheel*, unpacked in *workspace*, and add what it returned to the record.
-
-    Raises CheckFailedError, CheckDiedError, UndeclaredImportError and SourceTreeImportError.
-    """
-    tree = SourceTree(root, project, InstalledEnvironment(trained.result.path), workspace)
-    unpacked = workspace / "wheel"
-    unpack(wheel, unpacked)
-    log.info(f"checking the wheel with {check}")
-    elsewhere = workspace / "check"
-    elsewhere.mkdir()
-    result = run_check(
-        check,
-        elsewhere,
-        log.output,
-        python=sys.executable,
-        folder=unpacked,
-        hidden=tree.entries(trained.result.path),
-        run=run,
-    )
-    from_tree = [file for file in map(Path, result.imported) if tree.holds(file)]
-    if from_tree:
-        raise SourceTreeImportError(str(check), sorted(map(tree.relative, from_tree)))
-    known = {project, *pins.closure.distributions}
-    strangers = imported_strangers(result.imported, InstalledEnvironment(result.path), known)
-    if strangers:
-        raise UndeclaredImportError(str(check), strangers, pins.policy.key)
-    if result.is_recordable:
-        (info,) = (path.name for path in unpacked.iterdir() if path.name.endswith(".dist-info"))
-        content = to_bytes(with_check_result(record, result.returned))
-        exchange(wheel, {f"{info}/extra_metadata/{FILE}": content})

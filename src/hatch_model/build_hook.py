@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,10 +9,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.builders.wheel import WheelBuilder, WheelBuilderConfig
 from packaging.specifiers import SpecifierSet
 from packaging.tags import interpreter_name, interpreter_version
-from packaging.utils import canonicalize_name
 
 from hatch_model._environment import (
-    InstalledEnvironment,
     Pins,
     declared_lines,
     marker_environment,
@@ -26,23 +23,18 @@ from hatch_model._exit import exit_on_error
 from hatch_model._git import SDIST_FILE, commit_of, write_carried
 from hatch_model._phase import Target, current_build
 from hatch_model._pinning import pins_of, training_requirements
-from hatch_model._record import FILE as RECORD_FILE
-from hatch_model._record import to_bytes
-from hatch_model._sbom import FILE as BOM_FILE
 from hatch_model._sbom import REQUIREMENTS as SBOM_REQUIREMENTS
-from hatch_model._sbom import check_requirements, make_bom
 from hatch_model._settings import PLUGIN, ModelSettings, TrainingSettings, read_settings
-from hatch_model._sources import metadata_name
 from hatch_model._workspace import Workspace
 from hatch_model.errors import PinsChangedError, SharedMetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from hatchling.bridge.app import Application
 
     from hatch_model._build import TrainedModel
-    from hatch_model._release import Origin
+    from hatch_model._release import Release
 
 
 class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
@@ -52,8 +44,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
 
     _workspace: Workspace | None = None
     _filled_in: bool = False
-    _check: Callable[[Path], None] | None = None
-    """What remains to be done with the finished wheel."""
+    _release: Release | None = None
 
     def dependencies(self) -> list[str]:
         """Ask for what training needs, but not where nothing is trained."""
@@ -79,7 +70,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
                 return
             pins = self._pin(model, training)
             self._check_metadata(model, pins, build_data)
-            origin = self._origin(training)
+            self._release = self._start_release(training, pins)
             trained = self._train(model, training, pins)
             folder = trained.tree.artifacts
             build_data["force_include"].update(
@@ -88,13 +79,13 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
                     for artifact in trained.artifacts
                 }
             )
-            self._add_record(trained, origin, training, pins, build_data)
+            self._release.add(trained, build_data)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         try:
             with exit_on_error():
-                if self._check is not None:
-                    self._check(Path(artifact_path))
+                if self._release is not None:
+                    self._release.check(Path(artifact_path))
         except BaseException:
             Path(artifact_path).unlink(missing_ok=True)
             raise
@@ -129,53 +120,8 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             build_data["force_include"][str(lock)] = str(Path(training.lock))
         commit = commit_of(Path(self.root))
         if commit is not None:
-            self._workspace = Workspace()
-            carried = write_carried(commit, self._workspace.path)
+            carried = write_carried(commit, self._folder())
             build_data["force_include"][str(carried)] = SDIST_FILE
-
-    def _origin(self, training: TrainingSettings) -> Origin:
-        """Look at what training starts from, and refuse before it what would be refused after."""
-        from hatch_model._release import origin_of  # noqa: PLC0415 - as in _train()
-
-        if training.sbom:
-            check_requirements(InstalledEnvironment())
-        return origin_of(training, Path(self.root))
-
-    def _add_record(
-        self,
-        trained: TrainedModel,
-        origin: Origin,
-        training: TrainingSettings,
-        pins: Pins,
-        build_data: dict[str, Any],
-    ) -> None:
-        """Add the record and what is made of it, and see to the check that completes it."""
-        from hatch_model._release import check_wheel, record_of  # noqa: PLC0415 - as in _train()
-
-        assert self._workspace is not None  # noqa: S101 - it has been trained in
-        workspace = self._workspace.path
-        record = record_of(
-            trained, origin, training, pins, builder=self._builder, build_data=build_data
-        )
-        file = workspace / RECORD_FILE
-        file.write_bytes(to_bytes(record))
-        build_data["extra_metadata"][str(file)] = metadata_name(self._builder, RECORD_FILE)
-        if training.sbom:
-            bom = workspace / metadata_name(self._builder, BOM_FILE)
-            bom.write_bytes(make_bom(record))
-            build_data["sbom_files"].append(str(bom))
-        if training.check is not None:
-            self._check = partial(
-                check_wheel,
-                check=training.check,
-                record=record,
-                pins=pins,
-                trained=trained,
-                project=canonicalize_name(self.metadata.name),
-                root=Path(self.root),
-                workspace=workspace,
-                log=_AppLog(self.app),
-            )
 
     def _check_metadata(self, model: ModelSettings, pins: Pins, build_data: dict[str, Any]) -> None:
         """Check that hatchling is about to write *pins*, and see to it where it has none."""
@@ -220,18 +166,34 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             f'"{narrowed(claimed, unsupported, markers)}".'
         )
 
+    def _folder(self) -> Path:
+        """Give a folder of this build's own."""
+        if self._workspace is None:
+            self._workspace = Workspace()
+        return self._workspace.path
+
+    def _start_release(self, training: TrainingSettings, pins: Pins) -> Release:
+        from hatch_model._release import Release  # noqa: PLC0415 - as in _train()
+
+        return Release(
+            training,
+            pins,
+            self._builder,
+            workspace=self._folder(),
+            log=_AppLog(self.app),
+        )
+
     def _train(self, model: ModelSettings, training: TrainingSettings, pins: Pins) -> TrainedModel:
         # Imported where something is trained only: every build first asks for its requirements, in
         # a process of its own.
         from hatch_model._build import train_model  # noqa: PLC0415
 
-        self._workspace = Workspace()
         return train_model(
             model,
             training,
             pins,
             self._builder,
-            workspace=self._workspace.path,
+            workspace=self._folder(),
             log=_AppLog(self.app),
         )
 
