@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hatch_model._environment import Pins
     from hatch_model._git import Commit
     from hatch_model._record import File
-    from hatch_model._settings import TrainingSettings
+    from hatch_model._settings import ObjectReference, TrainingSettings
     from hatch_model._training._process import RunProcess
 
 
@@ -73,6 +73,7 @@ class Release:
         self._pins = pins
         self._builder = builder
         self._root = Path(builder.root)
+        self._scratch = workspace
         self._workspace = workspace / "release"
         self._workspace.mkdir()
         self._log = log
@@ -125,6 +126,16 @@ class Release:
         check = self._training.check
         if check is None:
             return
+        # The wheel has its name only once it has passed, even if this process is killed.
+        unchecked = wheel.with_name(f".{wheel.name}.unchecked")
+        wheel.replace(unchecked)
+        try:
+            self._check(unchecked, check)
+            unchecked.replace(wheel)
+        finally:
+            unchecked.unlink(missing_ok=True)
+
+    def _check(self, wheel: Path, check: ObjectReference) -> None:
         project = canonicalize_name(self._builder.metadata.name)
         environment = InstalledEnvironment(self._path)
         tree = SourceTree(self._root, project, environment, self._workspace)
@@ -139,6 +150,7 @@ class Release:
             python=sys.executable,
             folder=unpacked,
             hidden=tree.entries(self._path),
+            scratch=self._scratch,
             run=self._run,
         )
         from_tree = [file for file in map(Path, result.imported) if tree.holds(file)]

@@ -82,13 +82,9 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             self._release.add(trained, build_data)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
-        try:
-            with exit_on_error():
-                if self._release is not None:
-                    self._release.check(Path(artifact_path))
-        except BaseException:
-            Path(artifact_path).unlink(missing_ok=True)
-            raise
+        with exit_on_error():
+            if self._release is not None:
+                self._release.check(Path(artifact_path))
         if self._workspace is not None:
             self._workspace.close()
         if self._filled_in:

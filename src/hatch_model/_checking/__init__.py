@@ -40,12 +40,14 @@ def run_check(
     python: str,
     folder: Path | None = None,
     hidden: Sequence[Path] = (),
+    scratch: Path | None = None,
     run: RunProcess = run_process,
 ) -> CheckResult:
     """Call *check* with the interpreter *python*, in *workspace*, an empty folder.
 
     It is imported from *folder* (default: from where it is installed), and nothing from the
-    *hidden* folders. Raises CheckFailedError and CheckDiedError.
+    *hidden* folders. If this process is killed, the other one removes *scratch* (default:
+    *workspace*). Raises CheckFailedError and CheckDiedError.
     """
     request, result = workspace / "request.json", workspace / "result.json"
     elsewhere = workspace / "empty"
@@ -56,6 +58,7 @@ def run_check(
                 "module": check.module,
                 "attribute": check.attribute,
                 "hidden": [str(each) for each in hidden],
+                "scratch": str(scratch or workspace),
             }
         ),
         "utf-8",

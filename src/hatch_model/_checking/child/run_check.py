@@ -1,12 +1,15 @@
 """Call a check function in a process of its own.
 
-``python run_check.py REQUEST RESULT``, two JSON files:
+``python run_check.py REQUEST RESULT``, with standard input connected to whoever asks for the check,
+which closes it by ending. REQUEST and RESULT are JSON files:
 
 REQUEST (read)
     ``module``, ``attribute``
         The object reference of the check function, which is called without arguments.
     ``hidden``
         Folders that must not be imported from: the source tree's.
+    ``scratch``
+        The folder to remove if whoever asked is gone without a word.
 
 RESULT (written, whole or not at all, just before the process ends)
     ``outcome``
@@ -27,7 +30,10 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import os
+import shutil
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -35,6 +41,7 @@ from typing import Any
 
 def main(request_file: Path, result_file: Path) -> None:
     request = json.loads(request_file.read_text("utf-8"))
+    _end_with_the_build(Path(request["scratch"]))
     hidden = {Path(folder).resolve() for folder in [*request["hidden"], Path(__file__).parent]}
     sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() not in hidden]
     del sys.argv[1:]
@@ -46,6 +53,23 @@ def main(request_file: Path, result_file: Path) -> None:
     partial = result_file.with_suffix(".partial")
     partial.write_text(json.dumps(result), "utf-8")
     partial.replace(result_file)
+
+
+def _end_with_the_build(scratch: Path) -> None:
+    """End this process, and what it started, as soon as the build is gone without a word."""
+    pipe = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+    def watch() -> None:
+        if os.read(pipe, 1) == b"":
+            shutil.rmtree(scratch, ignore_errors=True)
+            if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+                os.killpg(os.getpgrp(), 9)
+            os._exit(1)
+
+    threading.Thread(target=watch, name="hatch-model-watch", daemon=True).start()
 
 
 def _call(module: str, attribute: str) -> dict[str, Any]:
