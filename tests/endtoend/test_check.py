@@ -259,6 +259,26 @@ def test_a_check_that_is_killed_fails(checked: ModelProject, surroundings: Surro
     refused(checked, surroundings, "the process that ran small.checks:check was killed by SIGKILL.")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX's signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_a_build_that_is_stopped_while_it_checks_leaves_no_wheel(
+    name: str, checked: ModelProject, surroundings: Surroundings
+) -> None:
+    write_check(
+        checked,
+        f"os.kill(os.getppid(), signal.{name})",
+        "time.sleep(600)",
+        before="import os, signal, time",
+    )
+    sources = tree(checked.folder)
+
+    built = checked.build(surroundings, check=False)
+
+    assert built.completed.returncode != 0
+    assert list(built.out.glob("*.whl")) == []
+    assert tree(checked.folder) == sources
+
+
 def undeclared(name: str) -> str:
     return (
         f"small.checks:check imported {name}, which the wheel does not require. It is installed "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -251,6 +253,40 @@ def test_a_frontend_that_is_gone_ends_the_check(check: _Check, error: type[Excep
     )
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX's signals")
+def test_a_build_that_is_killed_takes_the_check_and_its_scratch_folder_along(
+    check: _Check, tmp_path: Path
+) -> None:
+    """The check kills the build, and this test waits for the end of a pipe that the check holds."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    scratch = tmp_path / "scratch"
+    check.workspace = scratch / "workspace"
+    check.workspace.mkdir(parents=True)
+    (check.folder / "model.py").write_text(
+        "import os, signal, time\n"
+        "def check():\n"
+        f"    with open({str(pipe)!r}, 'w'):\n"
+        "        os.kill(os.getppid(), signal.SIGKILL)\n"
+        "        time.sleep(600)\n"
+    )
+    build = f"""
+import sys
+from pathlib import Path
+from hatch_model._checking import run_check
+from hatch_model._settings import ObjectReference
+run_check(
+    ObjectReference(module="model", attribute="check"), Path({str(check.workspace)!r}), print,
+    python=sys.executable, folder=Path({str(check.folder)!r}), scratch=Path({str(scratch)!r}),
+)
+"""
+    with subprocess.Popen([sys.executable, "-c", build]) as process:
+        assert pipe.read_bytes() == b""
+
+    assert process.returncode == -signal.SIGKILL
+    assert not scratch.exists()
+
+
 # Where it runs -----------------------------------------------------------------------------------
 
 
@@ -346,6 +382,7 @@ def test_the_request_and_the_result_are_what_the_protocol_says(check: _Check) ->
         "module": "model",
         "attribute": "check",
         "hidden": [str(check.workspace)],
+        "scratch": str(check.workspace),
     }
     answer = json.loads((check.workspace / "result.json").read_text("utf-8"))
     assert answer == {
