@@ -17,7 +17,10 @@ from support import FRONTENDS, ModelProject, Surroundings, tree
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and /proc are POSIX's")
+pytestmark = [
+    pytest.mark.long,  # the file as a whole takes minutes
+    pytest.mark.skipif(sys.platform == "win32", reason="signals and /proc are POSIX's"),
+]
 
 _SECONDS = 60
 

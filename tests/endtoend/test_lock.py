@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.long  # the file as a whole takes minutes
+
 HOOK = "tool.hatch.build.hooks.model"
 UV_LOCK, PYLOCK, REQUIREMENTS = "uv.lock", "locks/pylock.model.toml", "requirements.lock"
 COLORAMA = "colorama; sys_platform == 'win32'"
@@ -682,6 +684,7 @@ class TestDrift:
             'hatch-model: warning: the lock holds nothing for `colorama; sys_platform == "win32"`, which '
             "stays in the wheel as it was declared. A lock that is made for those platforms, too, "
             "would pin it.\nhatch-model: training with small.main:train\n"
+            "hatch-model: metric    value\nhatch-model: accuracy  0.75\n"
         )
 
     @pytest.mark.parametrize(

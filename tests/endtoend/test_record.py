@@ -24,6 +24,8 @@ from support import ModelProject, Surroundings, make_wheel, tree
 if TYPE_CHECKING:
     from support import Index, Wheel
 
+pytestmark = pytest.mark.long  # the file as a whole takes minutes
+
 _SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "model.schema.json").read_text("utf-8"))
 _INFO = "small-0.1.0.dist-info"
 

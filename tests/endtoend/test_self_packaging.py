@@ -59,17 +59,20 @@ def test_the_wheels_own_metadata_is_complete(all_files: list[str]) -> None:
 
 
 def test_hatchling_finds_the_plugin_and_nothing_else_is_registered(wheel: Wheel) -> None:
-    assert wheel.read(f"{_INFO}/entry_points.txt") == "[hatch]\nmodel = hatch_model.hooks\n"
+    assert wheel.read(f"{_INFO}/entry_points.txt") == (
+        "[console_scripts]\nhatch-model = hatch_model.cli:main\n\n"
+        "[hatch]\nmodel = hatch_model.hooks\n"
+    )
 
 
 def test_a_build_environment_gets_four_packages_with_low_floors_and_no_caps(wheel: Wheel) -> None:
-    assert wheel.requires == [
+    assert [line for line in wheel.requires if "extra ==" not in line] == [
         "hatchling>=1.27",
         "joblib>=1.2",
         "packaging>=24.2",
         "tomli>=1.2.2; python_version < '3.11'",
     ]
-    assert wheel.headers("Provides-Extra") == []
+    assert wheel.headers("Provides-Extra") == ["cli", "lock"]
 
 
 def test_the_wheel_is_for_every_platform_and_the_pythons_that_are_claimed(wheel: Wheel) -> None:

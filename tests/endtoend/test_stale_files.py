@@ -12,6 +12,8 @@ from support import ModelProject, Surroundings, Wheel, tree
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.long  # the file as a whole takes minutes
+
 _TAKES_FOLDER = """\
 def train(output_dir):
     (output_dir / "weights.txt").write_text("fresh")

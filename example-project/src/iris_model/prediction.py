@@ -25,3 +25,8 @@ def predict(
 def load() -> Pipeline:
     with files("iris_model").joinpath("data", "model.joblib").open("rb") as file:
         return joblib.load(file)
+
+
+def check() -> str:
+    """Predict for a flower that is told right: called on every wheel, and by whoever verifies it."""
+    return predict(6.1, 2.8, 4.7, 1.2)
