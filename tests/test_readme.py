@@ -357,6 +357,45 @@ def test_the_first_screen_holds_with_the_packages_of_today(
     assert {"joblib", "numpy", "pandas", "scikit-learn", "scipy"} <= set(pinned)
 
 
+@pytest.mark.long
+def test_what_is_shown_of_the_example_is_what_the_command_line_prints(
+    shared_folder: Path, tmp_path: Path
+) -> None:
+    project = copy_checkout(tmp_path / "checkout") / "example-project"
+    for version, seed in (("0.1.0", "42"), ("0.2.0", "7")):
+        path = project / "pyproject.toml"
+        text = re.sub(
+            r'^version = ".+"$',
+            f'version = "{version}"',
+            path.read_text("utf-8"),
+            flags=re.MULTILINE,
+        )
+        path.write_text(re.sub(r"seed = \d+", f"seed = {seed}", text), "utf-8")
+        build = ("uv", "build", "--wheel", "--python", sys.executable)
+        _run(*build, cwd=project, variables=online(shared_folder))
+
+    shown = [
+        re.fullmatch(r"\$ hatch-model (.+)\n([\s\S]+)", block)
+        for block in _blocks("console", _section("## Releasing a model"))
+    ]
+    printed = [
+        _run(sys.executable, "-m", "hatch_model", *match[1].split(), cwd=project, variables={})
+        for match in shown
+        if match
+    ]
+    assert len(printed) == 2
+    for match, output in zip(shown, printed, strict=True):
+        assert match is not None
+        assert _without_the_machine(output.strip()) == _without_the_machine(match[2].strip())
+
+
+def _without_the_machine(output: str) -> str:
+    """Leave out what depends on the Python, the platform and how well things compress."""
+    for pattern in (r"CPython .+", r"[\d.]+ KiB", r"\b[0-9a-f]{12}\b"):
+        output = re.sub(pattern, "…", output)
+    return output
+
+
 @pytest.mark.parametrize(
     "snippet", [block for text in _DOCUMENTS.values() for block in _blocks("toml", text)]
 )
