@@ -194,8 +194,8 @@ def test_an_exception_is_reported_under_its_traceback(check: _Check) -> None:
         ("check = 1", "model:check", "TypeError: 'int' object is not callable"),
         (
             "def check(): pass",
-            "model:chek",
-            "AttributeError: module 'model' has no attribute 'chek'",
+            "model:absent",
+            "AttributeError: module 'model' has no attribute 'absent'",
         ),
         ("", "model.absent:check", None),
         ("", "absent:check", "ModuleNotFoundError: No module named 'absent'"),

@@ -235,10 +235,10 @@ def test_not_even_an_older_wheel_of_the_same_name_is_left(
             "small.chekcs:check raised ModuleNotFoundError: No module named 'small.chekcs'",
         ),
         (
-            "small.checks:chek",
+            "small.checks:absent",
             (
-                "small.checks:chek raised AttributeError: module 'small.checks' has no attribute "
-                "'chek'"
+                "small.checks:absent raised AttributeError: module 'small.checks' has no attribute "
+                "'absent'"
             ),
         ),
     ],

@@ -1,0 +1,205 @@
+"""The record as data, and as bytes that are the same for the same data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tracemalloc
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from environments import LINUX, MODEL, FakeEnvironment, distribution, roots
+
+from hatch_model._environment import PinPolicy, pin
+from hatch_model._gates import Gate
+from hatch_model._record import File, file_of, make_record, to_bytes, with_check_result
+from hatch_model._settings import ObjectReference, TrainingSettings
+
+if TYPE_CHECKING:
+    from hatch_model._git import Commit
+
+_SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "model.schema.json").read_text("utf-8"))
+_COMMIT: Commit = {"commit": "a" * 40, "dirty": True}
+_FILE = File(path="small/data/weights.txt", sha256="0" * 64, size=4)
+_FILE_JSON = {"path": "small/data/weights.txt", "sha256": "0" * 64, "size": 4}
+_INSTALLED = [
+    distribution("zlib-tool", "3.0"),
+    distribution("anchor", "1.2", "chain>=2"),
+    distribution("chain", "2.0+cpu"),
+    distribution("model", "0.1.0"),
+]
+
+
+def made(**settings: Any) -> dict[str, Any]:
+    """Make the record of a model with *settings*, which must be valid."""
+    environment = FakeEnvironment(_INSTALLED)
+    record = make_record(
+        TrainingSettings(
+            key="tool.hatch.build.hooks.model",
+            train=ObjectReference(module="small.main", attribute="train"),
+            **settings,
+        ),
+        pin(roots("anchor>=1"), environment, PinPolicy(), project=MODEL, markers=LINUX),
+        environment,
+        project=("model", "0.1.0"),
+        metrics={"accuracy": 0.75},
+        inputs=[],
+        sources=[],
+        artifacts=[_FILE],
+        lock=_FILE if "lock" in settings else None,
+        commit=_COMMIT if "check" in settings else None,
+    )
+    validate(record)
+    return record
+
+
+def validate(record: object) -> None:
+    jsonschema.Draft202012Validator.check_schema(_SCHEMA)
+    jsonschema.Draft202012Validator(_SCHEMA).validate(record)
+
+
+def test_everything_that_is_set_is_recorded() -> None:
+    record = made(
+        arguments={"rate": 0.1},
+        gates={"accuracy": Gate(">= 0.7")},
+        check=ObjectReference(module="small.main", attribute="Model.check"),
+        lock=PurePosixPath("uv.lock"),
+    )
+
+    assert record == {
+        "schema_version": 1,
+        "project": {"name": "model", "version": "0.1.0"},
+        "training": {"entry_point": "small.main:train", "arguments": {"rate": 0.1}},
+        "metrics": {"accuracy": 0.75},
+        "gates": {"accuracy": ">= 0.7"},
+        "check": {"entry_point": "small.main:Model.check"},
+        "python": {"implementation": "CPython", "version": platform.python_version()},
+        "platform": {"system": platform.system(), "machine": platform.machine()},
+        "environment": [
+            {"name": "anchor", "version": "1.2", "use": "runtime"},
+            {"name": "chain", "version": "2.0+cpu", "use": "runtime"},
+            {"name": "zlib-tool", "version": "3.0", "use": "training"},
+        ],
+        "pins": ["anchor==1.2", "chain==2.0"],
+        "lock": _FILE_JSON,
+        "git": {"commit": "a" * 40, "dirty": True},
+        "inputs": [],
+        "sources": [],
+        "artifacts": [_FILE_JSON],
+        "generator": {"name": "hatch-model", "version": version("hatch-model")},
+    }
+
+
+def test_what_is_not_set_is_null_or_empty() -> None:
+    record = made()
+
+    assert [key for key, value in record.items() if value is None] == ["check", "lock", "git"]
+    assert record["gates"] == record["training"]["arguments"] == {}
+
+
+@pytest.mark.parametrize("result", [None, 1e-300, {"a": [1, None]}, "é", []])
+def test_the_result_of_the_check_goes_beside_its_name(result: object) -> None:
+    before = made(check=ObjectReference(module="small", attribute="check"))
+
+    after = with_check_result(before, result)
+
+    validate(after)
+    assert after["check"] == {"entry_point": "small:check", "result": result}
+    assert "result" not in before["check"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema_version": 2},
+        {"host": "example.org"},
+        {"metrics": {"accuracy": "high"}},
+        {"gates": {"accuracy": 0.9}},
+        {"check": {"result": 1}},
+        {"check": {"entry_point": "small"}},
+        {"git": {"commit": "main", "dirty": False}},
+        {"git": {"commit": "a" * 40}},
+        {"artifacts": [{**_FILE_JSON, "sha256": "0"}]},
+        {"artifacts": [{**_FILE_JSON, "size": -1}]},
+        {"environment": [{"name": "anchor", "version": "1.2", "use": "sometimes"}]},
+    ],
+)
+def test_the_schema_refuses_what_no_record_is(change: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        validate({**made(), **change})
+
+
+@pytest.mark.parametrize("key", made())
+def test_the_schema_asks_for_every_key(key: str) -> None:
+    record = made()
+    del record[key]
+
+    with pytest.raises(jsonschema.ValidationError):
+        validate(record)
+
+
+# As bytes -----------------------------------------------------------------------------------------
+
+
+def test_keys_are_sorted_and_the_text_is_utf_8_with_one_final_newline() -> None:
+    assert to_bytes({"b": ["é", {"z": 1, "a": 1e-300}], "a": 10**30}).decode("utf-8") == (
+        "{\n"
+        '  "a": 1000000000000000000000000000000,\n'
+        '  "b": [\n'
+        '    "é",\n'
+        "    {\n"
+        '      "a": 1e-300,\n'
+        '      "z": 1\n'
+        "    }\n"
+        "  ]\n"
+        "}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["\ud800", "\udfff\ud800", "\U0001f600", '"\\', "\x00\x1f", "\u2028"]
+)
+def test_any_text_comes_back_as_it_was(text: str) -> None:
+    assert json.loads(to_bytes({text: text})) == {text: text}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object()])
+def test_what_json_has_no_word_for_is_an_error(value: object) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        to_bytes({"value": value})
+
+
+# Files --------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_described_by_its_content(tmp_path: Path) -> None:
+    content = os.urandom(3 << 20) + b"end"
+    (tmp_path / "weights.bin").write_bytes(content)
+
+    assert file_of("small/weights.bin", tmp_path / "weights.bin") == File(
+        path="small/weights.bin", sha256=hashlib.sha256(content).hexdigest(), size=(3 << 20) + 3
+    )
+
+
+def test_an_empty_file_has_a_digest_too(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+
+    assert file_of("empty", tmp_path / "empty").sha256 == hashlib.sha256().hexdigest()
+
+
+def test_a_large_file_is_never_held_in_memory(tmp_path: Path) -> None:
+    with (tmp_path / "weights.bin").open("wb") as stream:
+        stream.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        file_of("weights.bin", tmp_path / "weights.bin")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 4 << 20
