@@ -113,6 +113,7 @@ class Surroundings:
             "HATCH_CACHE_DIR": str(self.caches / "hatch-cache"),
             "TMPDIR": str(self.temporary),
             "NO_COLOR": "1",
+            "COLUMNS": "1000",  # uv wraps what a backend has said, too
             **self.environment,
         }
 

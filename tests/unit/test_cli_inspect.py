@@ -220,7 +220,7 @@ def test_two_versions_are_shown_side_by_side(tmp_path: Path) -> None:
         record["project"]["version"] = "0.2.0"
         record["metrics"] = {"accuracy": 0.8, "loss": 0.2}
         record["training"]["arguments"] = {"depth": 4, "loss": "log"}
-        record["git"]["commit"] = 40 * "b"
+        record["git"] = {"commit": 40 * "b", "dirty": True}
         record["inputs"] = []
 
     one = make_model(tmp_path)
@@ -235,9 +235,10 @@ def test_two_versions_are_shown_side_by_side(tmp_path: Path) -> None:
     assert run("diff", one, other) == Ran(
         """\
 summary
-           small 0.1.0                               small 0.2.0
-  commit   c0ffee0000000000000000000000000000000000  bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-  version  0.1.0                                     0.2.0
+                       small 0.1.0                               small 0.2.0
+  commit               c0ffee0000000000000000000000000000000000  bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
+  uncommitted changes  false                                     true
+  version              0.1.0                                     0.2.0
 
 metrics
             small 0.1.0  small 0.2.0

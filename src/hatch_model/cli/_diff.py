@@ -44,6 +44,7 @@ def _comparable(model: ModelFiles) -> dict[str, dict[str, Any]]:
             "entry point": training.get("entry_point"),
             "python": python.get("version"),
             "commit": git.get("commit"),
+            "uncommitted changes": git.get("dirty"),
             "needs Python": model.metadata["Requires-Python"],
         },
         "metrics": dict(record.get("metrics", {})),
