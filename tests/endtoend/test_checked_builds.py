@@ -153,8 +153,8 @@ def test_a_wheel_from_the_default_build_is_checked(
 @pytest.mark.parametrize(
     "command",
     [
-        ["{python}", "-m", "zipfile", "-t", "{wheel}"],
-        ["unzip", "-tqq", "{wheel}"],
+        pytest.param(["{python}", "-m", "zipfile", "-t", "{wheel}"], marks=pytest.mark.long),
+        pytest.param(["unzip", "-tqq", "{wheel}"], marks=pytest.mark.long),
         ["uv", "pip", "install", "--python", "{environment}", "{wheel}"],
         pytest.param(["{environment}", "-m", "pip", "install", "{wheel}"], marks=pytest.mark.long),
         pytest.param(["check-wheel-contents", "{wheel}"], marks=pytest.mark.long),
@@ -260,7 +260,9 @@ def test_a_check_that_is_killed_fails(checked: ModelProject, surroundings: Surro
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX's signals")
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize(
+    "name", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.long), "SIGKILL"]
+)
 def test_a_build_that_is_stopped_while_it_checks_leaves_no_wheel(
     name: str, checked: ModelProject, surroundings: Surroundings
 ) -> None:
@@ -292,9 +294,8 @@ def undeclared(name: str) -> str:
     ("imports", "names"),
     [
         ("import plotter", "plotter"),
-        ("import packaging.version", "packaging"),
         ("import plotter, packaging.version, anchor", "packaging, plotter"),
-        ("import hatch_model", "hatch-model"),
+        pytest.param("import hatch_model", "hatch-model", marks=pytest.mark.long),
     ],
 )
 def test_a_package_of_a_training_group_or_of_the_build_fails_and_is_named(

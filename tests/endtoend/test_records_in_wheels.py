@@ -329,7 +329,7 @@ def test_nothing_private_gets_into_a_wheel_or_an_sdist(
     "frontend",
     [
         "uv build",
-        "uv build --wheel",
+        pytest.param("uv build --wheel", marks=pytest.mark.long),
         pytest.param("python -m build", marks=pytest.mark.long),
         pytest.param("pip wheel", marks=pytest.mark.long),
         pytest.param("hatch build", marks=pytest.mark.long),
@@ -513,7 +513,7 @@ def test_every_file_of_the_packages_is_a_source_or_an_artifact(
     ("sources", "folder"),
     [
         ('{ "src/small" = "renamed" }', "renamed"),
-        ('{ "src" = "deep/er" }', "deep/er/small"),
+        pytest.param('{ "src" = "deep/er" }', "deep/er/small", marks=pytest.mark.long),
         ('{ "" = "prefix" }', "prefix/src/small"),
     ],
 )
