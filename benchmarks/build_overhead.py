@@ -6,7 +6,7 @@
 
     uv run benchmarks/build_overhead.py [--rounds 9]
 
-`uv build --wheel` builds example-project, or rather copies of it, in turns:
+`uv build --wheel` builds copies of example-project, without its lock and its check, in turns:
 
 - with hatch-model, which trains;
 - with plain hatchling, in a build environment with the same training packages, where the artifacts
@@ -75,10 +75,11 @@ class Benchmark:
             shutil.copytree(EXAMPLE / "src", folder / copy / "src")
             shutil.copy(EXAMPLE / "README.md", folder / copy)
         (folder / "plain/pyproject.toml").write_text(PLAIN, "utf-8")
-        # Without its lock: plain hatchling has none, and all are to have the same releases.
+        # Without its lock, for all to have the same releases, and without its check, which is a
+        # second process that imports the model's packages and which the other side has none of.
         pyproject = (EXAMPLE / "pyproject.toml").read_text("utf-8")
-        unlocked = re.sub("^lock = .*\n", "", pyproject, flags=re.MULTILINE)
-        (folder / "plugin/pyproject.toml").write_text(unlocked, "utf-8")
+        pyproject = re.sub("^(lock|check) = .*\n", "", pyproject, flags=re.MULTILINE)
+        (folder / "plugin/pyproject.toml").write_text(pyproject, "utf-8")
 
     def prepare(self) -> None:
         """Do everything once, and give the plain project the artifacts that it is to ship."""
