@@ -31,9 +31,8 @@ UNIT_TESTS = [
         *("lock_requirements", "pins", "pythons", "settings", "training"),
     )
 ]
-# Python 3.12 has no distutils, which joblib 1.2 imports.
-pythons = pytest.mark.parametrize("version", ["3.10", "3.11"])
-FLOORS = ["hatchling==1.27.0", "joblib==1.2.0", "packaging==24.2", "tomli==1.2.2"]
+pythons = pytest.mark.parametrize("version", ["3.10", "3.12"])
+FLOORS = ["hatchling==1.27.0", "joblib==1.3.0", "packaging==24.2", "tomli==1.2.2"]
 
 MAIN = """\
 from __future__ import annotations
@@ -152,7 +151,7 @@ allow-direct-references = true
             f"direct@ {address}/{reference.name} ; python_version >= '3'",
             "elsewhere>=2; sys_platform == 'nowhere'",
             "extended[fast]==3.0rc1",
-            "joblib==1.2.0",
+            "joblib==1.3.0",
             "more==1!2.0.post1",
         ]
         python = interpreter_of(tmp_path / "fresh")
