@@ -6,19 +6,17 @@ environment variable's value or credential goes into it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from packaging.utils import NormalizedName
 
+    from hatch_model._digests import File
     from hatch_model._environment import Environment, Pins
     from hatch_model._git import Commit
     from hatch_model._settings import TrainingSettings
@@ -26,26 +24,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 FILE = "model.json"
 """Its name in the wheel's ``extra_metadata``."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class File:
-    """A file by its content."""
-
-    path: str
-    """In the wheel, or relative to the project root for what does not ship."""
-    sha256: str
-    size: int
-    """In bytes."""
-
-
-def file_of(path: str, source: Path) -> File:
-    """Read *source*, to be called *path*."""
-    with source.open("rb") as stream:
-        digest = hashlib.sha256()
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-        return File(path=path, sha256=digest.hexdigest(), size=stream.tell())
 
 
 def make_record(

@@ -11,9 +11,10 @@ from packaging.utils import canonicalize_name
 
 from hatch_model._checking import run_check
 from hatch_model._checking._source_tree import SourceTree
+from hatch_model._digests import file_of, files_of
 from hatch_model._environment import InstalledEnvironment, imported_strangers
 from hatch_model._git import commit_of
-from hatch_model._record import FILE, file_of, make_record, to_bytes, with_check_result
+from hatch_model._record import FILE, make_record, to_bytes, with_check_result
 from hatch_model._sbom import FILE as BOM_FILE
 from hatch_model._sbom import check_requirements, make_bom
 from hatch_model._sources import metadata_name, shipped_files
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from hatchling.builders.wheel import WheelBuilder
 
     from hatch_model._build import Log, TrainedModel
+    from hatch_model._digests import File
     from hatch_model._environment import Pins
     from hatch_model._git import Commit
-    from hatch_model._record import File
     from hatch_model._settings import ObjectReference, TrainingSettings
     from hatch_model._training._process import RunProcess
 
@@ -112,8 +113,8 @@ class Release:
             project=(metadata.name, metadata.version),
             metrics=trained.result.metrics,
             inputs=self._origin.inputs,
-            sources=[file_of(str(path), file) for path, file in shipped if file not in written],
-            artifacts=[file_of(str(path), file) for path, file in shipped if file in written],
+            sources=files_of({str(path): file for path, file in shipped if file not in written}),
+            artifacts=files_of({str(path): file for path, file in shipped if file in written}),
             lock=self._origin.lock,
             commit=self._origin.commit,
         )
@@ -178,4 +179,4 @@ def _inputs(training: TrainingSettings, root: Path) -> list[File]:
         found |= matched
     if problems:
         raise SettingsError(problems)
-    return [file_of(path.relative_to(root).as_posix(), path) for path in sorted(found)]
+    return files_of({path.relative_to(root).as_posix(): path for path in sorted(found)})

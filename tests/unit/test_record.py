@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import platform
-import tracemalloc
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,9 +12,10 @@ import jsonschema
 import pytest
 from environments import LINUX, MODEL, FakeEnvironment, distribution, roots
 
+from hatch_model._digests import File
 from hatch_model._environment import PinPolicy, pin
 from hatch_model._gates import Gate
-from hatch_model._record import File, file_of, make_record, to_bytes, with_check_result
+from hatch_model._record import make_record, to_bytes, with_check_result
 from hatch_model._settings import ObjectReference, TrainingSettings
 
 if TYPE_CHECKING:
@@ -172,34 +170,3 @@ def test_any_text_comes_back_as_it_was(text: str) -> None:
 def test_what_json_has_no_word_for_is_an_error(value: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         to_bytes({"value": value})
-
-
-# Files --------------------------------------------------------------------------------------------
-
-
-def test_a_file_is_described_by_its_content(tmp_path: Path) -> None:
-    content = os.urandom(3 << 20) + b"end"
-    (tmp_path / "weights.bin").write_bytes(content)
-
-    assert file_of("small/weights.bin", tmp_path / "weights.bin") == File(
-        path="small/weights.bin", sha256=hashlib.sha256(content).hexdigest(), size=(3 << 20) + 3
-    )
-
-
-def test_an_empty_file_has_a_digest_too(tmp_path: Path) -> None:
-    (tmp_path / "empty").touch()
-
-    assert file_of("empty", tmp_path / "empty").sha256 == hashlib.sha256().hexdigest()
-
-
-def test_a_large_file_is_never_held_in_memory(tmp_path: Path) -> None:
-    with (tmp_path / "weights.bin").open("wb") as stream:
-        stream.truncate(64 << 20)
-    tracemalloc.start()
-    try:
-        file_of("weights.bin", tmp_path / "weights.bin")
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert peak < 4 << 20
