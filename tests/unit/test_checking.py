@@ -18,8 +18,9 @@ from packaging.utils import canonicalize_name
 from hatch_model._checking import CheckResult, run_check
 from hatch_model._checking._source_tree import SourceTree
 from hatch_model._environment._distributions import Distribution
+from hatch_model._frontend import FrontendGoneError
 from hatch_model._settings import ObjectReference
-from hatch_model._training._process import FrontendGoneError, RunProcess, run_process
+from hatch_model._training._process import RunProcess, run_process
 from hatch_model.errors import CheckDiedError, CheckFailedError, HatchModelError, OrphanedError
 
 

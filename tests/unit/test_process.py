@@ -305,7 +305,8 @@ def test_the_end_of_the_frontend_ends_the_run(tmp_path: Path) -> None:
         """
         import os, sys
         from pathlib import Path
-        from hatch_model._training._process import FrontendGoneError, run_process
+        from hatch_model._frontend import FrontendGoneError
+        from hatch_model._training._process import run_process
 
         seen = Path("seen")
         def emit(line):

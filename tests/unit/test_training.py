@@ -14,10 +14,11 @@ import joblib
 import pytest
 from support import tree
 
+from hatch_model._frontend import FrontendGoneError
 from hatch_model._settings import ObjectReference
 from hatch_model._training import _CHILD as CHILD
 from hatch_model._training import Request, Result, backup_dir, output_dir, train
-from hatch_model._training._process import FrontendGoneError, RunProcess, run_process
+from hatch_model._training._process import RunProcess, run_process
 from hatch_model.errors import (
     DiedError,
     ExitedError,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hatch_model._training._process import FrontendGoneError, RunProcess, run_process
+from hatch_model._frontend import FrontendGoneError
+from hatch_model._training._process import RunProcess, run_process
 from hatch_model.errors import CheckDiedError, CheckFailedError, OrphanedError
 
 if TYPE_CHECKING:

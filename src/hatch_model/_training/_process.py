@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
+from hatch_model._frontend import FrontendGoneError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -36,10 +38,6 @@ class RunProcess(Protocol):
         environment: Mapping[str, str],
         emit: Callable[[str], None],
     ) -> int: ...
-
-
-class FrontendGoneError(Exception):
-    """The process that asked for the build no longer exists."""
 
 
 def run_process(

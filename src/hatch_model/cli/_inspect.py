@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hatch_model._sizes import human_size
 from hatch_model.cli._output import shown
 from hatch_model.cli._requirements import split
 
@@ -104,13 +105,3 @@ def _largest(sizes: Mapping[str, int]) -> list[dict[str, Any]]:
 
 def _sized(files: list[Mapping[str, Any]] | None) -> list[tuple[str, str]]:
     return [(file["path"], human_size(file["size"])) for file in files or []]
-
-
-def human_size(size: int) -> str:
-    """Write *size*, in bytes, with a unit that keeps it short."""
-    value = float(size)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":  # noqa: PLR2004
-            break
-        value /= 1024
-    return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"

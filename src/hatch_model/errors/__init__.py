@@ -50,6 +50,12 @@ from hatch_model.errors._release import (
 from hatch_model.errors._root import (
     HatchModelError,
 )
+from hatch_model.errors._store import (
+    StoreError,
+    StoreLimitError,
+    TooLargeForStoreError,
+    UnusableStoreError,
+)
 from hatch_model.errors._training import (
     ArtifactError,
     DiedError,
@@ -111,7 +117,10 @@ __all__ = [
     "SharedMetadataError",
     "SignatureError",
     "SourceTreeImportError",
+    "StoreError",
+    "StoreLimitError",
     "SwitchedOffError",
+    "TooLargeForStoreError",
     "TrainingError",
     "UndeclaredImportError",
     "UnknownArtifactsFolderError",
@@ -120,6 +129,7 @@ __all__ = [
     "UnreadableModelError",
     "UnsavableModelError",
     "UnshippableError",
+    "UnusableStoreError",
     "UvExportError",
     "UvNotFoundError",
 ]
