@@ -16,6 +16,7 @@ _CHECKOUT = Path(__file__).parent.parent
 # (tomli by name: pip evaluates markers for the Python that it runs on, whatever --python-version.)
 _BUILD_TOOLS = ["hatchling", "joblib", "editables", "build", "pip", "setuptools", "tomli"]
 _BUILD_TOOLS += ["cyclonedx-python-lib"]  # with `sbom = true`
+_BUILD_TOOLS += ["filelock", "platformdirs"]  # with `inputs`
 
 
 @pytest.fixture(scope="session")

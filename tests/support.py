@@ -90,6 +90,11 @@ class Surroundings:
     def __post_init__(self) -> None:
         self.temporary.mkdir()
 
+    @property
+    def store(self) -> Path:
+        """Where models are stored to be reused."""
+        return self.index.folder.parent / "store"
+
     def variables(self) -> dict[str, str]:
         """Give the environment of a subprocess: offline, and with caches of the test run's own."""
         links = [str(folder) for folder in self.find_links]
@@ -112,6 +117,7 @@ class Surroundings:
             "HATCH_DATA_DIR": str(self.caches / "hatch"),
             "HATCH_CACHE_DIR": str(self.caches / "hatch-cache"),
             "TMPDIR": str(self.temporary),
+            "HATCH_MODEL_CACHE_DIR": str(self.store),
             "NO_COLOR": "1",
             "COLUMNS": "1000",  # uv wraps what a backend has said, too
             **self.environment,

@@ -147,6 +147,7 @@ def test_the_other_defaults_in_the_option_tables() -> None:
         "requires-python": "none",
         "train": "required",
         "lock": "none",
+        "inputs": "none",
         "check": "none",
         "artifacts": "`data` beside the module of `train`",
     }

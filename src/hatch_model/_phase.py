@@ -47,6 +47,11 @@ class Build:
         is_wheel = self.target is Target.WHEEL and not self.collects_requirements
         return is_wheel or self.shared
 
+    @property
+    def makes_sdist(self) -> bool:
+        """Whether an sdist comes of this, rather than only a question."""
+        return self.target is Target.SDIST and not self.collects_requirements
+
 
 # PEP 517 and PEP 660, as hatchling.build names them.
 _BACKEND_CALLS = {

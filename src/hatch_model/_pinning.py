@@ -104,3 +104,20 @@ def supported_pythons(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -
     if model.python == "minor":
         claimed = only_minor(claimed, markers)
     return narrowed(claimed, unsupported_pythons(claimed, pins.closure, markers), markers)
+
+
+def unsupported_pythons_warning(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -> str:
+    """Say which Pythons are *claimed* that a wheel with *pins* cannot be installed on; "" for none."""
+    markers = marker_environment()
+    if model.python == "minor":
+        claimed = only_minor(claimed, markers)
+    unsupported = unsupported_pythons(claimed, pins.closure, markers)
+    if not unsupported:
+        return ""
+    is_claimed = f'is "{claimed}"' if claimed else "is not set"
+    problems = "".join(f"\n  {each.name} {each.version} {each.reason}" for each in unsupported)
+    return (
+        f"project.requires-python {is_claimed}, which claims Pythons that the wheel cannot be "
+        f"installed on:{problems}\nWhat it can be installed on is "
+        f'"{narrowed(claimed, unsupported, markers)}".'
+    )

@@ -12,13 +12,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from packaging.utils import NormalizedName
-
+    from hatch_model._carried import Commit
     from hatch_model._digests import File
-    from hatch_model._environment import Environment, Pins
-    from hatch_model._git import Commit
+    from hatch_model._environment import Pins
     from hatch_model._settings import TrainingSettings
 
 SCHEMA_VERSION = 1
@@ -29,7 +27,7 @@ FILE = "model.json"
 def make_record(
     training: TrainingSettings,
     pins: Pins,
-    environment: Environment,
+    environment: Iterable[tuple[str, str]],
     *,
     project: tuple[str, str],
     metrics: Mapping[str, float],
@@ -39,7 +37,10 @@ def make_record(
     lock: File | None,
     commit: Commit | None,
 ) -> dict[str, Any]:
-    """Put together the record of a model of *project*, a name and a version."""
+    """Put together the record of a model of *project*, a name and a version.
+
+    *environment* is the name and the version of everything that was installed for training.
+    """
     name, project_version = project
     return {
         "schema_version": SCHEMA_VERSION,
@@ -64,17 +65,15 @@ def make_record(
     }
 
 
-def _environment(environment: Environment, pins: Pins, left_out: set[str]) -> list[dict[str, str]]:
+def _environment(
+    environment: Iterable[tuple[str, str]], pins: Pins, left_out: set[str]
+) -> list[dict[str, str]]:
     """List every distribution, marked by whether the model needs it or only training did."""
-    runtime: set[NormalizedName] = set(pins.closure.distributions)
+    runtime: set[str] = set(pins.closure.distributions)
     return [
-        {
-            "name": each.name,
-            "version": each.raw_version,
-            "use": "runtime" if each.name in runtime else "training",
-        }
-        for each in sorted(environment, key=lambda each: each.name)
-        if each.name not in left_out
+        {"name": name, "version": version, "use": "runtime" if name in runtime else "training"}
+        for name, version in sorted(environment)
+        if name not in left_out
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +10,15 @@ from packaging.utils import canonicalize_name
 
 from hatch_model._checking import run_check
 from hatch_model._checking._source_tree import SourceTree
-from hatch_model._digests import file_of, files_of
+from hatch_model._digests import files_of
 from hatch_model._environment import InstalledEnvironment, imported_strangers
-from hatch_model._git import commit_of
 from hatch_model._record import FILE, make_record, to_bytes, with_check_result
 from hatch_model._sbom import FILE as BOM_FILE
-from hatch_model._sbom import check_requirements, make_bom
+from hatch_model._sbom import make_bom
 from hatch_model._sources import metadata_name, shipped_files
 from hatch_model._training._process import run_process
 from hatch_model._wheel import exchange, unpack
 from hatch_model.errors import (
-    Problem,
-    SettingsError,
     SourceTreeImportError,
     UndeclaredImportError,
 )
@@ -32,21 +28,12 @@ if TYPE_CHECKING:
 
     from hatchling.builders.wheel import WheelBuilder
 
-    from hatch_model._build import Log, TrainedModel
-    from hatch_model._digests import File
     from hatch_model._environment import Pins
-    from hatch_model._git import Commit
+    from hatch_model._log import Log
+    from hatch_model._origin import Origin
     from hatch_model._settings import ObjectReference, TrainingSettings
+    from hatch_model._trained import TrainedModel
     from hatch_model._training._process import RunProcess
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Origin:
-    """What a model is made of, as it was before training, which may change the tree."""
-
-    commit: Commit | None
-    inputs: Sequence[File]
-    lock: File | None
 
 
 class Release:
@@ -61,18 +48,15 @@ class Release:
         pins: Pins,
         builder: WheelBuilder,
         *,
+        origin: Origin,
         workspace: Path,
         log: Log,
         run: RunProcess = run_process,
     ) -> None:
-        """Look at what training starts from.
-
-        Raises SettingsError for inputs that are not there, and BomLibraryMissingError: before
-        training what would be refused after it.
-        """
         self._training = training
         self._pins = pins
         self._builder = builder
+        self._origin = origin
         self._root = Path(builder.root)
         self._scratch = workspace
         self._workspace = workspace / "release"
@@ -81,18 +65,10 @@ class Release:
         self._run = run
         self._record: Mapping[str, Any] = {}
         self._path: Sequence[str] = ()
-        if training.sbom:
-            check_requirements(InstalledEnvironment())
-        lock = training.lock
-        self._origin = _Origin(
-            commit=commit_of(self._root),
-            inputs=_inputs(training, self._root),
-            lock=file_of(str(lock), self._root / lock) if lock else None,
-        )
 
     def add(self, trained: TrainedModel, build_data: dict[str, Any]) -> None:
         """Add the record of what *trained* and *build_data* put into the wheel, and its BOM."""
-        self._path = trained.result.path
+        self._path = trained.path
         self._record = self._describe(trained, build_data)
         file = self._workspace / FILE
         file.write_bytes(to_bytes(self._record))
@@ -109,9 +85,9 @@ class Release:
         return make_record(
             self._training,
             self._pins,
-            InstalledEnvironment(self._path),
+            trained.environment,
             project=(metadata.name, metadata.version),
-            metrics=trained.result.metrics,
+            metrics=trained.metrics,
             inputs=self._origin.inputs,
             sources=files_of({str(path): file for path, file in shipped if file not in written}),
             artifacts=files_of({str(path): file for path, file in shipped if file in written}),
@@ -165,18 +141,3 @@ class Release:
             (info,) = (path.name for path in unpacked.iterdir() if path.suffix == ".dist-info")
             content = to_bytes(with_check_result(self._record, result.returned))
             exchange(wheel, {f"{info}/extra_metadata/{FILE}": content})
-
-
-def _inputs(training: TrainingSettings, root: Path) -> list[File]:
-    """Read the declared inputs. Raises SettingsError for patterns that match no file."""
-    found: set[Path] = set()
-    problems = []
-    for index, pattern in enumerate(training.inputs):
-        matched = {path for path in root.glob(pattern) if path.is_file()}
-        if not matched:
-            key = f"{training.key}.inputs[{index}]"
-            problems.append(Problem(key, expected="to match a file", found=pattern))
-        found |= matched
-    if problems:
-        raise SettingsError(problems)
-    return files_of({path.relative_to(root).as_posix(): path for path in sorted(found)})

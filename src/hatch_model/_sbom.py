@@ -14,7 +14,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from hatch_model._record import to_bytes
-from hatch_model.errors import BomLibraryMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,22 +21,9 @@ if TYPE_CHECKING:
     from cyclonedx.model import HashType
     from cyclonedx.model.component import Component
 
-    from hatch_model._environment import Environment
-
 FILE = "model.cdx.json"
 """Its name in the wheel's ``sboms``."""
-REQUIREMENTS = ("cyclonedx-python-lib>=8", "hatchling>=1.28")
-"""What writing a BOM takes: asked for in the build environment only where a BOM is wanted."""
-
 _MODEL = "model"
-
-
-def check_requirements(environment: Environment) -> None:
-    """Raise BomLibraryMissingError unless *environment* has what writing a BOM takes."""
-    for requirement in map(Requirement, REQUIREMENTS):
-        found = environment.find(canonicalize_name(requirement.name))
-        if found is None or not requirement.specifier.contains(found.version, prereleases=True):
-            raise BomLibraryMissingError(REQUIREMENTS)
 
 
 def make_bom(record: Mapping[str, Any]) -> bytes:

@@ -137,20 +137,8 @@ def training_tree(
     are linked together in *staging*, a folder that does not exist, under the names they will have.
     """
     root = Path(builder.root)
-    python_path = [root / each for each in settings.python_path]
-    for index, folder in enumerate(python_path):
-        if not folder.is_dir():
-            found = str(settings.python_path[index])
-            raise SettingsError(
-                [
-                    Problem(
-                        f"{settings.key}.python-path[{index}]",
-                        expected="a folder that exists",
-                        found=found,
-                    )
-                ]
-            )
-    artifacts = settings.artifacts or _default_artifacts(settings, files, python_path)
+    python_path = _python_path(settings, root)
+    artifacts = artifacts_folder(settings, files, root)
     if python_path:
         return TrainingTree(
             python_path=python_path, artifacts=artifacts, artifacts_dir=root / artifacts
@@ -169,6 +157,29 @@ def training_tree(
         artifacts=artifacts,
         artifacts_dir=root / artifacts,
     )
+
+
+def _python_path(settings: TrainingSettings, root: Path) -> list[Path]:
+    python_path = [root / each for each in settings.python_path]
+    problems = [
+        Problem(
+            f"{settings.key}.python-path[{index}]",
+            expected="a folder that exists",
+            found=str(settings.python_path[index]),
+        )
+        for index, folder in enumerate(python_path)
+        if not folder.is_dir()
+    ]
+    if problems:
+        raise SettingsError(problems)
+    return python_path
+
+
+def artifacts_folder(
+    settings: TrainingSettings, files: list[SourceFile], root: Path
+) -> PurePosixPath:
+    """Say which folder of the tree at *root* holds the artifacts, relative to it."""
+    return settings.artifacts or _default_artifacts(settings, files, _python_path(settings, root))
 
 
 def _default_artifacts(

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+import platform
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.builders.wheel import WheelBuilder, WheelBuilderConfig
 from packaging.specifiers import SpecifierSet
-from packaging.tags import interpreter_name, interpreter_version
+from packaging.tags import INTERPRETER_SHORT_NAMES
 
-from hatch_model._environment import (
-    Pins,
-    declared_lines,
-    marker_environment,
-    narrowed,
-    only_minor,
-    same_lines,
-    unsupported_pythons,
-)
+from hatch_model._carried import SDIST_BOM, SDIST_FILE, Carried, carried_in, write_carried
+from hatch_model._environment import InstalledEnvironment, declared_lines, same_lines
 from hatch_model._exit import exit_on_error
-from hatch_model._git import SDIST_FILE, commit_of, write_carried
+from hatch_model._git import commit_of
+from hatch_model._log import AppLog
 from hatch_model._phase import Target, current_build
-from hatch_model._pinning import pins_of, training_requirements
-from hatch_model._sbom import REQUIREMENTS as SBOM_REQUIREMENTS
-from hatch_model._settings import PLUGIN, ModelSettings, TrainingSettings, read_settings
+from hatch_model._pinning import pins_of, training_requirements, unsupported_pythons_warning
+from hatch_model._settings import (
+    PLUGIN,
+    ModelSettings,
+    TrainingSettings,
+    read_settings,
+    retrain_wanted,
+)
+from hatch_model._tools import check_tools, tool_requirements
 from hatch_model._workspace import Workspace
 from hatch_model.errors import PinsChangedError, SharedMetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from hatchling.bridge.app import Application
-
-    from hatch_model._build import TrainedModel
+    from hatch_model._build import ModelBuild
+    from hatch_model._environment import Pins
+    from hatch_model._origin import Origin
     from hatch_model._release import Release
+    from hatch_model._trained_sdist import PackedModel
 
 
 class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
@@ -50,36 +53,24 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         """Ask for what training needs, but not where nothing is trained."""
         with exit_on_error():
             model, training = self._read_settings()
-            editable = current_build().target is Target.EDITABLE
-            if self.target_name != "wheel" or (editable and training.editable == "skip"):
+            if not self._trains(training):
                 return []
-            requirements = training_requirements(model, training, self.root, self.metadata.name)
-            return [*requirements, *SBOM_REQUIREMENTS] if training.sbom else requirements
+            return [*self._requirements(model, training), *tool_requirements(training)]
         raise AssertionError  # exit_on_error() does not swallow anything
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         with exit_on_error():
             model, training = self._read_settings()
+            if self._trains(training):
+                check_tools(training, InstalledEnvironment())
             if self.target_name != "wheel":
-                self._take_along(training, build_data)
-                return
-            if version == "editable":
-                self._fill_in_dependencies(declared_lines(model.roots), build_data)
-                if training.editable == "train":
-                    self._train_in_place(model, training, self._pin(model, training))
-                return
-            pins = self._pin(model, training)
-            self._check_metadata(model, pins, build_data)
-            self._release = self._start_release(training, pins)
-            trained = self._train(model, training, pins)
-            folder = trained.tree.artifacts
-            build_data["force_include"].update(
-                {
-                    str(artifact.source): str(Path(folder / artifact.path))
-                    for artifact in trained.artifacts
-                }
-            )
-            self._release.add(trained, build_data)
+                self._make_sdist(training, build_data)
+            elif version == "editable":
+                self._make_editable(model, training, build_data)
+            elif self._carried is not None:
+                self._make_wheel_of_carried(model, training, self._carried, build_data)
+            else:
+                self._make_wheel(model, training, build_data)
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         with exit_on_error():
@@ -95,15 +86,48 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         assert settings.training is not None  # noqa: S101 - needs_training
         return settings.model, settings.training
 
+    def _requirements(self, model: ModelSettings, training: TrainingSettings) -> list[str]:
+        if self._record is not None and training.lock is None:
+            # The metadata says these already, and what trains the model again has to agree.
+            return [*self._record["pins"], *declared_lines(training.groups)]
+        return training_requirements(model, training, self.root, self.metadata.name)
+
+    @cached_property
+    def _record(self) -> Mapping[str, Any] | None:
+        """The record of the model that lies in the tree already, as in a trained sdist."""
+        carried = carried_in(Path(self.root))
+        return carried.record if carried else None
+
+    @property
+    def _carried(self) -> Mapping[str, Any] | None:
+        """The same, unless that model is to be trained again."""
+        return None if retrain_wanted() else self._record
+
+    def _trains(self, training: TrainingSettings) -> bool:
+        if self._carried is not None:
+            return False
+        if self.target_name != "wheel":
+            return self.target_name == "sdist" and training.sdist == "trained"
+        return current_build().target is not Target.EDITABLE or training.editable == "train"
+
     @property
     def _builder(self) -> WheelBuilder:
         return cast("WheelBuilder", self.build_config.builder)
 
+    def _folder(self) -> Path:
+        """Give a folder of this build's own."""
+        if self._workspace is None:
+            self._workspace = Workspace()
+        return self._workspace.path
+
     def _pin(self, model: ModelSettings, training: TrainingSettings) -> Pins:
         return pins_of(model, training, self.root, self.metadata.name)
 
-    def _take_along(self, training: TrainingSettings, build_data: dict[str, Any]) -> None:
+    # An sdist
+
+    def _make_sdist(self, training: TrainingSettings, build_data: dict[str, Any]) -> None:
         """Put into the sdist what a wheel from it needs, whatever its own list of files says."""
+        include = build_data["force_include"]
         if training.lock is not None:
             from hatch_model._lock import find_lock  # noqa: PLC0415 - only for this option
 
@@ -113,30 +137,133 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
                 key=f"{training.key}.lock",
                 groups=training.group_names,
             )
-            build_data["force_include"][str(lock)] = str(Path(training.lock))
+            include[str(lock)] = str(Path(training.lock))
         commit = commit_of(Path(self.root))
-        if commit is not None:
-            carried = write_carried(commit, self._folder())
-            build_data["force_include"][str(carried)] = SDIST_FILE
+        packed = self._packed(training)
+        if packed is not None:
+            self._write_dependencies(packed.record["pins"], build_data)
+            include.update({str(file): str(Path(at)) for at, file in packed.artifacts.items()})
+            if packed.bom is not None:
+                include[str(packed.bom)] = SDIST_BOM
+        if commit is not None or packed is not None:
+            carried = Carried(commit=commit, record=packed.record if packed else None)
+            include[str(write_carried(carried, self._folder()))] = SDIST_FILE
+
+    def _packed(self, training: TrainingSettings) -> PackedModel | None:
+        if self.target_name != "sdist" or training.sdist != "trained":
+            return None
+        from hatch_model._trained_sdist import (  # noqa: PLC0415 - only for this option
+            packed_in,
+            train_for_sdist,
+        )
+
+        root = Path(self.root)
+        if self._carried is not None:
+            return packed_in(WheelBuilder(self.root), training, self._carried)
+        return train_for_sdist(training, root, self.app, self._folder() / "sdist")
+
+    # An editable install
+
+    def _make_editable(
+        self, model: ModelSettings, training: TrainingSettings, build_data: dict[str, Any]
+    ) -> None:
+        self._fill_in_dependencies(declared_lines(model.roots), build_data)
+        if self._trains(training):
+            origin = self._origin(training)
+            self._build(model, training, self._pin(model, training), origin).make_in_tree(
+                build_data
+            )
+
+    # A wheel
+
+    def _make_wheel(
+        self, model: ModelSettings, training: TrainingSettings, build_data: dict[str, Any]
+    ) -> None:
+        from hatch_model._release import Release  # noqa: PLC0415 - as in _build()
+
+        pins = self._pin(model, training)
+        self._check_metadata(model, pins, build_data)
+        if model.python == "minor":
+            _tag(build_data, platform.python_implementation(), platform.python_version())
+        origin = self._origin(training)
+        self._release = Release(
+            training,
+            pins,
+            self._builder,
+            origin=origin,
+            workspace=self._folder(),
+            log=AppLog(self.app),
+        )
+        trained = self._build(model, training, pins, origin).make(build_data)
+        folder = trained.tree.artifacts
+        build_data["force_include"].update(
+            {
+                str(artifact.source): str(Path(folder / artifact.path))
+                for artifact in trained.artifacts
+            }
+        )
+        self._release.add(trained, build_data)
+
+    def _make_wheel_of_carried(
+        self,
+        model: ModelSettings,
+        training: TrainingSettings,
+        record: Mapping[str, Any],
+        build_data: dict[str, Any],
+    ) -> None:
+        from hatch_model._trained_sdist import packed_in, ship  # noqa: PLC0415 - as above
+
+        AppLog(self.app).info("the model was trained when this source distribution was made")
+        self._write_dependencies(record["pins"], build_data)
+        if model.python == "minor":
+            _tag(build_data, **record["python"])
+        packed = packed_in(self._builder, training, record)
+        ship(packed, self._builder, training, build_data, self._folder())
+
+    def _origin(self, training: TrainingSettings) -> Origin:
+        from hatch_model._origin import origin_of  # noqa: PLC0415 - as in _build()
+
+        return origin_of(training, Path(self.root))
+
+    def _build(
+        self, model: ModelSettings, training: TrainingSettings, pins: Pins, origin: Origin
+    ) -> ModelBuild:
+        # Imported where something is trained only: every build first asks for its requirements, in
+        # a process of its own.
+        from hatch_model._build import ModelBuild  # noqa: PLC0415
+
+        return ModelBuild(
+            model,
+            training,
+            pins,
+            self._builder,
+            origin=origin,
+            workspace=self._folder(),
+            log=AppLog(self.app),
+        )
 
     def _check_metadata(self, model: ModelSettings, pins: Pins, build_data: dict[str, Any]) -> None:
         """Check that hatchling is about to write *pins*, and see to it where it has none."""
-        core = self.metadata.core
-        self._fill_in_dependencies(pins.lines, build_data)
-        if not self._filled_in and not same_lines(core.dependencies, pins.lines):
-            raise PinsChangedError(core.dependencies, pins.lines)
+        core, log = self.metadata.core, AppLog(self.app)
+        self._write_dependencies(pins.lines, build_data)
         if model.requires_python is not None and not core.requires_python:
             raise SharedMetadataError
         for line in pins.unlocked:
-            _AppLog(self.app).warning(
+            log.warning(
                 f"the lock holds nothing for `{line}`, which stays in the wheel as it was declared. "
                 f"A lock that is made for those platforms, too, would pin it."
             )
         claimed = SpecifierSet(core.requires_python or "")
-        if model.python == "minor":
-            claimed = only_minor(claimed, marker_environment())
-            _tag_with_interpreter(build_data)
-        self._warn_of_unsupported_pythons(claimed, pins)
+        warning = unsupported_pythons_warning(model, claimed, pins)
+        if warning:
+            log.warning(warning)
+
+    def _write_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
+        """Check that hatchling is about to write *lines*, and see to it where it has none."""
+        self._fill_in_dependencies(lines, build_data)
+        found = self.metadata.core.dependencies
+        if not self._filled_in and not same_lines(found, lines):
+            raise PinsChangedError(found, lines)
 
     def _fill_in_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
         """Write *lines* where hatchling has none: a plain `hatchling build` of several targets.
@@ -149,80 +276,13 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             dynamic.remove("dependencies")
             self._filled_in = True
 
-    def _warn_of_unsupported_pythons(self, claimed: SpecifierSet, pins: Pins) -> None:
-        markers = marker_environment()
-        unsupported = unsupported_pythons(claimed, pins.closure, markers)
-        if not unsupported:
-            return
-        is_claimed = f'is "{claimed}"' if claimed else "is not set"
-        problems = "".join(f"\n  {each.name} {each.version} {each.reason}" for each in unsupported)
-        _AppLog(self.app).warning(
-            f"project.requires-python {is_claimed}, which claims Pythons that the wheel cannot be "
-            f"installed on:{problems}\nWhat it can be installed on is "
-            f'"{narrowed(claimed, unsupported, markers)}".'
-        )
 
-    def _folder(self) -> Path:
-        """Give a folder of this build's own."""
-        if self._workspace is None:
-            self._workspace = Workspace()
-        return self._workspace.path
-
-    def _start_release(self, training: TrainingSettings, pins: Pins) -> Release:
-        from hatch_model._release import Release  # noqa: PLC0415 - as in _train()
-
-        return Release(
-            training,
-            pins,
-            self._builder,
-            workspace=self._folder(),
-            log=_AppLog(self.app),
-        )
-
-    def _train(self, model: ModelSettings, training: TrainingSettings, pins: Pins) -> TrainedModel:
-        # Imported where something is trained only: every build first asks for its requirements, in
-        # a process of its own.
-        from hatch_model._build import train_model  # noqa: PLC0415
-
-        return train_model(
-            model,
-            training,
-            pins,
-            self._builder,
-            workspace=self._folder(),
-            log=_AppLog(self.app),
-        )
-
-    def _train_in_place(self, model: ModelSettings, training: TrainingSettings, pins: Pins) -> None:
-        """Train into the tree, which is what an editable install imports."""
-        from hatch_model._artifacts import publish  # noqa: PLC0415 - as in _train()
-
-        trained = self._train(model, training, pins)
-        folder = Path(self.root) / trained.tree.artifacts
-        if not trained.result.in_tree or trained.tree.artifacts_dir != folder:
-            publish(trained.artifacts, folder)
-
-
-def _tag_with_interpreter(build_data: dict[str, Any]) -> None:
-    """Have installers refuse the wheel on any minor version of Python but this one.
+def _tag(build_data: dict[str, Any], implementation: str, version: str) -> None:
+    """Have installers refuse the wheel on any minor version of Python but that of *version*.
 
     Not all of them heed the upper bound of Requires-Python; a tag, they all do.
     """
     if not build_data["infer_tag"]:  # That tag is narrower still.
-        build_data.setdefault("tag", f"{interpreter_name()}{interpreter_version()}-none-any")
-
-
-class _AppLog:
-    """Speaks through hatchling's application, which knows how quiet to be."""
-
-    def __init__(self, app: Application) -> None:
-        self._app = app
-
-    def info(self, message: str) -> None:
-        self._app.display_info(f"hatch-model: {message}")
-
-    def warning(self, message: str) -> None:
-        self._app.display_warning(f"hatch-model: warning: {message}")
-
-    def output(self, line: str) -> None:
-        self._app.display_info(line)
+        name = INTERPRETER_SHORT_NAMES.get(implementation.lower(), implementation.lower())
+        minor = "".join(version.split(".")[:2])
+        build_data.setdefault("tag", f"{name}{minor}-none-any")

@@ -38,10 +38,13 @@ class ModelMetadataHook(MetadataHookInterface):
             build = current_build()
             project = build.builder.metadata if build.builder else ProjectMetadata(self.root, None)
             settings = read_settings(project, needs_training=build.makes_wheel)
-            if build.target is Target.SDIST or build.shared:
+            training = settings.training
+            is_exact = training is not None and training.sdist == "trained"
+            if (build.target is Target.SDIST or build.shared) and not is_exact:
                 return  # Left open: asked for again in a wheel's own build, or by the build hook.
-            if settings.training is not None and build.makes_wheel:
-                _write_pins(metadata, settings.model, settings.training, self.root)
+            if training is not None and (build.makes_wheel or build.makes_sdist):
+                _refuse_sdist_without_model(build, training)
+                _write_pins(metadata, settings.model, training, self.root)
             else:
                 _write_declared(metadata, settings.model)
 
@@ -55,6 +58,13 @@ def _refuse_wheel_without_model(build: Build) -> None:
         training = read_settings(metadata, needs_training=True).training
         assert training is not None  # noqa: S101 - needs_training
         raise SwitchedOffError(_switch(training.key))
+
+
+def _refuse_sdist_without_model(build: Build, training: TrainingSettings) -> None:
+    """Refuse pins in an sdist that would hold no model to go with them."""
+    builder = build.builder
+    if build.makes_sdist and builder is not None and PLUGIN not in builder.config.hook_config:
+        raise SwitchedOffError(_switch(training.key), f"{training.key}.sdist")
 
 
 def _switch(key: str) -> str:

@@ -31,7 +31,7 @@ from models import (
 )
 from support import make_wheel
 
-from hatch_model.cli._recorded import read_record
+from hatch_model._recorded import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

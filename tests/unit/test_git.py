@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support import tree
 
-from hatch_model._git import SDIST_FILE, Commit, commit_of, write_carried
+from hatch_model._carried import Carried, Commit, write_carried
+from hatch_model._git import commit_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,19 +140,11 @@ def test_asking_changes_nothing_in_the_repository(tmp_path: Path) -> None:
     assert tree(project) == before
 
 
-def test_an_sdist_says_what_it_carries(tmp_path: Path) -> None:
-    write_carried(_CARRIED, tmp_path)
-    (tmp_path / "PKG-INFO").touch()
-
-    assert commit_of(tmp_path) == _CARRIED
-    assert json.loads((tmp_path / SDIST_FILE).read_text("utf-8")) == {"git": _CARRIED}
-
-
 def test_an_sdist_in_somebody_elses_repository_says_what_it_carries(tmp_path: Path) -> None:
     make_repository(tmp_path)
     sdist = tmp_path / "small-0.1.0"
     sdist.mkdir()
-    write_carried(_CARRIED, sdist)
+    write_carried(Carried(commit=_CARRIED), sdist)
     (sdist / "PKG-INFO").touch()
 
     assert commit_of(sdist) == _CARRIED

@@ -19,7 +19,7 @@ from hatch_model._record import make_record, to_bytes, with_check_result
 from hatch_model._settings import ObjectReference, TrainingSettings
 
 if TYPE_CHECKING:
-    from hatch_model._git import Commit
+    from hatch_model._carried import Commit
 
 _SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "model.schema.json").read_text("utf-8"))
 _COMMIT: Commit = {"commit": "a" * 40, "dirty": True}
@@ -43,7 +43,7 @@ def made(**settings: Any) -> dict[str, Any]:
             **settings,
         ),
         pin(roots("anchor>=1"), environment, PinPolicy(), project=MODEL, markers=LINUX),
-        environment,
+        [(each.name, each.raw_version) for each in _INSTALLED],
         project=("model", "0.1.0"),
         metrics={"accuracy": 0.75},
         inputs=[],

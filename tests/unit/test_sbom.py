@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from environments import FakeEnvironment, distribution
 
-from hatch_model._sbom import check_requirements, make_bom
-from hatch_model.errors import BomLibraryMissingError
+from hatch_model._sbom import make_bom
 
 _RECORD: dict[str, Any] = {
     "project": {"name": "small", "version": "0.1.0"},
@@ -238,31 +236,3 @@ def test_the_same_record_gives_the_same_bytes_in_every_process(seed: str) -> Non
     )
 
     assert completed.stdout == make_bom(_RECORD)
-
-
-# What it takes ------------------------------------------------------------------------------------
-
-
-def test_what_is_installed_here_will_do() -> None:
-    check_requirements(
-        FakeEnvironment(
-            [distribution("cyclonedx-python-lib", "8.0"), distribution("hatchling", "1.28")]
-        )
-    )
-
-
-@pytest.mark.parametrize(
-    ("cyclonedx", "hatchling"), [(None, "1.33"), ("7.9", "1.33"), ("11.0", "1.27.0")]
-)
-def test_what_is_missing_or_too_old_is_asked_for(cyclonedx: str | None, hatchling: str) -> None:
-    installed = [distribution("hatchling", hatchling)]
-    if cyclonedx is not None:
-        installed.append(distribution("cyclonedx-python-lib", cyclonedx))
-
-    with pytest.raises(BomLibraryMissingError) as refusal:
-        check_requirements(FakeEnvironment(installed))
-
-    assert str(refusal.value) == (
-        "`sbom = true` takes cyclonedx-python-lib>=8 and hatchling>=1.28. Build with isolation, so "
-        "that the frontend installs that, or install it first."
-    )

@@ -87,7 +87,7 @@ def test_two_keys_are_enough(tmp_path: Path) -> None:
             groups=(),
             group_names=(),
             lock=None,
-            inputs=(),
+            inputs=None,
             gates={},
             check=None,
             sbom=False,

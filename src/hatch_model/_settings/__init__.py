@@ -10,6 +10,7 @@ from hatchling.metadata.core import load_toml
 from packaging.utils import canonicalize_name
 
 from hatch_model._settings._model import ModelSettings, read_model_settings
+from hatch_model._settings._overrides import RETRAIN, retrain_wanted
 from hatch_model._settings._table import Table, list_, string
 from hatch_model._settings._training import (
     ObjectReference,
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from hatchling.metadata.core import ProjectMetadata
 
 __all__ = [
+    "RETRAIN",
     "ModelSettings",
     "ObjectReference",
     "Settings",
     "TrainingSettings",
     "object_reference",
     "read_settings",
+    "retrain_wanted",
 ]
 
 PLUGIN = "model"

@@ -61,8 +61,12 @@ class TrainingSettings:
     """The names of these groups."""
     lock: PurePosixPath | None = None
     """The lock that the training environment is installed from, relative to the project root."""
-    inputs: tuple[str, ...] = ()
-    """Glob patterns of the files that training reads, relative to the project root."""
+    inputs: tuple[str, ...] | None = None
+    """Glob patterns of the files that training reads, relative to the project root.
+
+    None says nothing; patterns, or none of them, say that training is a function of these files, the
+    code, the arguments and the environment.
+    """
     gates: Mapping[str, Gate] = field(default_factory=dict)
     check: ObjectReference | None = None
     """What to call against the finished wheel."""
@@ -72,6 +76,13 @@ class TrainingSettings:
     """Relative to the project root; empty for where the wheel's packages live."""
     environment: Mapping[str, str] = field(default_factory=dict)
     editable: Literal["skip", "train"] = "skip"
+    sdist: Literal["source", "trained"] = "source"
+    """Whether the model is trained while the sdist is built, and travels in it."""
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether a model may be taken for one that would be trained from the same things."""
+        return self.inputs is not None
 
 
 def read_training_settings(
@@ -102,7 +113,7 @@ def read_training_settings(
             table.get_each("python-path", "a relative path within the project", _path_within_root)
         ),
         environment=_read_environment(table),
-        inputs=tuple(table.get_each("inputs", "a glob pattern below the project root", _pattern)),
+        inputs=_read_inputs(table),
         gates=_read_gates(table),
         check=table.get(
             "check",
@@ -117,6 +128,7 @@ def read_training_settings(
             one_of("skip", "train"),
             "skip",
         ),
+        sdist=_read_sdist(table),
     )
     table.note_unknown(also_known=_HATCHLING_KEYS)
     return settings
@@ -193,6 +205,22 @@ def _read_groups(table: Table, names: list[str], groups: object) -> list[Root]:
             name, groups, f"{table.key_of('dependency-groups')}[{index}]", table.problems
         )
     ]
+
+
+def _read_inputs(table: Table) -> tuple[str, ...] | None:
+    patterns = table.get_each("inputs", "a glob pattern below the project root", _pattern)
+    return tuple(patterns) if "inputs" in table else None
+
+
+def _read_sdist(table: Table) -> Literal["source", "trained"]:
+    sdist = table.get("sdist", '"source" or "trained"', one_of("source", "trained"), "source")
+    if sdist == "trained" and ".targets.wheel." in table.key:
+        hooks = table.key.replace(".targets.wheel.", ".")
+        table.note(
+            "sdist",
+            f"this table to be {hooks}, as hatchling makes an sdist without a wheel's hooks",
+        )
+    return cast('Literal["source", "trained"]', sdist)
 
 
 def _pattern(value: object) -> str:

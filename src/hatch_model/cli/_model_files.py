@@ -13,7 +13,7 @@ from email.parser import Parser
 from struct import error as StructError  # noqa: N812 - its name says nothing
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from hatch_model.cli._recorded import read_record
+from hatch_model._recorded import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,10 +7,11 @@ import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
-from hatch_model._git import SDIST_FILE
+from hatch_model._carried import SDIST_FILE
 from hatch_model._record import FILE
+from hatch_model._recorded import read_carried
 from hatch_model.cli._installed import open_installed
 from hatch_model.cli._model_files import (
     DAMAGE,
@@ -22,11 +23,10 @@ from hatch_model.cli._model_files import (
     unpacks_to_a_bomb,
 )
 from hatch_model.cli._output import printable
-from hatch_model.cli._recorded import read_carried
 from hatch_model.errors import ModelNotFoundError, UnreadableModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # METADATA and model.json are read whole; more than this is no metadata.
 _MOST_METADATA = 64 << 20
@@ -104,11 +104,18 @@ def _open_sdist(file: Path) -> ModelFiles:
             kind="sdist",
             origin=str(file),
             metadata=Parser().parsestr(read(f"{folder}/PKG-INFO")),
-            record=read_carried(read(carried), carried) if carried in sizes else None,
+            record=_carried_record(read(carried), carried) if carried in sizes else None,
             sizes=sizes,
             packed_size=packed_size,
             open=_closed,
         )
+
+
+def _carried_record(text: str, path: str) -> Mapping[str, Any]:
+    carried = read_carried(text, path)
+    # Of an sdist without a model, nothing else is known.
+    record: Mapping[str, Any] = carried.get("record", {"git": carried["git"]})
+    return record
 
 
 def _only_one(paths: Sequence[str]) -> str:

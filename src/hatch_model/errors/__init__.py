@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from hatch_model.errors._carried import CarriedModelError
 from hatch_model.errors._command_line import (
     InterpreterError,
     ModelNotFoundError,
+    ProjectError,
     UnreadableModelError,
 )
 from hatch_model.errors._configuration import (
@@ -40,10 +42,10 @@ from hatch_model.errors._lock import (
     UvNotFoundError,
 )
 from hatch_model.errors._release import (
-    BomLibraryMissingError,
     CheckDiedError,
     CheckFailedError,
     MissedGateError,
+    MissingToolsError,
     SourceTreeImportError,
     UndeclaredImportError,
 )
@@ -78,8 +80,8 @@ from hatch_model.errors._training import (
 __all__ = [
     "ArchiveMismatchError",
     "ArtifactError",
-    "BomLibraryMissingError",
     "BrokenDistributionError",
+    "CarriedModelError",
     "CheckDiedError",
     "CheckFailedError",
     "DiedError",
@@ -100,6 +102,7 @@ __all__ = [
     "MalformedLockError",
     "MetricError",
     "MissedGateError",
+    "MissingToolsError",
     "ModelNotFoundError",
     "ModuleNotFoundInTrainingError",
     "NotCallableError",
@@ -110,6 +113,7 @@ __all__ = [
     "OutdatedLockError",
     "PinsChangedError",
     "Problem",
+    "ProjectError",
     "RaisedError",
     "RequirementError",
     "SelectionError",

@@ -34,3 +34,15 @@ class InterpreterError(HatchModelError):
 
     def __str__(self) -> str:
         return f"`{self.command}` does not work as a Python: {self.reason}"
+
+
+class ProjectError(HatchModelError):
+    """hatchling cannot make sense of a project."""
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(folder, reason)
+        self.folder = folder
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"`{self.folder}` is no project that can be built: {self.reason}"

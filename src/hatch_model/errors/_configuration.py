@@ -49,13 +49,20 @@ class SettingsError(HatchModelError):
 
 
 class SwitchedOffError(HatchModelError):
-    """A wheel is being built without the hook that would put the model in."""
+    """Something is being built without the hook that would put the model in."""
 
-    def __init__(self, by: str) -> None:
-        super().__init__(by)
+    def __init__(self, by: str, key: str = "") -> None:
+        super().__init__(by, key)
         self.by = by
+        self.key = key
+        """What asks for an sdist with a model; "" for a wheel."""
 
     def __str__(self) -> str:
+        if self.key:
+            return (
+                f"the build hook is switched off by {self.by}, so this source distribution would "
+                f"hold no model. Switch it on again, or take out {self.key}."
+            )
         return (
             f"the build hook is switched off by {self.by}, so this wheel would hold no model. "
             f"Switch it on again, or build only an sdist or an editable install this way."

@@ -85,13 +85,16 @@ class SourceTreeImportError(HatchModelError):
         )
 
 
-class BomLibraryMissingError(HatchModelError):
-    def __init__(self, requirements: Sequence[str]) -> None:
-        super().__init__(requirements)
+class MissingToolsError(HatchModelError):
+    """The build environment lacks what an *option* takes."""
+
+    def __init__(self, option: str, requirements: Sequence[str]) -> None:
+        super().__init__(option, requirements)
+        self.option = option
         self.requirements = requirements
 
     def __str__(self) -> str:
         return (
-            f"`sbom = true` takes {' and '.join(self.requirements)}. Build with isolation, so that "
+            f"`{self.option}` takes {' and '.join(self.requirements)}. Build with isolation, so that "
             f"the frontend installs that, or install it first."
         )

@@ -19,13 +19,23 @@ if TYPE_CHECKING:
 
 def read_record(text: str) -> Mapping[str, Any]:
     """Parse a record; raises ValueError, with a sentence, for what docs/model.schema.json forbids."""
+    record = _parsed(text)
+    _check_record(record)
+    return dict(record)
+
+
+def _parsed(text: str) -> Any:
     try:
-        record = json.loads(text)
-        to_bytes(record)  # Refuses what is in no record: NaN, half of a character.
+        content = json.loads(text)
+        to_bytes(content)  # Refuses what is in no record: NaN, half of a character.
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"it is not JSON: {error}") from None
+    return content
+
+
+def _check_record(record: Any) -> None:
     _table(record, "it")
     if record.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(
@@ -33,14 +43,18 @@ def read_record(text: str) -> Mapping[str, Any]:
             f"hatch-model reads {SCHEMA_VERSION}"
         )
     _record(record, "")
-    return dict(record)
 
 
 def read_carried(text: str, path: str) -> Mapping[str, Any]:
-    """Parse what an sdist carries of its origin, at *path*; raises ValueError as above."""
+    """Parse what an sdist carries, at *path*: ``git`` and, of a trained model, ``record``.
+
+    Raises ValueError as above.
+    """
     try:
-        carried = json.loads(text)
-        _carried(carried, "")
+        carried = _parsed(text)
+        _carried_origin(carried, "")
+        if "record" in carried:
+            _check_record(carried["record"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return dict(carried)
@@ -117,7 +131,7 @@ _reference = _is("an object reference", _parses(object_reference))
 _requirement = _is("a requirement", _parses(Requirement))
 _package = _object(name=_string, version=_string)
 _file = _object(path=_string, sha256=_digest, size=_size)
-_carried = _object(git=_or_null(_object(commit=_string, dirty=_boolean)))
+_carried_origin = _object(git=_or_null(_object(commit=_string, dirty=_boolean)))
 _record = _object(
     project=_package,
     training=_object(entry_point=_reference, arguments=_table),

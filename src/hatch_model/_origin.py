@@ -1,0 +1,49 @@
+"""What a model is made from beside its code, as it is before training, which may change the tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hatch_model._digests import file_of, files_of
+from hatch_model._git import commit_of
+from hatch_model.errors import Problem, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hatch_model._carried import Commit
+    from hatch_model._digests import File
+    from hatch_model._settings import TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    commit: Commit | None
+    inputs: Sequence[File]
+    lock: File | None
+
+
+def origin_of(training: TrainingSettings, root: Path) -> Origin:
+    """Look at the tree at *root*. Raises SettingsError for `inputs` that match no file."""
+    lock = training.lock
+    return Origin(
+        commit=commit_of(root),
+        inputs=_inputs(training, root),
+        lock=file_of(str(lock), root / lock) if lock else None,
+    )
+
+
+def _inputs(training: TrainingSettings, root: Path) -> list[File]:
+    found: set[Path] = set()
+    problems = []
+    for index, pattern in enumerate(training.inputs or ()):
+        matched = {path for path in root.glob(pattern) if path.is_file()}
+        if not matched:
+            key = f"{training.key}.inputs[{index}]"
+            problems.append(Problem(key, expected="to match a file", found=pattern))
+        found |= matched
+    if problems:
+        raise SettingsError(problems)
+    return files_of({path.relative_to(root).as_posix(): path for path in sorted(found)})

@@ -1,0 +1,181 @@
+"""An sdist that holds the trained model, and the wheels that are built from it.
+
+The model is made while the sdist is, by building a wheel in a temporary folder: gates, check, BOM and
+all. What that wheel holds of the model travels in the sdist, where a wheel that is built from the
+sdist takes it from; nothing is trained or installed for that.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from hatchling.builders.wheel import WheelBuilder
+
+from hatch_model._carried import SDIST_BOM
+from hatch_model._digests import files_of
+from hatch_model._record import FILE, to_bytes
+from hatch_model._sbom import FILE as BOM_FILE
+from hatch_model._sources import (
+    artifacts_folder,
+    metadata_name,
+    shipped_files,
+    source_files,
+    wheel_path,
+)
+from hatch_model.errors import CarriedModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from hatchling.bridge.app import Application
+
+    from hatch_model._settings import TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackedModel:
+    """A model as it lies in an sdist, or is about to."""
+
+    record: Mapping[str, Any]
+    artifacts: Mapping[PurePosixPath, Path]
+    """By their paths relative to the project root."""
+    bom: Path | None
+
+
+def train_for_sdist(
+    training: TrainingSettings, root: Path, app: Application, folder: Path
+) -> PackedModel:
+    """Make the model of the project at *root*, and lay it out in *folder*, which does not exist."""
+    builder = WheelBuilder(str(root), app=app)
+    (wheel,) = builder.build(
+        directory=str(folder / "wheel"),
+        versions=["standard"],
+        # These are about the sdist, for which they may be set in the environment.
+        hooks_only=False,
+        clean=False,
+        clean_hooks_after=False,
+    )
+    with zipfile.ZipFile(wheel) as archive:
+        (path,) = (
+            name for name in archive.namelist() if _is_metadata(name, "extra_metadata", FILE)
+        )
+        record: Mapping[str, Any] = json.loads(archive.read(path))
+        places = _places(builder, training, record)
+        sources = {place: folder / path for path, place in places.items()}
+        for path in places:
+            archive.extract(path, folder)
+        boms = [name for name in archive.namelist() if _is_metadata(name, "sboms", BOM_FILE)]
+        bom = Path(archive.extract(boms[0], folder)) if boms else None
+    Path(wheel).unlink()
+    return PackedModel(record=record, artifacts=sources, bom=bom)
+
+
+def _is_metadata(path: str, kind: str, name: str) -> bool:
+    info, _, rest = path.partition("/")
+    return info.endswith(".dist-info") and rest == f"{kind}/{name}"
+
+
+def _places(
+    builder: WheelBuilder, training: TrainingSettings, record: Mapping[str, Any]
+) -> dict[str, PurePosixPath]:
+    """Say where the tree has each artifact of *record*, by its path in the wheel."""
+    folder = artifacts_folder(training, source_files(builder), Path(builder.root))
+    shipped = wheel_path(builder, folder)
+    paths = [PurePosixPath(artifact["path"]) for artifact in record["artifacts"]]
+    strays = [
+        f"{path}: the settings have artifacts in {shipped}"
+        for path in paths
+        if not path.is_relative_to(shipped)
+    ]
+    if strays:
+        raise CarriedModelError(strays)
+    return {str(path): folder / path.relative_to(shipped) for path in paths}
+
+
+def packed_in(
+    builder: WheelBuilder, training: TrainingSettings, record: Mapping[str, Any]
+) -> PackedModel:
+    """Give the model of the unpacked sdist that *builder* builds from, which carries *record*."""
+    root = Path(builder.root)
+    places = _places(builder, training, record).values()
+    bom = root / SDIST_BOM
+    return PackedModel(
+        record=record,
+        artifacts={place: root / place for place in places},
+        bom=bom if bom.is_file() else None,
+    )
+
+
+def ship(
+    packed: PackedModel,
+    builder: WheelBuilder,
+    training: TrainingSettings,
+    build_data: dict[str, Any],
+    folder: Path,
+) -> None:
+    """Have hatchling put *packed* into a wheel, with *folder* for files on their way there.
+
+    Raises CarriedModelError unless all that ships is what it was when the model was trained.
+    """
+    missing = [str(place) for place, file in packed.artifacts.items() if not file.is_file()]
+    if missing:
+        raise CarriedModelError([f"{place}: missing" for place in missing])
+    build_data["force_include"].update(
+        {str(file): str(Path(place)) for place, file in packed.artifacts.items()}
+    )
+    found = [*_changed_settings(builder, training, packed.record)]
+    found += _changed_files(builder, build_data, packed.record)
+    if found:
+        raise CarriedModelError(found)
+    record = folder / FILE
+    record.write_bytes(to_bytes(packed.record))
+    build_data["extra_metadata"][str(record)] = metadata_name(builder, FILE)
+    if packed.bom is not None:
+        bom = folder / metadata_name(builder, BOM_FILE)
+        shutil.copyfile(packed.bom, bom)
+        build_data["sbom_files"].append(str(bom))
+
+
+def _changed_settings(
+    builder: WheelBuilder, training: TrainingSettings, record: Mapping[str, Any]
+) -> Iterator[str]:
+    project, check = record["project"], record["check"]
+    settings = {
+        "the project": (
+            project,
+            {"name": builder.metadata.name, "version": builder.metadata.version},
+        ),
+        f"{training.key}.train": (record["training"]["entry_point"], str(training.train)),
+        f"{training.key}.arguments": (record["training"]["arguments"], dict(training.arguments)),
+        f"{training.key}.gates": (
+            record["gates"],
+            {metric: gate.text for metric, gate in training.gates.items()},
+        ),
+        f"{training.key}.check": (
+            check and check["entry_point"],
+            str(training.check) if training.check else None,
+        ),
+    }
+    for name, (then, now) in settings.items():
+        if then != now:
+            yield f"{name}: {json.dumps(now)}, but {json.dumps(then)} then"
+
+
+def _changed_files(
+    builder: WheelBuilder, build_data: Mapping[str, Any], record: Mapping[str, Any]
+) -> Iterator[str]:
+    shipped = {str(path): file for path, file in shipped_files(builder, build_data).items()}
+    now = {file.path: file.sha256 for file in files_of(shipped)}
+    then = {file["path"]: file["sha256"] for file in [*record["sources"], *record["artifacts"]]}
+    for path in sorted({*now, *then}):
+        if path not in now:
+            yield f"{path}: missing"
+        elif path not in then:
+            yield f"{path}: added"
+        elif now[path] != then[path]:
+            yield f"{path}: changed"
