@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
@@ -18,6 +19,7 @@ from hatch_model.cli._opening import open_model
 from hatch_model.cli._output import print_line, print_table, printable, shown
 from hatch_model.cli._recheck import check_again
 from hatch_model.cli._requirements import not_installed
+from hatch_model.cli._train import EchoLog, read_arguments, train_in_tree
 from hatch_model.cli._verify import differences
 from hatch_model.errors import UnreadableModelError
 
@@ -168,3 +170,32 @@ def _interpreter(command: str | None) -> Interpreter:
 
 def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, sort_keys=True))
+
+
+@hatch_model.command()
+@click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False))
+@click.option(
+    "--arguments",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Train with another argument than the settings have; may be given again.",
+)
+@_exits_on_error
+def train(folder: str, *, assignments: Sequence[str]) -> None:
+    """Train the model of the project in FOLDER (default: this one) into its source tree.
+
+    It is trained with what is installed beside this command, for an editable install to predict
+    with. A wheel trains anew.
+    """
+    try:
+        arguments = read_arguments(assignments)
+    except ValueError as error:
+        raise click.BadParameter(f"{error} is not KEY=VALUE", param_hint="--arguments") from None
+    for name, value in arguments.items():
+        click.echo(
+            f"hatch-model: argument {printable(name)} is {json.dumps(value)}, for this training only"
+        )
+    trained = train_in_tree(Path(folder).resolve(), arguments, EchoLog())
+    for artifact in trained.artifacts:
+        click.echo(f"hatch-model: wrote {printable(str(trained.tree.artifacts / artifact.path))}")
