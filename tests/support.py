@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from dataclasses import dataclass, field
 from email import message_from_string
@@ -298,6 +299,13 @@ class Wheel:
     def requires(self) -> list[str]:
         """The values of Requires-Dist, in their order."""
         return self.headers("Requires-Dist")
+
+
+def unpack(sdist: Path, folder: Path) -> ModelProject:
+    """Unpack *sdist* to *folder*, as frontends do."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    return ModelProject(folder / sdist.name.removesuffix(".tar.gz"))
 
 
 def tree(folder: Path) -> dict[str, str]:

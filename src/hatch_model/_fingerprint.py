@@ -134,7 +134,10 @@ def ingredients_of(
     return Ingredients(
         given={
             "setting": {"train": str(training.train), "artifacts": str(folder)},
-            "argument": {name: json.dumps(value) for name, value in training.arguments.items()},
+            "argument": {
+                name: json.dumps(value, ensure_ascii=False)
+                for name, value in training.arguments.items()
+            },
             "environment variable": {
                 name: _digest(value) for name, value in training.environment.items()
             },

@@ -146,10 +146,8 @@ def _changed_settings(
 ) -> Iterator[str]:
     project, check = record["project"], record["check"]
     settings = {
-        "the project": (
-            project,
-            {"name": builder.metadata.name, "version": builder.metadata.version},
-        ),
+        "the name": (project["name"], builder.metadata.name),
+        "the version": (project["version"], builder.metadata.version),
         f"{training.key}.train": (record["training"]["entry_point"], str(training.train)),
         f"{training.key}.arguments": (record["training"]["arguments"], dict(training.arguments)),
         f"{training.key}.gates": (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hatchling.metadata.core import load_toml
-from support import FRONTENDS, ModelProject, Surroundings, Wheel, make_wheel
+from support import FRONTENDS, ModelProject, Surroundings, Wheel, make_wheel, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,12 +93,6 @@ def build_sdist(project: ModelProject, surroundings: Surroundings) -> Path:
     )
     (sdist,) = out.glob("*.tar.gz")
     return sdist
-
-
-def unpack(sdist: Path, folder: Path) -> ModelProject:
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
-    return ModelProject(folder / sdist.name.removesuffix(".tar.gz"))
 
 
 def installed_requires(surroundings: Surroundings, python: Path) -> list[str]:

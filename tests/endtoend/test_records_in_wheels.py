@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from support import ModelProject, Surroundings, make_wheel, tree
+from support import ModelProject, Surroundings, make_wheel, tree, unpack
 
 if TYPE_CHECKING:
     from support import Index, Wheel
@@ -68,12 +68,6 @@ def commit(folder: Path) -> str:
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "--message", "One")
     return git(folder, "rev-parse", "HEAD")
-
-
-def unpack(sdist: Path, folder: Path) -> ModelProject:
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
-    return ModelProject(folder / sdist.name.removesuffix(".tar.gz"))
 
 
 def paths(files: list[dict[str, Any]]) -> list[str]:

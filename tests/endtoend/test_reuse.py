@@ -1,0 +1,470 @@
+"""With `inputs`, an unchanged model is not trained again, and whatever changes it has it trained."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from checkout import CHECKOUT
+from support import FRONTENDS, ModelProject, Surroundings, make_wheel, tree, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support import Built, Index, Wheel
+
+_DOCUMENT = (CHECKOUT / "docs" / "training-once.md").read_text("utf-8")
+_REUSED = (
+    "hatch-model: reusing the model that was trained before, as nothing has changed since "
+    "(HATCH_MODEL_RETRAIN=1 trains it again)\n"
+)
+# Two trainings never give the same model, and each leaves a mark.
+_MAIN = """
+import os
+from pathlib import Path
+
+import tuning
+
+
+def train(output_dir: Path, depth, name=""):
+    with Path(os.environ["MARKS"]).open("a") as file:
+        file.write("x")
+    (output_dir / "weights.txt").write_text(os.urandom(8).hex())
+    program = output_dir / "program"
+    program.write_text("#!/bin/sh")
+    program.chmod(0o755)
+    return {"accuracy": 0.75}
+
+
+def train_otherwise(output_dir: Path, depth):
+    return train(output_dir, depth)
+"""
+_TABLE = """
+[tool.hatch.build.hooks.model]
+train = "small.main:train"
+inputs = ["inputs/*.csv"]
+dependency-groups = ["plots"]
+python-path = ["src", "training"]
+arguments = { depth = 3 }
+gates = { accuracy = ">= 0.5" }
+environment = { ROUNDS = "3" }
+
+[dependency-groups]
+plots = ["plotter"]
+"""
+
+
+@dataclass
+class Reusable:
+    """A project whose model may be reused, and all that may change around it."""
+
+    project: ModelProject
+    surroundings: Surroundings
+    index: Index
+    marks: Path
+    options: list[str] = field(default_factory=list)
+
+    @property
+    def trainings(self) -> int:
+        return len(self.marks.read_text("utf-8")) if self.marks.exists() else 0
+
+    def build(self, out: str = "dist") -> Built:
+        return self.project.build(
+            self.surroundings,
+            "uv build --wheel",
+            *self.options,
+            out=self.marks.parent / out,
+        )
+
+
+@pytest.fixture
+def reusable(
+    project: ModelProject, surroundings: Surroundings, index: Index, tmp_path: Path
+) -> Reusable:
+    make_wheel(index.folder, "plotter", "3.0")
+    project.replace(
+        "pyproject.toml",
+        ('\n[tool.hatch.build.hooks.model]\ntrain = "small.main:train"\n', _TABLE),
+    )
+    project.write("src/small/main.py", _MAIN)
+    project.write("training/tuning.py", "")
+    project.write("inputs/a.csv", "1\n")
+    project.write("README.md", "A model.\n")
+    marks = tmp_path / "marks"
+    surroundings.environment["MARKS"] = str(marks)
+    return Reusable(project, surroundings, index, marks)
+
+
+# What changes the fingerprint
+
+
+def _replace(*changes: tuple[str, str]) -> Callable[[Reusable], object]:
+    return lambda reusable: reusable.project.replace("pyproject.toml", *changes)
+
+
+def _append(file: str, text: str) -> Callable[[Reusable], object]:
+    def change(reusable: Reusable) -> None:
+        path = reusable.project.folder / file
+        path.write_text(path.read_text("utf-8") + text, "utf-8")
+
+    return change
+
+
+def _offer(name: str) -> Callable[[Reusable], object]:
+    return lambda reusable: make_wheel(reusable.index.folder, name, "3.1")
+
+
+def _move(reusable: Reusable) -> None:
+    moved = reusable.project.folder.with_name("elsewhere")
+    reusable.project.folder.rename(moved)
+    reusable.project = ModelProject(moved)
+
+
+def _move_to_sdist(reusable: Reusable) -> None:
+    out = reusable.marks.parent / "sdist"
+    reusable.surroundings.run(
+        *("uv", "build", "--sdist", "--python", sys.executable, "--out-dir", out),
+        cwd=reusable.project.folder,
+    )
+    (sdist,) = out.glob("*.tar.gz")
+    reusable.project = unpack(sdist, reusable.marks.parent / "unpacked")
+
+
+def _commit(reusable: Reusable) -> None:
+    for arguments in (
+        ["init", "--quiet"],
+        ["add", "."],
+        ["-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "-m", "One"],
+    ):
+        subprocess.run(["git", *arguments], cwd=reusable.project.folder, check=True)
+
+
+def _other_hatchling(reusable: Reusable) -> None:
+    constraints = reusable.marks.parent / "constraints.txt"
+    constraints.write_text("pathspec<1\n", "utf-8")
+    reusable.options += ["--build-constraints", str(constraints)]
+
+
+def _other_patch_version(reusable: Reusable) -> None:
+    this = sys.version_info[:2]
+    script = "import sys; print(*sys.version_info[:3], sep='.')"
+    for candidate in (
+        "/usr/bin/python3",
+        *map(str, Path.home().glob(".pyenv/versions/*/bin/python")),
+    ):
+        if not Path(candidate).exists():
+            continue
+        said = subprocess.run([candidate, "-c", script], check=True, capture_output=True, text=True)
+        version = tuple(map(int, said.stdout.split(".")))
+        if version[:2] == this and version != sys.version_info[:3]:
+            reusable.options += ["--python", candidate]
+            return
+    pytest.skip("no other patch version of this Python on this machine")
+
+
+_CHANGES: dict[str, tuple[Callable[[Reusable], object], bool]] = {
+    "code that the wheel ships, even if it is a comment": (
+        _append("src/small/main.py", "# nothing\n"),
+        True,
+    ),
+    "code that the wheel does not ship, but training imports": (
+        _append("training/tuning.py", "ROUNDS = 4\n"),
+        True,
+    ),
+    "the content of an input": (_append("inputs/a.csv", "2\n"), True),
+    "an input that is added": (lambda each: each.project.write("inputs/b.csv", "2\n"), True),
+    "the time of an input": (
+        lambda each: os.utime(each.project.folder / "inputs" / "a.csv", (1, 1)),
+        False,
+    ),
+    "an argument": (_replace(("depth = 3", "depth = 4")), True),
+    "which function trains": (_replace(('main:train"', 'main:train_otherwise"')), True),
+    "the folder that artifacts go to": (
+        _replace(("inputs =", 'artifacts = "src/small/model"\ninputs =')),
+        True,
+    ),
+    "a variable in `environment`": (_replace(('ROUNDS = "3"', 'ROUNDS = "4"')), True),
+    "a variable of the process that builds": (
+        lambda each: each.surroundings.environment.update(ROUNDS="4"),
+        False,
+    ),
+    "the version of a package that the model needs": (_offer("chain"), True),
+    "the version of a package of a training group": (_offer("plotter"), True),
+    "the version of a package that only the build tools need": (_other_hatchling, False),
+    "a range that allows the same versions": (_replace(('"anchor>=1"', '"anchor>=1.1"')), False),
+    "the Python that trains, even if only its patch version": (_other_patch_version, True),
+    "the path of the project": (_move, False),
+    "that it is built from its source distribution": (_move_to_sdist, False),
+    "the git commit": (_commit, False),
+    "the project's version": (_replace(('version = "0.1.0"', 'version = "0.2.0"')), False),
+    "the README": (_append("README.md", "A good one.\n"), False),
+    "a gate": (_replace(('">= 0.5"', '">= 0.6"')), False),
+}
+
+
+def test_the_documented_changes_are_the_tested_ones() -> None:
+    rows = re.findall(r"^\| (.+) \| (yes|no) \|$", _DOCUMENT, re.MULTILINE)
+
+    assert dict(rows) == {what: "yes" if trains else "no" for what, (_, trains) in _CHANGES.items()}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("what", _CHANGES)
+def test_a_model_is_trained_again_only_if_what_it_is_made_of_changes(
+    what: str, reusable: Reusable
+) -> None:
+    change, trains = _CHANGES[what]
+    before = reusable.build().wheel
+    assert reusable.trainings == 1
+
+    change(reusable)
+    built = reusable.build("second")
+
+    assert reusable.trainings == (2 if trains else 1)
+    assert (_REUSED in built.output) is not trains
+    assert ("hatch-model: training with small.main:" in built.output) is trains
+    same_weights = _weights(built.wheel) == _weights(before)
+    assert same_weights is not trains
+
+
+def _weights(wheel: Wheel) -> str:
+    (path,) = (path for path in wheel.files if path.endswith("weights.txt"))
+    return wheel.read(path)
+
+
+# What comes of it
+
+
+def test_a_reused_model_makes_the_same_wheel(reusable: Reusable) -> None:
+    first = reusable.build().wheel
+    before = tree(reusable.project.folder)
+
+    second = reusable.build("second").wheel
+
+    assert second.path.read_bytes() == first.path.read_bytes()
+    assert tree(reusable.project.folder) == before
+    assert list(reusable.surroundings.temporary.iterdir()) == []
+
+
+def test_a_build_says_what_has_changed_since_the_last_training(reusable: Reusable) -> None:
+    first = reusable.build()
+    assert first.output.count("hatch-model: ") == 4
+    assert "hatch-model: no model of this project is stored that could be reused\n" in first.output
+    make_wheel(reusable.index.folder, "anchor", "1.3", requires=["chain>=2"])
+    _replace(("depth = 3", 'depth = 4, name = "é"'), ('ROUNDS = "3"', 'TOKEN = "secret"'))(reusable)
+    _append("src/small/main.py", "# nothing\n")(reusable)
+    _append("training/tuning.py", "# nothing\n")(reusable)
+    reusable.project.write("inputs/b.csv", "2\n")
+    (reusable.project.folder / "inputs" / "a.csv").unlink()
+
+    built = reusable.build("second")
+
+    told = built.output.partition("hatch-model: changed since the last training:\n")[2]
+    assert told.partition("hatch-model: training with")[0] == (
+        "hatch-model:   argument depth: 3 -> 4\n"
+        'hatch-model:   argument name: new, "é"\n'
+        "hatch-model:   environment variable ROUNDS: gone\n"
+        "hatch-model:   environment variable TOKEN: new\n"
+        "hatch-model:   input inputs/a.csv: gone\n"
+        "hatch-model:   input inputs/b.csv: new\n"
+        "hatch-model:   package anchor: 1.2 -> 1.3\n"
+        "hatch-model:   source small/main.py: changed\n"
+        "hatch-model:   training code training/tuning.py: changed\n"
+    )
+
+
+def test_retraining_can_be_asked_for(reusable: Reusable) -> None:
+    first = reusable.build().wheel
+
+    reusable.surroundings.environment["HATCH_MODEL_RETRAIN"] = "1"
+    again = reusable.build("second")
+    del reusable.surroundings.environment["HATCH_MODEL_RETRAIN"]
+    third = reusable.build("third")
+
+    assert reusable.trainings == 2
+    assert (
+        "hatch-model: HATCH_MODEL_RETRAIN is set, so the model is trained whether anything has "
+        "changed or not\n" in again.output
+    )
+    assert _weights(again.wheel) != _weights(first)
+    assert _weights(third.wheel) == _weights(again.wheel)
+
+
+def test_a_model_is_reused_by_a_build_from_the_sdist_and_by_another_frontend(
+    reusable: Reusable,
+) -> None:
+    reusable.build()
+
+    for frontend in ("uv build", "pip wheel"):
+        out = reusable.marks.parent / frontend.replace(" ", "-")
+        built = reusable.project.build(reusable.surroundings, frontend, out=out)
+        assert built.wheel.requires == ["anchor==1.2", "chain==2.0"]
+
+    assert reusable.trainings == 1
+
+
+def test_a_byte_flipped_in_the_store_is_noticed(reusable: Reusable) -> None:
+    reusable.build()
+    (weights,) = reusable.surroundings.store.rglob("weights.txt")
+    content = bytearray(weights.read_bytes())
+    content[0] ^= 1
+    weights.write_bytes(content)
+
+    built = reusable.build("second")
+    third = reusable.build("third")
+
+    assert reusable.trainings == 2
+    assert (
+        "hatch-model: warning: the stored model is damaged: `weights.txt` has another content than "
+        "when it was stored. It is trained again.\n" in built.output
+    )
+    assert _REUSED in third.output
+
+
+def test_a_missed_gate_costs_no_training_once_it_is_lowered(reusable: Reusable) -> None:
+    _replace(('">= 0.5"', '">= 0.9"'))(reusable)
+    refused = reusable.project.build(reusable.surroundings, check=False)
+    assert refused.completed.returncode != 0
+    assert "MISSED" in refused.output
+
+    _replace(('">= 0.9"', '">= 0.7"'))(reusable)
+    built = reusable.build()
+
+    assert _REUSED in built.output
+    assert reusable.trainings == 1
+
+
+def test_a_failed_training_is_not_stored(reusable: Reusable) -> None:
+    _append("training/tuning.py", "raise ValueError\n")(reusable)
+
+    refused = reusable.project.build(reusable.surroundings, check=False)
+
+    assert refused.completed.returncode != 0
+    assert list((reusable.surroundings.store / "v1").glob("models/*")) == []
+
+
+def test_a_store_that_does_not_work_is_no_reason_not_to_build(reusable: Reusable) -> None:
+    reusable.surroundings.store.write_text("a file where a folder should be", "utf-8")
+
+    built = reusable.build()
+
+    assert built.wheel.requires == ["anchor==1.2", "chain==2.0"]
+    assert "hatch-model: warning: the store of trained models cannot be used: " in built.output
+    assert "The model is trained, and not kept for later builds.\n" in built.output
+    assert reusable.trainings == 1
+
+
+def test_a_model_that_is_larger_than_the_store_is_not_kept(reusable: Reusable) -> None:
+    reusable.surroundings.environment["HATCH_MODEL_CACHE_LIMIT"] = "10"
+
+    built = reusable.build()
+
+    assert "more than the 10 bytes that the store of trained models may hold" in built.output
+    assert list((reusable.surroundings.store / "v1").glob("models/*")) == []
+
+
+def test_training_into_the_tree_is_reused_although_it_changes_the_tree(reusable: Reusable) -> None:
+    main = _MAIN.replace("output_dir: Path, depth", "depth").replace(
+        "    (output_dir",
+        '    output_dir = Path(__file__).parent / "data"\n'
+        "    output_dir.mkdir(exist_ok=True)\n    (output_dir",
+    )
+    reusable.project.write(
+        "src/small/main.py", main.partition("\n\n\ndef train_otherwise")[0] + "\n"
+    )
+    reusable.project.write("src/small/data/vocabulary.txt", "setosa\n")
+
+    first = reusable.build().wheel
+    (reusable.project.folder / "src/small/data/weights.txt").write_text("changed", "utf-8")
+    second = reusable.build("second").wheel
+    assert reusable.trainings == 1
+    assert _weights(first) == _weights(second)
+
+    reusable.project.write("src/small/data/vocabulary.txt", "setosa, versicolor\n")
+    third = reusable.build("third")
+    assert reusable.trainings == 2
+    assert "hatch-model:   file beside the artifacts vocabulary.txt: changed\n" in third.output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")
+def test_an_executable_stays_one(reusable: Reusable) -> None:
+    reusable.build()
+    wheel = reusable.build("second").wheel
+
+    target = reusable.marks.parent / "installed"
+    reusable.surroundings.run(
+        *("uv", "pip", "install", "--no-deps", "--target", target, wheel.path), cwd=target.parent
+    )
+    assert os.access(target / "small" / "data" / "program", os.X_OK)
+
+
+@pytest.mark.long
+def test_an_editable_install_that_trains_reuses_too(reusable: Reusable) -> None:
+    _replace(("inputs =", 'editable = "train"\ninputs ='))(reusable)
+    reusable.build()
+
+    python = reusable.surroundings.make_environment(
+        reusable.marks.parent / "venv", "--editable", reusable.project.folder
+    )
+
+    weights = reusable.project.folder / "src" / "small" / "data" / "weights.txt"
+    assert weights.is_file()
+    assert python.exists()
+    assert reusable.trainings == 1
+
+
+def test_without_isolation_what_the_store_takes_is_asked_for(
+    reusable: Reusable, tmp_path: Path
+) -> None:
+    python = reusable.surroundings.make_environment(
+        tmp_path / "bare", "hatchling", "hatch-model", "anchor", "plotter"
+    )
+
+    refused = reusable.surroundings.run(
+        *("uv", "build", "--wheel", "--no-build-isolation", "--python", python),
+        cwd=reusable.project.folder,
+        check=False,
+    )
+
+    assert (
+        "hatch-model: error: `inputs` takes filelock>=3.12 and platformdirs>=3. Build with "
+        "isolation, so that the frontend installs that, or install it first.\n" in refused.stdout
+    )
+
+
+# Many builds at a time, and builds that are killed
+
+
+@pytest.mark.long
+def test_ten_builds_at_once_train_once(reusable: Reusable) -> None:
+    reusable.project.replace(
+        "src/small/main.py", ("    program =", "    import time\n    time.sleep(3)\n    program =")
+    )
+    outs = [reusable.marks.parent / f"dist{number}" for number in range(10)]
+    builds = [
+        subprocess.Popen(
+            [part.format(out=out) for part in FRONTENDS["uv build --wheel"]],
+            cwd=reusable.project.folder,
+            env=reusable.surroundings.variables(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        )
+        for out in outs
+    ]
+
+    said = [build.communicate()[0] for build in builds]
+
+    assert [build.returncode for build in builds] == [0] * 10, said
+    assert reusable.trainings == 1
+    assert sum(_REUSED in each for each in said) == 9
+    assert any("another build is training this model: waiting for it\n" in each for each in said)
+    wheels = {next(out.glob("*.whl")).read_bytes() for out in outs}
+    assert len(wheels) == 1
