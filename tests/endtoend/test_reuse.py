@@ -6,18 +6,18 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from checkout import CHECKOUT
-from support import FRONTENDS, ModelProject, Surroundings, make_wheel, tree, unpack
+from support import FRONTENDS, Built, ModelProject, Surroundings, make_wheel, tree, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support import Built, Index, Wheel
+    from support import Index, Wheel
 
 _DOCUMENT = (CHECKOUT / "docs" / "training-once.md").read_text("utf-8")
 _REUSED = (
@@ -68,28 +68,30 @@ class Reusable:
     surroundings: Surroundings
     index: Index
     marks: Path
-    options: list[str] = field(default_factory=list)
+    python: str = sys.executable
 
     @property
     def trainings(self) -> int:
         return len(self.marks.read_text("utf-8")) if self.marks.exists() else 0
 
     def build(self, out: str = "dist") -> Built:
-        return self.project.build(
-            self.surroundings,
-            "uv build --wheel",
-            *self.options,
-            out=self.marks.parent / out,
+        folder = self.marks.parent / out
+        completed = self.surroundings.run(
+            *("uv", "build", "--wheel", "--python", self.python, "--out-dir", folder),
+            cwd=self.project.folder,
         )
+        return Built(folder, completed)
 
 
 @pytest.fixture
 def reusable(
     project: ModelProject, surroundings: Surroundings, index: Index, tmp_path: Path
 ) -> Reusable:
-    make_wheel(index.folder, "plotter", "3.0")
+    for name in ("plotter", "tool"):
+        make_wheel(index.folder, name, "3.0")
     project.replace(
         "pyproject.toml",
+        ('"hatch-model"]', '"hatch-model", "tool"]'),
         ('\n[tool.hatch.build.hooks.model]\ntrain = "small.main:train"\n', _TABLE),
     )
     project.write("src/small/main.py", _MAIN)
@@ -145,12 +147,6 @@ def _commit(reusable: Reusable) -> None:
         subprocess.run(["git", *arguments], cwd=reusable.project.folder, check=True)
 
 
-def _other_hatchling(reusable: Reusable) -> None:
-    constraints = reusable.marks.parent / "constraints.txt"
-    constraints.write_text("pathspec<1\n", "utf-8")
-    reusable.options += ["--build-constraints", str(constraints)]
-
-
 def _other_patch_version(reusable: Reusable) -> None:
     this = sys.version_info[:2]
     script = "import sys; print(*sys.version_info[:3], sep='.')"
@@ -163,7 +159,7 @@ def _other_patch_version(reusable: Reusable) -> None:
         said = subprocess.run([candidate, "-c", script], check=True, capture_output=True, text=True)
         version = tuple(map(int, said.stdout.split(".")))
         if version[:2] == this and version != sys.version_info[:3]:
-            reusable.options += ["--python", candidate]
+            reusable.python = candidate
             return
     pytest.skip("no other patch version of this Python on this machine")
 
@@ -196,7 +192,7 @@ _CHANGES: dict[str, tuple[Callable[[Reusable], object], bool]] = {
     ),
     "the version of a package that the model needs": (_offer("chain"), True),
     "the version of a package of a training group": (_offer("plotter"), True),
-    "the version of a package that only the build tools need": (_other_hatchling, False),
+    "the version of a package that only the build tools need": (_offer("tool"), False),
     "a range that allows the same versions": (_replace(('"anchor>=1"', '"anchor>=1.1"')), False),
     "the Python that trains, even if only its patch version": (_other_patch_version, True),
     "the path of the project": (_move, False),

@@ -213,12 +213,12 @@ def test_installing_it_trains_nothing(
     make_wheel(index.folder, "anchor", "1.2", requires=["chain>=2"])
     make_wheel(index.folder, "chain", "2.0")
     make_wheel(index.folder, "anchor", "1.3", requires=["chain>=2"])
-    command: list[str | Path] = {
+    commands: dict[str, list[str | Path]] = {
         "uv": ["uv", "pip", "install", "--python", python, sdist],
         "pip": [_PYTHON, "-m", "pip", "--python", python, "install", sdist],
-    }[installer]
+    }
 
-    surroundings.run(*command, cwd=marks.parent)
+    surroundings.run(*commands[installer], cwd=marks.parent)
 
     script = "import importlib.metadata as m; print(m.version('anchor'), m.version('small'))"
     said = surroundings.run(
