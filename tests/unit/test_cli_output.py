@@ -135,7 +135,7 @@ def test_names_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
 # Without the packages of the extra
 
 
-@pytest.mark.parametrize("missing", ["click", "rich"])
+@pytest.mark.parametrize("missing", ["click", "filelock", "platformdirs", "rich"])
 def test_without_the_extra_the_command_says_what_it_takes(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,17 +13,29 @@ from checkout import CHECKOUT
 from models import make_model, run
 from support import make_wheel
 
+from hatch_model._store import Store
 from hatch_model.cli._commands import hatch_model
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _REFERENCE = (CHECKOUT / "docs" / "command-line.md").read_text("utf-8")
-_COMMANDS = ["inspect", "verify", "diff"]
+_MODEL_COMMANDS = ["inspect", "verify", "diff"]
+
+
+def _commands(group: click.Group, prefix: str = "") -> dict[str, click.Command]:
+    """Give the commands of *group* and of the groups in it by what is typed for them."""
+    found = {}
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found.update(_commands(command, f"{prefix}{name} "))
+        else:
+            found[prefix + name] = command
+    return found
 
 
 def _section(command: str) -> str:
-    _, _, rest = _REFERENCE.partition(f"\n## `hatch-model {command} ")
+    _, _, rest = _REFERENCE.partition(f"\n## `hatch-model {command}")
     return rest.partition("\n## ")[0]
 
 
@@ -35,12 +47,14 @@ def _table(command: str, heading: str) -> dict[str, str]:
 
 
 def test_the_reference_has_every_command_with_its_arguments_and_options() -> None:
-    assert sorted(hatch_model.commands) == sorted(_COMMANDS)
-    for name, command in hatch_model.commands.items():
+    headings = re.findall(r"^## `hatch-model ([a-z ]+\b)", _REFERENCE, re.MULTILINE)
+    commands = _commands(hatch_model)
+    assert sorted(commands) == sorted(heading.strip() for heading in headings)
+    for name, command in commands.items():
         arguments = [each for each in command.params if isinstance(each, click.Argument)]
         options = [each.opts[0] for each in command.params if isinstance(each, click.Option)]
 
-        expected = " ".join(str(each.name).upper() for each in arguments)
+        expected = "".join(f" {str(each.name).upper()}" for each in arguments)
         assert _section(name).partition("`")[0] == expected
         assert sorted(_table(name, "option")) == sorted(options)
 
@@ -53,7 +67,7 @@ def test_the_reference_has_the_default_tolerance() -> None:
     assert f"{tolerance.default} unless told" in _table("verify", "option")["--tolerance"]
 
 
-@pytest.mark.parametrize("command", _COMMANDS)
+@pytest.mark.parametrize("command", _MODEL_COMMANDS)
 def test_the_keys_of_the_reference_are_printed_with_a_record_or_without(
     command: str, tmp_path: Path
 ) -> None:
@@ -110,3 +124,16 @@ def test_the_names_of_a_diffs_summary_are_in_the_reference(tmp_path: Path) -> No
 
     summary = run("diff", "--json", one, other).json["summary"]
     assert sorted(summary) == sorted(re.findall(r"`([\w ]+)`", _table("diff", "key")["summary"]))
+
+
+def test_the_keys_of_the_stores_size_are_in_the_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HATCH_MODEL_CACHE_DIR", str(tmp_path))
+    with Store(tmp_path, 1 << 20).claim("f1") as claim:
+        claim.keep({}, {})
+
+    printed = run("cache", "size", "--json").json
+    keys = _table("cache size", "key")
+    assert sorted(printed) == sorted(keys)
+    assert sorted(printed["models"][0]) == sorted(re.findall(r"`(\w+)`", keys["models"]))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+from importlib.util import find_spec
+
+_REQUIREMENTS = ("click", "filelock", "platformdirs", "rich")
 
 
 def main() -> None:
     """Run the command line, or say what it takes to have one."""
-    try:
-        import click  # noqa: F401, PLC0415
-        import rich  # noqa: F401, PLC0415
-    except ImportError:
+    if not all(map(find_spec, _REQUIREMENTS)):
         sys.exit(
             "hatch-model: error: the command line takes more packages: install `hatch-model[cli]`"
         )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from functools import wraps
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING
 
 import click
 
 from hatch_model._environment import InstalledEnvironment
-from hatch_model._exit import exit_on_error
+from hatch_model.cli._cache import cache
 from hatch_model.cli._diff import changes
 from hatch_model.cli._inspect import facts, sections
 from hatch_model.cli._interpreter import Interpreter, describe, this_interpreter
@@ -19,28 +16,16 @@ from hatch_model.cli._opening import open_model
 from hatch_model.cli._output import print_line, print_table, printable, shown
 from hatch_model.cli._recheck import check_again
 from hatch_model.cli._requirements import not_installed
-from hatch_model.cli._train import EchoLog, read_arguments, train_in_tree
+from hatch_model.cli._shared import as_json_option, exits_on_error, print_json
+from hatch_model.cli._train import train
 from hatch_model.cli._verify import differences
 from hatch_model.errors import UnreadableModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from hatch_model.cli._model_files import ModelFiles
 
-_P = ParamSpec("_P")
-
-
-def _exits_on_error(command: Callable[_P, None]) -> Callable[_P, None]:
-    @wraps(command)
-    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:
-        with exit_on_error():
-            command(*args, **kwargs)
-
-    return wrapper
-
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _python = click.option(
     "--python",
     "command",
@@ -52,19 +37,23 @@ _python = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hatch-model")
 def hatch_model() -> None:
-    """Look into models that are packaged as wheels."""
+    """Look into models that are packaged as wheels, and train them in their projects."""
+
+
+hatch_model.add_command(cache)
+hatch_model.add_command(train)
 
 
 @hatch_model.command()
 @click.argument("model")
-@_as_json
+@as_json_option
 @_python
-@_exits_on_error
+@exits_on_error
 def inspect(model: str, *, as_json: bool, command: str | None) -> None:
     """Show what MODEL is: a wheel, an sdist, or the name of an installed model."""
     known = facts(_open_readable(model, _interpreter(command).path))
     if as_json:
-        _print_json(known)
+        print_json(known)
         return
     for title, rows in sections(known):
         print_table(title, ("", ""), rows)
@@ -72,7 +61,7 @@ def inspect(model: str, *, as_json: bool, command: str | None) -> None:
 
 @hatch_model.command()
 @click.argument("model")
-@_as_json
+@as_json_option
 @_python
 @click.option(
     "--tolerance",
@@ -81,7 +70,7 @@ def inspect(model: str, *, as_json: bool, command: str | None) -> None:
     show_default=True,
     help="How far floats of the check's result may differ: relative, but absolute below 1.",
 )
-@_exits_on_error
+@exits_on_error
 def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) -> None:
     """List what differs in MODEL from what it says of itself; exit with 1 if anything does.
 
@@ -103,7 +92,7 @@ def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) 
     if check and is_checked:
         found += check_again(check, interpreter.command, tolerance, _to_stderr)
     if as_json:
-        _print_json(
+        print_json(
             {
                 "name": opened.name,
                 "version": opened.version,
@@ -136,16 +125,16 @@ def _verdict(found: list[str], *, is_recorded: bool) -> str:
 @hatch_model.command()
 @click.argument("a")
 @click.argument("b")
-@_as_json
+@as_json_option
 @_python
-@_exits_on_error
+@exits_on_error
 def diff(a: str, b: str, *, as_json: bool, command: str | None) -> None:
     """Show what differs between the models A and B."""
     path = _interpreter(command).path
     one, other = _open_readable(a, path), _open_readable(b, path)
     changed = changes(one, other)
     if as_json:
-        _print_json(changed)
+        print_json(changed)
         return
     if not any(changed.values()):
         print_line("nothing differs")
@@ -166,36 +155,3 @@ def _open_readable(model: str, path: Sequence[str]) -> ModelFiles:
 
 def _interpreter(command: str | None) -> Interpreter:
     return describe(command) if command else this_interpreter()
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, sort_keys=True))
-
-
-@hatch_model.command()
-@click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False))
-@click.option(
-    "--arguments",
-    "assignments",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Train with another argument than the settings have; may be given again.",
-)
-@_exits_on_error
-def train(folder: str, *, assignments: Sequence[str]) -> None:
-    """Train the model of the project in FOLDER (default: this one) into its source tree.
-
-    It is trained with what is installed beside this command, for an editable install to predict
-    with. A wheel trains anew.
-    """
-    try:
-        arguments = read_arguments(assignments)
-    except ValueError as error:
-        raise click.BadParameter(f"{error} is not KEY=VALUE", param_hint="--arguments") from None
-    for name, value in arguments.items():
-        click.echo(
-            f"hatch-model: argument {printable(name)} is {json.dumps(value)}, for this training only"
-        )
-    trained = train_in_tree(Path(folder).resolve(), arguments, EchoLog())
-    for artifact in trained.artifacts:
-        click.echo(f"hatch-model: wrote {printable(str(trained.tree.artifacts / artifact.path))}")

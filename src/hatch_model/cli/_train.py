@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,11 +19,12 @@ from hatch_model._pinning import pins_of
 from hatch_model._settings import read_settings
 from hatch_model._tools import check_tools
 from hatch_model._workspace import Workspace
+from hatch_model.cli._output import printable
+from hatch_model.cli._shared import exits_on_error
 from hatch_model.errors import ProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from hatch_model._log import Log
     from hatch_model._trained import TrainedModel
@@ -39,6 +41,34 @@ class EchoLog:
 
     def output(self, line: str) -> None:
         click.echo(line)
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False))
+@click.option(
+    "--arguments",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Train with another argument than the settings have; may be given again.",
+)
+@exits_on_error
+def train(folder: str, *, assignments: Sequence[str]) -> None:
+    """Train the model of the project in FOLDER (default: this one) into its source tree.
+
+    It is trained with what is installed beside this command, for an editable install to predict
+    with. A wheel is trained anew, with the arguments in the settings.
+    """
+    try:
+        arguments = read_arguments(assignments)
+    except ValueError as error:
+        raise click.BadParameter(f"{error} is not KEY=VALUE", param_hint="--arguments") from None
+    log = EchoLog()
+    for name, value in arguments.items():
+        log.info(f"argument {printable(name)} is {json.dumps(value)}, for this training only")
+    trained = train_in_tree(Path(folder).resolve(), arguments, log)
+    for artifact in trained.artifacts:
+        log.info(f"wrote {printable(str(trained.tree.artifacts / artifact.path))}")
 
 
 def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> TrainedModel:
