@@ -45,7 +45,9 @@ def try_lock(path: Path) -> BaseFileLock | None:
     return lock
 
 
-def wait_for_lock(path: Path, on_wait: Callable[[], object]) -> BaseFileLock:
+def wait_for_lock(
+    path: Path, on_wait: Callable[[], object], *, pause: Callable[[float], object] = time.sleep
+) -> BaseFileLock:
     """Take the lock at *path*, calling *on_wait* if somebody has it for more than a moment.
 
     Raises FrontendGoneError if this process's own parent ends meanwhile. Waiting is done by
@@ -62,7 +64,7 @@ def wait_for_lock(path: Path, on_wait: Callable[[], object]) -> BaseFileLock:
             on_wait()
         if os.getppid() != frontend:
             raise FrontendGoneError
-        time.sleep(_POLL)
+        pause(_POLL)
     raise AssertionError  # count() does not end
 
 
