@@ -17,6 +17,7 @@ _CHECKOUT = Path(__file__).parent.parent
 _BUILD_TOOLS = ["hatchling", "joblib", "editables", "build", "pip", "setuptools", "tomli"]
 _BUILD_TOOLS += ["cyclonedx-python-lib"]  # with `sbom = true`
 _BUILD_TOOLS += ["filelock", "platformdirs"]  # with `inputs`
+_BUILD_TOOLS += ["click", "rich"]  # with the command line
 
 
 @pytest.fixture(scope="session")

@@ -57,10 +57,14 @@ class ModelBuild:
         origin: Origin,
         workspace: Path,
         log: Log,
-        enforce_gates: bool = True,
+        is_release: bool = True,
         run: RunProcess = run_process,
     ) -> None:
-        """Find what there is to train. Raises what the settings and the environment lack for it."""
+        """Find what there is to train. Raises what the settings and the environment lack for it.
+
+        Where no *is_release*, gates are shown and not enforced, and nothing is said of packages
+        that happen to be installed.
+        """
         _check_groups_are_installed(training)
         self._model = model
         self._training = training
@@ -69,7 +73,7 @@ class ModelBuild:
         self._origin = origin
         self._workspace = workspace
         self._log = log
-        self._enforce_gates = enforce_gates
+        self._is_release = is_release
         self._run = run
         self._project = canonicalize_name(builder.metadata.name)
         self._files = source_files(builder)
@@ -84,7 +88,8 @@ class ModelBuild:
         with _untouched_on_failure(self.tree.artifacts_dir, self._workspace) as before:
             trained = self._obtain(before, build_data)
             self._check_gates(trained)
-            _warn_of_strangers(self._training, self._pins, trained, self._log)
+            if self._is_release:
+                _warn_of_strangers(self._training, self._pins, trained, self._log)
             _warn_of_stale_files(self._files, trained, self._log)
             folder = wheel_path(self._builder, self.tree.artifacts)
             _warn_of_shared_folder(self._training, self._files, folder, self._log)
@@ -177,7 +182,7 @@ class ModelBuild:
 
     def _check_gates(self, trained: TrainedModel) -> None:
         rows = compare(trained.metrics, self._training.gates)
-        if self._enforce_gates:
+        if self._is_release:
             enforce(rows)
         if rows:
             for line in table(rows):

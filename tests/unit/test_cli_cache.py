@@ -34,8 +34,8 @@ def test_size_shows_the_models_and_the_total(store: Store) -> None:
     kept, used = (f"{time.astimezone():%Y-%m-%d %H:%M}" for time in (entry.kept, entry.used))
     assert run("cache", "size").out == (
         "models\n"
-        "  fingerprint   size        stored            last used\n"
-        f"  aaaaaaaaaaaa  1000 bytes  {kept}  {used}\n\n"
+        "  fingerprint   project  size        stored            last used\n"
+        f"  aaaaaaaaaaaa  -        1000 bytes  {kept}  {used}\n\n"
         f"1 model, {store.size() / 1024:.1f} KiB of 1.0 MiB\n"
     )
 
@@ -55,7 +55,12 @@ def test_size_as_json_has_bytes_and_times(store: Store) -> None:
     assert datetime.fromisoformat(model.pop("kept")).timestamp() == pytest.approx(
         store.entries()[0].kept.timestamp(), abs=1
     )
-    assert model == {"fingerprint": "f1", "size": 1000, "used": "1970-01-01T00:00:00+00:00"}
+    assert model == {
+        "fingerprint": "f1",
+        "project": None,
+        "size": 1000,
+        "used": "1970-01-01T00:00:00+00:00",
+    }
 
 
 def test_prune_removes_what_is_beyond_the_limit(

@@ -50,7 +50,7 @@ def size(*, as_json: bool) -> None:
         print_json({"size": total, "limit": store.limit, "models": list(map(_as_json, entries))})
         return
     if entries:
-        headings = ("fingerprint", "size", "stored", "last used")
+        headings = ("fingerprint", "project", "size", "stored", "last used")
         print_table("models", headings, list(map(_row, entries)))
     print_line(f"{_models(len(entries))}, {human_size(total)} of {human_size(store.limit)}")
 
@@ -90,6 +90,7 @@ def _store() -> Store:
 def _as_json(entry: Entry) -> dict[str, Any]:
     return {
         "fingerprint": entry.fingerprint,
+        "project": entry.description.get("project"),
         "size": entry.size,
         "kept": _utc(entry.kept),
         "used": _utc(entry.used),
@@ -102,7 +103,8 @@ def _utc(time: datetime) -> str:
 
 def _row(entry: Entry) -> list[str]:
     times = [f"{time.astimezone():%Y-%m-%d %H:%M}" for time in (entry.kept, entry.used)]
-    return [entry.fingerprint[:12], human_size(entry.size), *times]
+    project = entry.description.get("project", "-")
+    return [entry.fingerprint[:12], project, human_size(entry.size), *times]
 
 
 def _removed(freed: Freed) -> str:

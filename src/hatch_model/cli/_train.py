@@ -103,7 +103,7 @@ def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Trained
             origin=origin_of(training, root),
             workspace=workspace.path,
             log=log,
-            enforce_gates=False,
+            is_release=False,
         )
         return build.make_in_tree(build_data)
     finally:
