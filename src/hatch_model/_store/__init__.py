@@ -1,16 +1,16 @@
 """The store of trained models: a folder of the user's, shared by all builds.
 
-A model is stored under a fingerprint, which is a name to this package. Whoever claims it is alone
-with it among all processes::
+A model is stored under a fingerprint, of which this package knows only that a file can be called
+so. Whoever claims it is alone with it among all processes::
 
     CACHEDIR.TAG
     v1/locks/<fingerprint>.lock     what a claim is; the empty file stays, since a lock that is
                                     removed may be the one that another process is about to take
     v1/models/<fingerprint>/        the model; see _slot.py
 
-No process can be ended, by whatever it may be, so that another takes what it left for a model.
-Files are read where they lie. What a later version lays out differently will have another folder
-than ``v1``.
+Files are read where they lie. A process may be killed at any moment: what it leaves is a whole
+model, or nothing that anybody takes for one and that goes with a later keep or prune. Another layout
+will have another folder than ``v1``.
 """
 
 from __future__ import annotations
@@ -143,7 +143,9 @@ class Store:
         return self._locks / f"{fingerprint}.lock"
 
     def _slots(self) -> list[Slot]:
-        return list(map(Slot, self._models.iterdir())) if self._models.is_dir() else []
+        if not self._models.is_dir():
+            return []
+        return [Slot(path) for path in self._models.iterdir() if path.is_dir()]
 
     def _alone_with(self, slot: Slot, remove: Callable[[Slot], int]) -> int:
         """Have *remove* done to *slot*, unless another process has claimed it."""

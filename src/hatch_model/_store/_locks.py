@@ -6,7 +6,6 @@ import atexit
 import os
 import time
 from contextlib import contextmanager, suppress
-from itertools import count
 from typing import TYPE_CHECKING
 
 from hatch_model._frontend import FrontendGoneError
@@ -32,17 +31,20 @@ def reporting(folder: Path) -> Iterator[None]:
 
 
 def try_lock(path: Path) -> BaseFileLock | None:
-    """Take the lock at *path*, or give None if somebody has it, be it this process."""
+    """Take the lock at *path*, or give None if somebody has it, be it this process.
+
+    Raises UnusableStoreError.
+    """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - only where a model may be reused
 
     lock = FileLock(str(path), thread_local=False)
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        return None
-    except NotImplementedError as error:  # a file system without locks
-        raise OSError(0, str(error), str(path)) from error
-    return lock
+        with reporting(path), suppress(Timeout):
+            lock.acquire(blocking=False)
+            return lock
+    except NotImplementedError as error:  # what filelock says of a file system without locks
+        raise UnusableStoreError(str(path), str(error)) from error
+    return None
 
 
 def wait_for_lock(
@@ -50,22 +52,20 @@ def wait_for_lock(
 ) -> BaseFileLock:
     """Take the lock at *path*, calling *on_wait* if somebody has it for more than a moment.
 
-    Raises FrontendGoneError if this process's own parent ends meanwhile. Waiting is done by
-    polling, for the sake of that and of Ctrl-C.
+    A moment is what looking at a model takes, on the way through the whole store. Raises
+    UnusableStoreError, and FrontendGoneError if this process's own parent ends meanwhile: that and
+    Ctrl-C are why waiting is done by polling.
     """
     frontend = os.getppid()
-    for attempt in count():
-        with reporting(path):
-            lock = try_lock(path)
-        if lock is not None:
-            return lock
-        # A moment is what looking at an entry takes, on the way through the whole store.
-        if attempt == 1:
+    attempts = 0
+    while (lock := try_lock(path)) is None:
+        attempts += 1
+        if attempts == 2:  # noqa: PLR2004 - a moment has passed
             on_wait()
         if os.getppid() != frontend:
             raise FrontendGoneError
         pause(_POLL)
-    raise AssertionError  # count() does not end
+    return lock
 
 
 class Lease:
@@ -94,7 +94,7 @@ def is_leased(path: Path) -> bool:
     """Say whether the process that made the lease at *path* uses it still; if not, remove it."""
     try:
         lock = try_lock(path)
-    except OSError:
+    except UnusableStoreError:
         return True
     if lock is None:
         return True
