@@ -590,11 +590,45 @@ def test_workers_of_multiprocessing_are_not_taken_for_imports(training: _Trainin
     assert str(CHILD) not in result.imported
 
 
-def test_hashes_are_the_same_in_every_run_unless_asked_otherwise(training: _Training) -> None:
-    source = "import os\ndef train(): print(os.environ['PYTHONHASHSEED'], os.environ['EPOCHS'])"
-    training.run(source, EPOCHS="3", PYTHONHASHSEED="7")
+@pytest.mark.parametrize(
+    ("inherited", "settings", "seen"),
+    [
+        ({}, {}, ["0", "1580601600"]),
+        ({"PYTHONHASHSEED": "3", "SOURCE_DATE_EPOCH": "1000000000"}, {}, ["3", "1000000000"]),
+        ({"SOURCE_DATE_EPOCH": "1000000000"}, {"SOURCE_DATE_EPOCH": "7"}, ["0", "7"]),
+        ({"PYTHONHASHSEED": "3"}, {"PYTHONHASHSEED": "random"}, ["random", "1580601600"]),
+    ],
+    ids=["by default", "as inherited", "time as set", "hashes as set"],
+)
+def test_hashes_and_the_time_are_the_same_in_every_run_unless_asked_otherwise(
+    training: _Training,
+    monkeypatch: pytest.MonkeyPatch,
+    inherited: dict[str, str],
+    settings: dict[str, str],
+    seen: list[str],
+) -> None:
+    for name in ("PYTHONHASHSEED", "SOURCE_DATE_EPOCH"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in inherited.items():
+        monkeypatch.setenv(name, value)
 
-    assert training.lines == ["7 3"]
+    training.run(
+        """
+        import os
+
+        def train():
+            print(os.environ["PYTHONHASHSEED"], os.environ["SOURCE_DATE_EPOCH"])
+        """,
+        **settings,
+    )
+
+    assert training.lines == [" ".join(seen)]
+
+
+def test_variables_of_the_settings_reach_training(training: _Training) -> None:
+    training.run("import os\ndef train(): print(os.environ['EPOCHS'])", EPOCHS="3")
+
+    assert training.lines == ["3"]
 
 
 def test_no_bytecode_is_written_into_the_source_tree(training: _Training) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hatchling.builders.utils import get_reproducible_timestamp
+
 from hatch_model._frontend import FrontendGoneError
 from hatch_model._training._process import RunProcess, run_process
 from hatch_model.errors import (
@@ -116,7 +118,10 @@ def train(
 
 def _environment(request: Request) -> dict[str, str]:
     environment = {
-        "PYTHONHASHSEED": "0",  # one source of difference between two trainings less
+        # Two sources of difference between two trainings less: the order of sets, and the time,
+        # which is the one that hatchling dates the wheel's files with.
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": str(get_reproducible_timestamp()),
         **os.environ,
         "PYTHONDONTWRITEBYTECODE": "1",  # the source tree stays as it was
         "PYTHONIOENCODING": "utf-8",
