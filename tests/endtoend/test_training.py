@@ -42,6 +42,14 @@ _RETURNED = """\
 def train():
     return [0.5]
 """
+_DATED = """\
+import gzip, os
+
+def train(output_dir):
+    time = int(os.environ["SOURCE_DATE_EPOCH"])
+    with gzip.GzipFile(output_dir / "colours.gz", "wb", mtime=time) as file:
+        file.write(repr({"red", "green", "blue", "yellow"}).encode())
+"""
 
 
 _LAYOUTS = {
@@ -460,7 +468,9 @@ def test_a_package_that_the_project_asks_for_is_not_named(
     assert built.backend_output == "hatch-model: training with small.main:train\n"
 
 
-@pytest.mark.parametrize("main", [_OUTPUT_DIR, _RETURNED], ids=["written", "returned"])
+@pytest.mark.parametrize(
+    "main", [_OUTPUT_DIR, _RETURNED, _DATED], ids=["written", "returned", "dated"]
+)
 def test_two_builds_in_different_places_give_the_same_wheel(
     main: str, project: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
