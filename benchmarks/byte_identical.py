@@ -177,7 +177,7 @@ def gradient_boosting_on_one_thread(folder: Path) -> None:
     "scikit-learn",
     "`KMeans(random_state=0)`",
     "`joblib.dump`",
-    "each thread sums up its share; see the next row",
+    "keeps the number of threads, which its sums depend on; see the next row",
 )
 def k_means(folder: Path) -> None:
     from sklearn.cluster import KMeans

@@ -56,6 +56,8 @@ _DOCUMENTS = {
         "CHANGELOG.md",
         "CONTRIBUTING.md",
         "SECURITY.md",
+        "benchmarks/README.md",
+        "docs/determinism.md",
         "example-project/README.md",
     )
 }

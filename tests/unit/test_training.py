@@ -604,7 +604,7 @@ def test_hashes_and_the_time_are_the_same_in_every_run_unless_asked_otherwise(
     training: _Training,
     monkeypatch: pytest.MonkeyPatch,
     inherited: dict[str, str],
-    settings: dict[str, str],
+    settings: dict[str, Any],
     seen: list[str],
 ) -> None:
     for name in ("PYTHONHASHSEED", "SOURCE_DATE_EPOCH"):
