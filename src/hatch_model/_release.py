@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
+from hatch_model._archives import exchange, unpack
 from hatch_model._checking import run_check
 from hatch_model._checking._source_tree import SourceTree
 from hatch_model._digests import files_of
@@ -17,7 +18,6 @@ from hatch_model._sbom import FILE as BOM_FILE
 from hatch_model._sbom import make_bom
 from hatch_model._sources import metadata_name, shipped_files
 from hatch_model._training._process import run_process
-from hatch_model._wheel import exchange, unpack
 from hatch_model.errors import (
     SourceTreeImportError,
     UndeclaredImportError,

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from hatch_model.errors._archives import (
+    ArchiveNotWrittenError,
+    DuplicateFileError,
+    FileChangedError,
+    ReservedPathError,
+    UnreadableFileError,
+)
 from hatch_model.errors._carried import CarriedModelError
 from hatch_model.errors._command_line import (
     InterpreterError,
@@ -79,6 +86,7 @@ from hatch_model.errors._training import (
 
 __all__ = [
     "ArchiveMismatchError",
+    "ArchiveNotWrittenError",
     "ArtifactError",
     "BrokenDistributionError",
     "CarriedModelError",
@@ -86,8 +94,10 @@ __all__ = [
     "CheckFailedError",
     "DiedError",
     "DirectReferenceError",
+    "DuplicateFileError",
     "EscapingLinkError",
     "ExitedError",
+    "FileChangedError",
     "FunctionNotFoundError",
     "HatchModelError",
     "InterpreterError",
@@ -116,6 +126,7 @@ __all__ = [
     "ProjectError",
     "RaisedError",
     "RequirementError",
+    "ReservedPathError",
     "SelectionError",
     "SettingsError",
     "SharedMetadataError",
@@ -130,6 +141,7 @@ __all__ = [
     "UnknownArtifactsFolderError",
     "UnknownExtraError",
     "UnknownLockedVersionError",
+    "UnreadableFileError",
     "UnreadableModelError",
     "UnsavableModelError",
     "UnshippableError",

@@ -1,0 +1,71 @@
+"""How far work has come that takes long, told in lines that read well in a log."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+class Progress:
+    """Says a line every few seconds, so none at all for what is quicker.
+
+    A line is like `writing iris/weights.bin: 1.2 of 3.0 GiB, 1.4 GiB/s`. Any thread may advance it.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        seconds: float = 4,
+    ) -> None:
+        self.say = say
+        self._clock = clock
+        self._seconds = seconds
+        self._due = clock() + seconds
+        self._lock = threading.Lock()
+        self.start("", 0)
+
+    def start(self, work: str, total: int) -> None:
+        """Begin with *work*, such as "writing weights.bin", of *total* bytes."""
+        self._work = work
+        self._total = total
+        self._done = 0
+        self._since = self._clock()
+
+    def advance(self, size: int) -> None:
+        """Have *size* more bytes done."""
+        with self._lock:
+            self._done += size
+            now = self._clock()
+            if now < self._due:
+                return
+            self._due = now + self._seconds
+            rate = int(self._done / max(now - self._since, 1e-3))
+            line = f"{self._work}: {_share(self._done, self._total)}, {human_size(rate)}/s"
+        self.say(line)
+
+
+def human_size(size: int) -> str:
+    """Write *size*, in bytes, with a unit that keeps it short."""
+    unit = _unit(size)
+    return f"{_in(unit, size)} {_UNITS[unit]}"
+
+
+def _share(done: int, total: int) -> str:
+    unit = _unit(total)
+    return f"{_in(unit, done)} of {_in(unit, total)} {_UNITS[unit]}"
+
+
+def _unit(size: int) -> int:
+    return min(max(size.bit_length() - 1, 0) // 10, len(_UNITS) - 1)
+
+
+def _in(unit: int, size: int) -> str:
+    return f"{size / (1 << 10 * unit):.1f}" if unit else str(size)
