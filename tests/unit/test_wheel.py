@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import csv
 import hashlib
 import io
 import os
@@ -16,15 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import make_wheel, tree
+from wheels import INFO, MODEL, contents, write_wheel
 
 from hatch_model._archives import exchange, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-
-_INFO = "small-1.0.dist-info"
-_MODEL = f"{_INFO}/extra_metadata/model.json"
 
 
 @pytest.fixture
@@ -35,62 +30,17 @@ def wheel(tmp_path: Path) -> Path:
     )
 
 
-def write_wheel(
-    folder: Path, files: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED
-) -> Path:
-    folder.mkdir()
-    contents = {
-        **files,
-        f"{_INFO}/METADATA": b"Metadata-Version: 2.4\nName: small\nVersion: 1.0\n",
-        f"{_INFO}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n"
-        b"Tag: py3-none-any\n",
-        f"{_INFO}/sboms/model.cdx.json": b"{}\n",
-        _MODEL: b"{}\n",
-    }
-    listing = io.StringIO()
-    rows = [(path, _digest(content), len(content)) for path, content in contents.items()]
-    csv.writer(listing, lineterminator="\n").writerows([*rows, (f"{_INFO}/RECORD", "", "")])
-    contents[f"{_INFO}/RECORD"] = listing.getvalue().encode()
-    path = folder / "small-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, content in contents.items():
-            info = zipfile.ZipInfo(name, (2020, 2, 2, 0, 0, 0))
-            info.external_attr = (stat.S_IFREG | 0o644) << 16
-            archive.writestr(info, content, compress_type=compression)
-    return path
-
-
-def _digest(content: bytes) -> str:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
-    return f"sha256={digest.decode()}"
-
-
-def contents(wheel: Path) -> dict[str, bytes]:
-    """Read every file through its CRC, and compare each with RECORD."""
-    with zipfile.ZipFile(wheel) as archive:
-        found = {name: archive.read(name) for name in archive.namelist()}
-    (record,) = (name for name in found if name.count("/") == 1 and name.endswith("-info/RECORD"))
-    rows = list(csv.reader(io.StringIO(found[record].decode())))
-    listed = {path: (digest, size) for path, digest, size in rows}
-    assert len(rows) == len(found)
-    assert listed == {
-        path: ("", "") if path == record else (_digest(content), str(len(content)))
-        for path, content in found.items()
-    }
-    return found
-
-
 # Exchanged
 
 
 def test_one_file_is_exchanged_and_record_mended(wheel: Path) -> None:
     before = contents(wheel)
 
-    exchange(wheel, {_MODEL: b'{"check": 1}\n'})
+    exchange(wheel, {MODEL: b'{"check": 1}\n'})
 
     after = contents(wheel)
-    assert {path for path in after if after[path] != before[path]} == {_MODEL, f"{_INFO}/RECORD"}
-    assert after[_MODEL] == b'{"check": 1}\n'
+    assert {path for path in after if after[path] != before[path]} == {MODEL, f"{INFO}/RECORD"}
+    assert after[MODEL] == b'{"check": 1}\n'
     assert list(after) == list(before)
     assert [path.name for path in wheel.parent.iterdir()] == [wheel.name]
 
@@ -98,13 +48,13 @@ def test_one_file_is_exchanged_and_record_mended(wheel: Path) -> None:
 def test_what_comes_after_an_exchanged_file_stays_as_it_is(wheel: Path) -> None:
     before = contents(wheel)
 
-    exchange(wheel, {f"{_INFO}/METADATA": b"Metadata-Version: 2.4\nName: small\nVersion: 2.0\n"})
+    exchange(wheel, {f"{INFO}/METADATA": b"Metadata-Version: 2.4\nName: small\nVersion: 2.0\n"})
 
     after = contents(wheel)
     assert list(after) == list(before)
     assert {path for path in after if after[path] != before[path]} == {
-        f"{_INFO}/METADATA",
-        f"{_INFO}/RECORD",
+        f"{INFO}/METADATA",
+        f"{INFO}/RECORD",
     }
 
 
@@ -117,17 +67,17 @@ def test_entries_keep_their_times_modes_and_compression(wheel: Path) -> None:
 
     before = described(wheel)
 
-    exchange(wheel, {_MODEL: b"other\n"})
+    exchange(wheel, {MODEL: b"other\n"})
 
     assert described(wheel) == before
 
 
 def test_the_same_exchange_gives_the_same_bytes(wheel: Path) -> None:
     original = wheel.read_bytes()
-    exchange(wheel, {_MODEL: b"other\n"})
+    exchange(wheel, {MODEL: b"other\n"})
     first = wheel.read_bytes()
     wheel.write_bytes(original)
-    exchange(wheel, {_MODEL: b"other\n"})
+    exchange(wheel, {MODEL: b"other\n"})
 
     assert wheel.read_bytes() == first
 
@@ -135,7 +85,7 @@ def test_the_same_exchange_gives_the_same_bytes(wheel: Path) -> None:
 def test_an_exchange_for_the_same_content_gives_the_same_bytes(wheel: Path) -> None:
     original = wheel.read_bytes()
 
-    exchange(wheel, {_MODEL: b"{}\n"})
+    exchange(wheel, {MODEL: b"{}\n"})
 
     assert wheel.read_bytes() == original
 
@@ -144,7 +94,7 @@ def test_an_exchange_for_the_same_content_gives_the_same_bytes(wheel: Path) -> N
 def test_the_wheel_keeps_its_mode(wheel: Path) -> None:
     wheel.chmod(0o640)
 
-    exchange(wheel, {_MODEL: b"other\n"})
+    exchange(wheel, {MODEL: b"other\n"})
 
     assert stat.S_IMODE(wheel.stat().st_mode) == 0o640
 
@@ -162,7 +112,7 @@ def test_an_archive_as_the_last_file_is_not_taken_for_the_wheel_itself(
     # In the order of the archive, so that the entry before the exchanged one is the inner archive.
     wheel = write_wheel(tmp_path / "dist", files, compression)
 
-    exchange(wheel, {f"{_INFO}/METADATA": b"Metadata-Version: 2.4\nName: small\nVersion: 2.0\n"})
+    exchange(wheel, {f"{INFO}/METADATA": b"Metadata-Version: 2.4\nName: small\nVersion: 2.0\n"})
 
     assert contents(wheel)["zz/w.npz"] == inner.getvalue()
     assert "arr_0.npy" not in contents(wheel)
@@ -172,16 +122,16 @@ def test_metadata_that_a_package_ships_of_others_is_left_alone(tmp_path: Path) -
     vendored = {"small/_vendor/other-1.0.dist-info/RECORD": b"other/__init__.py,,\n"}
     wheel = write_wheel(tmp_path / "dist", vendored)
 
-    exchange(wheel, {_MODEL: b"other\n"})
+    exchange(wheel, {MODEL: b"other\n"})
 
-    assert contents(wheel)[_MODEL] == b"other\n"
+    assert contents(wheel)[MODEL] == b"other\n"
     assert contents(wheel)["small/_vendor/other-1.0.dist-info/RECORD"] == b"other/__init__.py,,\n"
 
 
 def test_paths_that_record_has_to_quote_are_found(tmp_path: Path) -> None:
     wheel = write_wheel(tmp_path / "dist", {'small/a,b "c".txt': b"1", "small/å.txt": b"2"})
 
-    exchange(wheel, {_MODEL: b"other\n"})
+    exchange(wheel, {MODEL: b"other\n"})
 
     assert contents(wheel)['small/a,b "c".txt'] == b"1"
 
@@ -191,7 +141,7 @@ def test_large_files_are_never_held_in_memory(tmp_path: Path) -> None:
     wheel = write_wheel(tmp_path / "dist", {"small/w.bin": weights}, zipfile.ZIP_STORED)
     tracemalloc.start()
     try:
-        exchange(wheel, {_MODEL: b"other\n"})
+        exchange(wheel, {MODEL: b"other\n"})
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -216,7 +166,7 @@ def test_large_files_are_never_held_in_memory(tmp_path: Path) -> None:
     ids=["zipfile", "unzip", "pip", "uv"],
 )
 def test_others_read_the_wheel(command: list[str], wheel: Path, tmp_path: Path) -> None:
-    exchange(wheel, {_MODEL: b"other\n"})
+    exchange(wheel, {MODEL: b"other\n"})
 
     filled = [part.format(wheel=wheel, out=tmp_path / "out") for part in command]
     try:
@@ -226,11 +176,13 @@ def test_others_read_the_wheel(command: list[str], wheel: Path, tmp_path: Path) 
 
     assert completed.returncode == 0, completed.stdout + completed.stderr
     if (tmp_path / "out").exists():
-        assert (tmp_path / "out" / _MODEL).read_text() == "other\n"
+        assert (tmp_path / "out" / MODEL).read_text() == "other\n"
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError])
-@pytest.mark.parametrize("moment", ["zipfile.ZipFile.writestr", "zipfile.ZipFile.close"])
+@pytest.mark.parametrize(
+    "moment", ["zipfile.ZipFile.writestr", "zipfile.ZipFile._write_end_record"]
+)
 def test_an_interrupted_exchange_leaves_the_old_wheel_and_nothing_else(
     moment: str,
     interruption: type[BaseException],
@@ -244,7 +196,7 @@ def test_an_interrupted_exchange_leaves_the_old_wheel_and_nothing_else(
 
     monkeypatch.setattr(moment, interrupt)
     with pytest.raises(interruption):
-        exchange(wheel, {_MODEL: b"other\n"})
+        exchange(wheel, {MODEL: b"other\n"})
 
     assert tree(wheel.parent) == before
 

@@ -157,22 +157,25 @@ class _Writer:
         return info, content, _file(source, digest)
 
     def _add_large(self, source: Source) -> File:
-        deflater, _ = choose_deflater(sample(source), self._compression)
         info = self._described(source)
-        if deflater is not None:
-            info.compress_type = zipfile.ZIP_DEFLATED
-            file = self._write_large(source, info, deflater)
-            if info.compress_size < info.file_size and not is_too_dense(
-                info.file_size, info.compress_size
-            ):
-                self.entries.append(info)
-                return file
+        deflater, _ = choose_deflater(sample(source), self._compression)
+        file = self._write_large(source, info, deflater)
+        if deflater is not None and not self._is_fit(info):
             self._stream.seek(info.header_offset)
             self._stream.truncate()
-            info.compress_type = zipfile.ZIP_STORED
-        file = self._write_large(source, info, None)
+            file = self._write_large(source, info, None)
         self.entries.append(info)
         return file
+
+    def _is_fit(self, info: zipfile.ZipInfo) -> bool:
+        """Tell whether a file can stay deflated."""
+        if is_too_dense(info.file_size, info.compress_size):
+            self._progress.say(
+                f"storing {info.filename} as it is: deflated to less than a fortieth, it would look "
+                f"like a decompression bomb to package indexes"
+            )
+            return False
+        return info.compress_size < info.file_size
 
     def _write_large(
         self, source: Source, info: zipfile.ZipInfo, deflater: Deflater | None
@@ -186,6 +189,7 @@ class _Writer:
                 self._progress.advance(len(block))
                 yield block
 
+        info.compress_type = zipfile.ZIP_DEFLATED if deflater else zipfile.ZIP_STORED
         self._progress.start(f"writing {source.path}", source.size)
         with entry(info, self._stream):
             if deflater is None:

@@ -1,0 +1,78 @@
+"""How far long work has come."""
+
+from __future__ import annotations
+
+import pytest
+
+from hatch_model._progress import Progress, human_size
+
+
+class _Clock:
+    """Shows what it was set to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> _Clock:
+    return _Clock()
+
+
+def test_long_work_says_how_far_and_how_fast(clock: _Clock) -> None:
+    said: list[str] = []
+    progress = Progress(said.append, clock=clock, seconds=4)
+    progress.start("writing iris/data/weights.bin", 3 << 30)
+    for _ in range(12):
+        clock.now += 1
+        progress.advance(256 << 20)
+
+    assert said == [
+        "writing iris/data/weights.bin: 1.0 of 3.0 GiB, 256.0 MiB/s",
+        "writing iris/data/weights.bin: 2.0 of 3.0 GiB, 256.0 MiB/s",
+        "writing iris/data/weights.bin: 3.0 of 3.0 GiB, 256.0 MiB/s",
+    ]
+
+
+def test_quick_work_says_nothing(clock: _Clock) -> None:
+    said: list[str] = []
+    progress = Progress(said.append, clock=clock, seconds=4)
+    progress.start("hashing", 1 << 20)
+    clock.now += 3.9
+    progress.advance(1 << 20)
+
+    assert said == []
+
+
+def test_many_quick_files_say_a_line_every_few_seconds(clock: _Clock) -> None:
+    said: list[str] = []
+    progress = Progress(said.append, clock=clock, seconds=4)
+    for number in range(10):
+        progress.start(f"reading {number}", 10)
+        clock.now += 1
+        progress.advance(10)
+
+    assert said == [
+        "reading 3: 10 of 10 bytes, 10 bytes/s",
+        "reading 7: 10 of 10 bytes, 10 bytes/s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (5 << 20, "5.0 MiB"),
+        (3 << 30, "3.0 GiB"),
+        (2 << 40, "2.0 TiB"),
+        (3 << 50, "3072.0 TiB"),
+    ],
+)
+def test_sizes_have_a_unit_that_keeps_them_short(size: int, text: str) -> None:
+    assert human_size(size) == text
