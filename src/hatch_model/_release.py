@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -13,6 +13,7 @@ from hatch_model._checking import run_check
 from hatch_model._checking._source_tree import SourceTree
 from hatch_model._digests import files_of
 from hatch_model._environment import InstalledEnvironment, imported_strangers
+from hatch_model._large_files import LargeFiles, unfinished
 from hatch_model._record import FILE, make_record, to_bytes, with_check_result
 from hatch_model._sbom import FILE as BOM_FILE
 from hatch_model._sbom import make_bom
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from hatchling.builders.wheel import WheelBuilder
 
+    from hatch_model._digests import File
     from hatch_model._environment import Pins
     from hatch_model._log import Log
     from hatch_model._origin import Origin
@@ -63,54 +65,78 @@ class Release:
         self._workspace.mkdir()
         self._log = log
         self._run = run
+        self._large = LargeFiles(builder, training.compression, log)
+        self._trained: TrainedModel | None = None
+        self._sources: Sequence[File] = ()
+        self._artifacts: Sequence[File] = ()
         self._record: Mapping[str, Any] = {}
         self._path: Sequence[str] = ()
 
     def add(self, trained: TrainedModel, build_data: dict[str, Any]) -> None:
-        """Add the record of what *trained* and *build_data* put into the wheel, and its BOM."""
+        """Add what *trained* gave and, as far as that is known by now, its record and BOM."""
         self._path = trained.path
-        self._record = self._describe(trained, build_data)
-        file = self._workspace / FILE
-        file.write_bytes(to_bytes(self._record))
-        build_data["extra_metadata"][str(file)] = metadata_name(self._builder, FILE)
-        if self._training.sbom:
-            bom = self._workspace / metadata_name(self._builder, BOM_FILE)
-            bom.write_bytes(make_bom(self._record))
-            build_data["sbom_files"].append(str(bom))
-
-    def _describe(self, trained: TrainedModel, build_data: Mapping[str, Any]) -> dict[str, Any]:
+        folder = trained.tree.artifacts
+        artifacts = {folder / artifact.path: artifact.source for artifact in trained.artifacts}
+        placed = self._large.place(artifacts, build_data)
         shipped = sorted(shipped_files(self._builder, build_data).items())
-        written = {artifact.source for artifact in trained.artifacts}
+        self._sources = files_of(
+            {str(path): file for path, file in shipped if str(path) not in placed}
+        )
+        small = {path: file for path, file in placed.items() if path not in self._large.paths}
+        self._artifacts = files_of(small)
+        self._trained = trained
+        if self._large.paths:
+            self._large.hide()
+            return
+        for path, content in self._metadata({}).items():
+            kind, _, name = path.partition("/")
+            file = self._workspace / metadata_name(self._builder, name)
+            file.write_bytes(content)
+            if kind == "sboms":
+                build_data["sbom_files"].append(str(file))
+            else:
+                build_data["extra_metadata"][str(file)] = file.name
+
+    def _metadata(self, large: Mapping[str, File]) -> dict[str, bytes]:
+        """Give the record and the BOM by their paths in dist-info, once all files are known."""
+        assert self._trained is not None  # noqa: S101 - add() comes first
         metadata = self._builder.metadata
-        return make_record(
+        artifacts = [*self._artifacts, *large.values()]
+        self._record = make_record(
             self._training,
             self._pins,
-            trained.environment,
+            self._trained.environment,
             project=(metadata.name, metadata.version),
-            metrics=trained.metrics,
+            metrics=self._trained.metrics,
             inputs=self._origin.inputs,
-            sources=files_of({str(path): file for path, file in shipped if file not in written}),
-            artifacts=files_of({str(path): file for path, file in shipped if file in written}),
+            sources=self._sources,
+            artifacts=sorted(artifacts, key=lambda file: PurePosixPath(file.path)),
             lock=self._origin.lock,
             commit=self._origin.commit,
         )
+        written = {f"extra_metadata/{FILE}": to_bytes(self._record)}
+        if self._training.sbom:
+            written[f"sboms/{BOM_FILE}"] = make_bom(self._record)
+        return written
 
-    def check(self, wheel: Path) -> None:
-        """Call the check, if there is one, from *wheel*, and record what it returned.
+    def finish(self, wheel: Path) -> None:
+        """Add what is large to *wheel*, which hatchling has made without, and call the check.
 
-        Raises CheckFailedError, CheckDiedError, UndeclaredImportError and SourceTreeImportError.
+        Raises CheckFailedError, CheckDiedError, UndeclaredImportError, SourceTreeImportError, and
+        what writing an archive raises.
         """
         check = self._training.check
-        if check is None:
+        if check is None and not self._large.paths:
             return
-        # The wheel has its name only once it has passed, even if this process is killed.
-        unchecked = wheel.with_name(f".{wheel.name}.unchecked")
-        wheel.replace(unchecked)
-        try:
-            self._check(unchecked, check)
-            unchecked.replace(wheel)
-        finally:
-            unchecked.unlink(missing_ok=True)
+        with unfinished(wheel, self._log) as hidden:
+            if self._large.paths:
+                self._large.add_to(hidden, self._finished_metadata)
+            if check is not None:
+                self._check(hidden, check)
+
+    def _finished_metadata(self, large: Mapping[str, File]) -> dict[str, bytes]:
+        info = f"{self._builder.artifact_project_id}.dist-info"
+        return {f"{info}/{path}": content for path, content in self._metadata(large).items()}
 
     def _check(self, wheel: Path, check: ObjectReference) -> None:
         project = canonicalize_name(self._builder.metadata.name)

@@ -18,6 +18,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 from hatch_model._carried import SDIST_BOM
 from hatch_model._digests import files_of
+from hatch_model._large_files import LargeFiles, unfinished
 from hatch_model._record import FILE, to_bytes
 from hatch_model._sbom import FILE as BOM_FILE
 from hatch_model._sources import (
@@ -30,10 +31,12 @@ from hatch_model._sources import (
 from hatch_model.errors import CarriedModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from hatchling.bridge.app import Application
 
+    from hatch_model._digests import File
+    from hatch_model._log import Log
     from hatch_model._settings import TrainingSettings
 
 
@@ -111,34 +114,70 @@ def packed_in(
     )
 
 
-def ship(
-    packed: PackedModel,
-    builder: WheelBuilder,
-    training: TrainingSettings,
-    build_data: dict[str, Any],
-    folder: Path,
-) -> None:
-    """Have hatchling put *packed* into a wheel, with *folder* for files on their way there.
+class CarriedRelease:
+    """A model on its way from an unpacked sdist into a wheel that *builder* makes."""
 
-    Raises CarriedModelError unless all that ships is what it was when the model was trained.
-    """
-    missing = [str(place) for place, file in packed.artifacts.items() if not file.is_file()]
-    if missing:
-        raise CarriedModelError([f"{place}: missing" for place in missing])
-    build_data["force_include"].update(
-        {str(file): str(Path(place)) for place, file in packed.artifacts.items()}
-    )
-    found = [*_changed_settings(builder, training, packed.record)]
-    found += _changed_files(builder, build_data, packed.record)
-    if found:
-        raise CarriedModelError(found)
-    record = folder / FILE
-    record.write_bytes(to_bytes(packed.record))
-    build_data["extra_metadata"][str(record)] = metadata_name(builder, FILE)
-    if packed.bom is not None:
-        bom = folder / metadata_name(builder, BOM_FILE)
-        shutil.copyfile(packed.bom, bom)
-        build_data["sbom_files"].append(str(bom))
+    def __init__(
+        self, packed: PackedModel, training: TrainingSettings, builder: WheelBuilder, *, log: Log
+    ) -> None:
+        self._packed = packed
+        self._training = training
+        self._builder = builder
+        self._log = log
+        self._large = LargeFiles(builder, training.compression, log)
+
+    def add(self, build_data: dict[str, Any], folder: Path) -> None:
+        """Have hatchling put the model into the wheel, with *folder* for files on their way there.
+
+        Raises CarriedModelError unless all that ships is what it was when the model was trained.
+        """
+        packed, builder = self._packed, self._builder
+        missing = [str(place) for place, file in packed.artifacts.items() if not file.is_file()]
+        if missing:
+            raise CarriedModelError([f"{place}: missing" for place in missing])
+        self._large.place(packed.artifacts, build_data)
+        found = [*_changed_settings(builder, self._training, packed.record)]
+        shipped = {str(path): file for path, file in shipped_files(builder, build_data).items()}
+        shipped = {path: file for path, file in shipped.items() if path not in self._large.paths}
+        found += self._changed_files(files_of(shipped), left_out=self._large.paths)
+        if found:
+            raise CarriedModelError(found)
+        record = folder / metadata_name(builder, FILE)
+        record.write_bytes(to_bytes(packed.record))
+        build_data["extra_metadata"][str(record)] = record.name
+        if packed.bom is not None:
+            bom = folder / metadata_name(builder, BOM_FILE)
+            shutil.copyfile(packed.bom, bom)
+            build_data["sbom_files"].append(str(bom))
+        self._large.hide()
+
+    def finish(self, wheel: Path) -> None:
+        """Add what is large to *wheel*, which hatchling has made without.
+
+        Raises CarriedModelError if that has changed, and what writing an archive raises.
+        """
+        if self._large.paths:
+            with unfinished(wheel, self._log) as hidden:
+                self._large.add_to(hidden, self._compare_large)
+
+    def _compare_large(self, files: Mapping[str, File]) -> dict[str, bytes]:
+        record = self._packed.record
+        others = {file["path"] for file in [*record["sources"], *record["artifacts"]]}
+        found = self._changed_files(files.values(), left_out=others - files.keys())
+        if found:
+            raise CarriedModelError(found)
+        return {}
+
+    def _changed_files(self, files: Iterable[File], left_out: Collection[str]) -> list[str]:
+        """Compare *files* with the record, but for those of it that are *left_out*."""
+        record = self._packed.record
+        now = {file.path: file.sha256 for file in files}
+        then = {file["path"]: file["sha256"] for file in [*record["sources"], *record["artifacts"]]}
+        return [
+            f"{path}: {'missing' if path not in now else 'added' if path not in then else 'changed'}"
+            for path in sorted({*now, *then}.difference(left_out))
+            if now.get(path) != then.get(path)
+        ]
 
 
 def _changed_settings(
@@ -162,18 +201,3 @@ def _changed_settings(
     for name, (then, now) in settings.items():
         if then != now:
             yield f"{name}: {json.dumps(now)}, but {json.dumps(then)} then"
-
-
-def _changed_files(
-    builder: WheelBuilder, build_data: Mapping[str, Any], record: Mapping[str, Any]
-) -> Iterator[str]:
-    shipped = {str(path): file for path, file in shipped_files(builder, build_data).items()}
-    now = {file.path: file.sha256 for file in files_of(shipped)}
-    then = {file["path"]: file["sha256"] for file in [*record["sources"], *record["artifacts"]]}
-    for path in sorted({*now, *then}):
-        if path not in now:
-            yield f"{path}: missing"
-        elif path not in then:
-            yield f"{path}: added"
-        elif now[path] != then[path]:
-            yield f"{path}: changed"

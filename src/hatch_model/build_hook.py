@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hatch_model._environment import Pins
     from hatch_model._origin import Origin
     from hatch_model._release import Release
-    from hatch_model._trained_sdist import PackedModel
+    from hatch_model._trained_sdist import CarriedRelease, PackedModel
 
 
 class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
@@ -47,7 +47,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
 
     _workspace: Workspace | None = None
     _filled_in: bool = False
-    _release: Release | None = None
+    _release: Release | CarriedRelease | None = None
 
     def dependencies(self) -> list[str]:
         """Ask for what training needs, but not where nothing is trained."""
@@ -75,7 +75,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         with exit_on_error():
             if self._release is not None:
-                self._release.check(Path(artifact_path))
+                self._release.finish(Path(artifact_path))
         if self._workspace is not None:
             self._workspace.close()
         if self._filled_in:
@@ -195,13 +195,6 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             log=AppLog(self.app),
         )
         trained = self._build(model, training, pins, origin).make(build_data)
-        folder = trained.tree.artifacts
-        build_data["force_include"].update(
-            {
-                str(artifact.source): str(Path(folder / artifact.path))
-                for artifact in trained.artifacts
-            }
-        )
         self._release.add(trained, build_data)
 
     def _make_wheel_of_carried(
@@ -211,14 +204,18 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         record: Mapping[str, Any],
         build_data: dict[str, Any],
     ) -> None:
-        from hatch_model._trained_sdist import packed_in, ship  # noqa: PLC0415 - as above
+        from hatch_model._trained_sdist import (  # noqa: PLC0415 - as above
+            CarriedRelease,
+            packed_in,
+        )
 
         AppLog(self.app).info("the model was trained when this source distribution was made")
         self._write_dependencies(record["pins"], build_data)
         if model.python == "minor":
             _tag(build_data, **record["python"])
         packed = packed_in(self._builder, training, record)
-        ship(packed, self._builder, training, build_data, self._folder())
+        self._release = CarriedRelease(packed, training, self._builder, log=AppLog(self.app))
+        self._release.add(build_data, self._folder())
 
     def _origin(self, training: TrainingSettings) -> Origin:
         from hatch_model._origin import origin_of  # noqa: PLC0415 - as in _build()

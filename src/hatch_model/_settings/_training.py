@@ -17,6 +17,7 @@ from hatch_model.errors import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from hatch_model._archives import Compression
     from hatch_model._environment._closure import Root
 
 # A hook table's keys that hatchling itself reads.
@@ -79,6 +80,9 @@ class TrainingSettings:
     sdist: Literal["source", "trained"] = "source"
     """Whether the model is trained while the sdist is built, and travels in it."""
 
+    compression: Compression = "auto"
+    """How large artifacts are written into the wheel."""
+
     @property
     def is_reusable(self) -> bool:
         """Whether a model may be taken for one that would be trained from the same things."""
@@ -129,6 +133,15 @@ def read_training_settings(
             "skip",
         ),
         sdist=_read_sdist(table),
+        compression=cast(
+            "Compression",
+            table.get(
+                "compression",
+                '"auto" or "stored" or "deflate"',
+                one_of("auto", "stored", "deflate"),
+                "auto",
+            ),
+        ),
     )
     table.note_unknown(also_known=_HATCHLING_KEYS)
     return settings

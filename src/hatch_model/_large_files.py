@@ -1,0 +1,92 @@
+"""Artifacts on their way into a wheel: hatchling packs the small ones, and we the large ones.
+
+hatchling deflates in one thread, at a few dozen MB/s. So what is large is kept from it, and added to
+the wheel that it has made.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from hatch_model._archives import LARGE, Member, add_files, upload_notice
+from hatch_model._progress import Progress
+from hatch_model._sources import wheel_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hatchling.builders.wheel import WheelBuilder
+
+    from hatch_model._archives import Compression
+    from hatch_model._digests import File
+    from hatch_model._log import Log
+
+
+class LargeFiles:
+    """The artifacts that *builder* does not see."""
+
+    def __init__(self, builder: WheelBuilder, compression: Compression, log: Log) -> None:
+        self.paths: dict[str, Path] = {}
+        """Where each of them lies now, by its path in the wheel."""
+        self._builder = builder
+        self._compression = compression
+        self._log = log
+
+    def place(
+        self, artifacts: Mapping[PurePosixPath, Path], build_data: dict[str, Any]
+    ) -> dict[str, Path]:
+        """Have *artifacts*, by their paths in the tree, shipped; give all of them by those in the wheel.
+
+        The small ones are put into hatchling's *build_data*.
+        """
+        placed = {}
+        for place, file in artifacts.items():
+            path = str(wheel_path(self._builder, place))
+            placed[path] = file
+            if file.stat().st_size >= LARGE:
+                self.paths[path] = file
+            else:
+                build_data["force_include"][str(file)] = str(Path(place))
+        return placed
+
+    def hide(self) -> None:
+        """Have hatchling leave out what its selection has at the paths of large files.
+
+        To be called at the end of `initialize`: hatchling itself keeps such a list for what it is
+        forced to include, for as long as one reading of the tree takes.
+        """
+        self._builder.config.build_reserved_paths.update(str(Path(path)) for path in self.paths)
+
+    def add_to(
+        self, wheel: Path, finish: Callable[[Mapping[str, File]], Mapping[str, bytes]]
+    ) -> None:
+        """Write *wheel* anew with them in it; *finish* as for :func:`add_files`."""
+        members = [Member(path=path, source=file) for path, file in sorted(self.paths.items())]
+        add_files(
+            wheel,
+            wheel,
+            members,
+            compression=self._compression,
+            finish=finish,
+            progress=Progress(self._log.info),
+        )
+
+
+@contextmanager
+def unfinished(wheel: Path, log: Log) -> Iterator[Path]:
+    """Give *wheel* under a hidden name, and its own back in the end; after an error, it is gone.
+
+    So it has its name only once it is all that it should be, even if this process is killed.
+    """
+    hidden = wheel.with_name(f".{wheel.name}.unfinished")
+    wheel.replace(hidden)
+    try:
+        yield hidden
+        hidden.replace(wheel)
+    finally:
+        hidden.unlink(missing_ok=True)
+    notice = upload_notice(wheel)
+    if notice:
+        log.info(notice)
