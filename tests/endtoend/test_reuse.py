@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import random
 import re
+import signal
 import subprocess
 import sys
+import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 from checkout import CHECKOUT
 from support import FRONTENDS, Built, ModelProject, Surroundings, make_wheel, tree, unpack
+
+from hatch_model._store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -464,3 +471,62 @@ def test_ten_builds_at_once_train_once(reusable: Reusable) -> None:
     assert any("another build is training this model: waiting for it\n" in each for each in said)
     wheels = {next(out.glob("*.whl")).read_bytes() for out in outs}
     assert len(wheels) == 1
+
+
+# Each file of this model tells whether it is whole.
+_TELLING_MAIN = """
+import hashlib, os
+from pathlib import Path
+
+
+def train(output_dir: Path, depth):
+    for number in range(20):
+        content = os.urandom(200_000)
+        name = hashlib.sha256(content).hexdigest()
+        (output_dir / f"{number}-{name}").write_bytes(content)
+"""
+
+
+def _assert_whole(files: dict[str, bytes]) -> None:
+    assert len(files) == 20
+    for name, content in files.items():
+        assert hashlib.sha256(content).hexdigest() == name.rpartition("-")[2]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")
+def test_a_build_that_is_killed_at_any_moment_leaves_no_half_a_model(reusable: Reusable) -> None:
+    reusable.project.write("src/small/main.py", _TELLING_MAIN)
+    _replace(('gates = { accuracy = ">= 0.5" }\n', ""))(reusable)
+    start = time.monotonic()
+    reusable.build()
+    seconds = time.monotonic() - start
+    store = Store(reusable.surroundings.store, 1 << 30)
+    moments = random.Random(0)  # noqa: S311 - the same moments in every run
+
+    for depth in range(4, 24):
+        _replace((f"depth = {depth - 1}", f"depth = {depth}"))(reusable)
+        build = subprocess.Popen(
+            [part.format(out=reusable.marks.parent / "killed") for part in FRONTENDS["uv build"]],
+            cwd=reusable.project.folder,
+            env=reusable.surroundings.variables(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(moments.uniform(0.2, 1.2) * seconds)
+        os.killpg(build.pid, signal.SIGKILL)
+        build.wait()
+
+        for entry in store.entries():
+            assert entry.damage() == ""
+            _assert_whole({path.name: file.read_bytes() for path, file in entry.files.items()})
+
+    built = reusable.build("last")
+    with zipfile.ZipFile(built.wheel.path) as archive:
+        _assert_whole({name: archive.read(name) for name in archive.namelist() if "/data/" in name})
+    store.prune(1 << 30)
+    assert store.size() == sum(
+        entry.size + (entry.folder.parent / "model.json").stat().st_size
+        for entry in store.entries()
+    )
