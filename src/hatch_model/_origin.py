@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hatch_model._digests import file_of, files_of
 from hatch_model._git import commit_of
+from hatch_model._progress import Progress
 from hatch_model.errors import Problem, SettingsError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from hatch_model._carried import Commit
     from hatch_model._digests import File
+    from hatch_model._log import Log
     from hatch_model._settings import TrainingSettings
 
 
@@ -25,17 +27,17 @@ class Origin:
     lock: File | None
 
 
-def origin_of(training: TrainingSettings, root: Path) -> Origin:
+def origin_of(training: TrainingSettings, root: Path, log: Log) -> Origin:
     """Look at the tree at *root*. Raises SettingsError for `inputs` that match no file."""
     lock = training.lock
     return Origin(
         commit=commit_of(root),
-        inputs=_inputs(training, root),
+        inputs=_inputs(training, root, Progress(log.info)),
         lock=file_of(str(lock), root / lock) if lock else None,
     )
 
 
-def _inputs(training: TrainingSettings, root: Path) -> list[File]:
+def _inputs(training: TrainingSettings, root: Path, progress: Progress) -> list[File]:
     found: set[Path] = set()
     problems = []
     for index, pattern in enumerate(training.inputs or ()):
@@ -46,4 +48,5 @@ def _inputs(training: TrainingSettings, root: Path) -> list[File]:
         found |= matched
     if problems:
         raise SettingsError(problems)
-    return files_of({path.relative_to(root).as_posix(): path for path in sorted(found)})
+    sources = {path.relative_to(root).as_posix(): path for path in sorted(found)}
+    return files_of(sources, progress, "reading inputs")

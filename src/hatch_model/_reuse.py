@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hatch_model._artifacts import Artifact
 from hatch_model._fingerprint import FORMAT, changes
 from hatch_model._frontend import FrontendGoneError
+from hatch_model._progress import Progress
 from hatch_model._settings import RETRAIN, retrain_wanted
 from hatch_model._store import Store, store_folder, store_limit
 from hatch_model._trained import TrainedModel
@@ -77,7 +78,7 @@ def _held(claim: Claim, ingredients: Ingredients, log: Log) -> Entry | None:
     except StoreError as error:
         log.warning(f"{error} The model is trained again.")
         return None
-    damage = entry.damage()
+    damage = entry.damage(Progress(log.info))
     if damage:
         log.warning(f"the stored model is damaged: {damage} It is trained again.")
         return None
@@ -146,6 +147,6 @@ def _keep(
     files = {artifact.path: artifact.source for artifact in trained.artifacts}
     try:
         # The next training would write into the files of the tree, and so into links to them.
-        claim.keep(description, files, may_link=not trained.in_tree)
+        claim.keep(description, files, may_link=not trained.in_tree, progress=Progress(log.info))
     except StoreError as error:
         log.warning(f"{error} The model is not kept for later builds.")

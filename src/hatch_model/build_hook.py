@@ -220,7 +220,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def _origin(self, training: TrainingSettings) -> Origin:
         from hatch_model._origin import origin_of  # noqa: PLC0415 - as in _build()
 
-        return origin_of(training, Path(self.root))
+        return origin_of(training, Path(self.root), AppLog(self.app))
 
     def _build(
         self, model: ModelSettings, training: TrainingSettings, pins: Pins, origin: Origin

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePosixPath
 
     from hatch_model._digests import File
+    from hatch_model._progress import Progress
 
 __all__ = [
     "REQUIREMENTS",
@@ -176,12 +177,13 @@ class Claim:
         digests: Mapping[PurePosixPath, File] | None = None,
         *,
         may_link: bool = True,
+        progress: Progress | None = None,
     ) -> None:
         """Store a model, in place of what is there, and evict others if there is too much.
 
         *description* is anything that JSON can hold. *digests*, by path, spare reading *files*.
         With *may_link*, files are stored as hard links where possible, which is only for files that
-        nobody goes on to change. Raises TooLargeForStoreError and UnusableStoreError, both of which
+        nobody goes on to change. *progress* is told of reading them. Raises TooLargeForStoreError and UnusableStoreError, both of which
         leave what is there.
         """
         with reporting(self.store.folder):
@@ -189,5 +191,5 @@ class Claim:
             if size > self.store.limit:
                 raise TooLargeForStoreError(size, self.store.limit)
             link = self.store.link if may_link else None
-            self.slot.keep(description, files, digests, link)
+            self.slot.keep(description, files, digests, link, progress)
         self.store.prune(self.store.limit, spared=self.slot.path.name)

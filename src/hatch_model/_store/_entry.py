@@ -17,6 +17,8 @@ from hatch_model._store._locks import Lease, reporting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hatch_model._progress import Progress
+
 DESCRIPTION = "model.json"
 LEASE_SUFFIX = ".lease"
 
@@ -56,10 +58,10 @@ class Entry:
         """Of the files, in bytes."""
         return sum(each.file.size for each in self.stored.values())
 
-    def damage(self) -> str:
+    def damage(self, progress: Progress | None = None) -> str:
         """Say which file is not what was stored, as a sentence, or give an empty string.
 
-        A file that was stored as a hard link changes with the one that it was linked to.
+        *progress* is told how far that has come. A file that was stored as a hard link changes with the one that it was linked to.
         """
         for path, stored in self.stored.items():
             try:
@@ -71,7 +73,8 @@ class Entry:
             if is_executable(found) != stored.is_executable:
                 return f"`{path}` is {'no longer' if stored.is_executable else 'now'} executable."
         try:
-            files = files_of({str(path): self.folder / path for path in self.stored})
+            sources = {str(path): self.folder / path for path in self.stored}
+            files = files_of(sources, progress, "verifying the stored model")
         except OSError as error:
             return f"its files cannot be read: {error.strerror}."
         for found_file in files:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import PurePosixPath
 
+    from hatch_model._progress import Progress
+
 
 class Link(Protocol):
     """Makes a hard link, as ``os.link`` does, or raises OSError."""
@@ -53,6 +55,7 @@ class Slot:
         files: Mapping[PurePosixPath, Path],
         digests: Mapping[PurePosixPath, File] | None,
         link: Link | None,
+        progress: Progress | None,
     ) -> None:
         """Store a model in place of what is there; on any error, that stays. Raises OSError."""
         folder = self.path / os.urandom(8).hex()
@@ -61,7 +64,8 @@ class Slot:
             for path, source in files.items():
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 _put(source.resolve(strict=True), folder / path, link)
-            stored = _described({path: folder / path for path in files}, digests)
+            placed = {path: folder / path for path in files}
+            stored = _described(placed, digests, progress)
             # Nothing is flushed to the disk: what a power failure leaves unwritten has another
             # digest than the one that is stored.
             unfinished = folder.with_suffix(".json")
@@ -127,11 +131,14 @@ def _put(source: Path, target: Path, link: Link | None) -> None:
 
 
 def _described(
-    placed: Mapping[PurePosixPath, Path], digests: Mapping[PurePosixPath, File] | None
+    placed: Mapping[PurePosixPath, Path],
+    digests: Mapping[PurePosixPath, File] | None,
+    progress: Progress | None,
 ) -> dict[PurePosixPath, StoredFile]:
     """Describe the files at *placed*, reading those whose *digests* are not known."""
     if digests is None:
-        read = files_of({str(path): place for path, place in placed.items()})
+        sources = {str(path): place for path, place in placed.items()}
+        read = files_of(sources, progress, "storing the model")
         digests = dict(zip(placed, read, strict=True))
     return {
         path: StoredFile(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hatch_model._environment import InstalledEnvironment
+from hatch_model._progress import Progress
 from hatch_model.cli._cache import cache
 from hatch_model.cli._diff import changes
 from hatch_model.cli._inspect import facts, sections
@@ -81,7 +82,7 @@ def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) 
     opened = open_model(model, interpreter.path)
     if opened.kind == "sdist":
         raise click.UsageError("An sdist has no RECORD that it could be held to: verify its wheel.")
-    found = differences(opened)
+    found = differences(opened, Progress(_to_stderr))
     check = None
     if opened.kind == "installed":
         environment = InstalledEnvironment(interpreter.path)

@@ -100,7 +100,7 @@ def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Trained
             training,
             pins_of(model, training, str(root), project),
             builder,
-            origin=origin_of(training, root),
+            origin=origin_of(training, root, log),
             workspace=workspace.path,
             log=log,
             is_release=False,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from hatch_model._digests import cores
 from hatch_model.cli._archive import is_outside, odd_shape, same_version
 from hatch_model.cli._model_files import DAMAGE
 from hatch_model.cli._requirements import allows, by_name, is_of_extra, same, shown
@@ -16,6 +19,7 @@ from hatch_model.cli._requirements import allows, by_name, is_of_extra, same, sh
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from hatch_model._progress import Progress
     from hatch_model.cli._model_files import ModelFiles
 
 _CHUNK = 1 << 20
@@ -28,29 +32,39 @@ _UNLISTED = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7
 _KINDS = {"artifacts": "an artifact", "sources": "a source"}
 
 
-def differences(model: ModelFiles) -> list[str]:
-    """List what differs within the wheel or installation *model* itself, as sentences."""
+def differences(model: ModelFiles, progress: Progress) -> list[str]:
+    """List what differs within the wheel or installation *model* itself, as sentences.
+
+    *progress* is told of its files while they are read, on all cores.
+    """
     shape = odd_shape(model) if model.kind == "wheel" else ()
-    return [*shape, *_files(model), *_record(model)]
+    progress.start(f"verifying {model.name} {model.version}", sum(model.sizes.values()))
+    return [*shape, *_files(model, progress), *_record(model)]
 
 
-def _files(model: ModelFiles) -> Iterator[str]:
+def _files(model: ModelFiles, progress: Progress) -> Iterator[str]:
     """Compare every file with RECORD."""
     if not model.listed:
         yield "there is no RECORD, so nothing vouches for the files"
         return
-    for path, (digest, size) in model.listed.items():
-        if model.kind == "installed" and _is_installers(path):
-            continue
-        if path not in model.sizes:
-            yield f"{path}: missing"
-        elif digest:
-            yield from _compare(model, path, digest, size)
-        elif not path.endswith(_UNLISTED):
-            yield f"{path}: RECORD has no digest of it"
+    with ThreadPoolExecutor(cores()) as pool:
+        for found in pool.map(partial(_listed_file, model, progress), model.listed):
+            yield from found
     for path in sorted(model.sizes.keys() - model.listed.keys()):
         if not path.endswith(_UNLISTED):
             yield f"{path}: not listed in RECORD"
+
+
+def _listed_file(model: ModelFiles, progress: Progress, path: str) -> list[str]:
+    """Compare the file at *path*, which RECORD lists."""
+    digest, size = model.listed[path]
+    if model.kind == "installed" and _is_installers(path):
+        return []
+    if path not in model.sizes:
+        return [f"{path}: missing"]
+    if digest:
+        return list(_compare(model, path, digest, size, progress))
+    return [] if path.endswith(_UNLISTED) else [f"{path}: RECORD has no digest of it"]
 
 
 def _is_installers(path: str) -> bool:
@@ -58,7 +72,9 @@ def _is_installers(path: str) -> bool:
     return is_outside(path) or "__pycache__" in path.split("/")
 
 
-def _compare(model: ModelFiles, path: str, expected: str, size: str) -> Iterator[str]:
+def _compare(
+    model: ModelFiles, path: str, expected: str, size: str, progress: Progress
+) -> Iterator[str]:
     if size and size != str(model.sizes[path]):
         yield f"{path}: {model.sizes[path]} bytes, but RECORD says {size}"
         return
@@ -70,7 +86,7 @@ def _compare(model: ModelFiles, path: str, expected: str, size: str) -> Iterator
         return
     try:
         with model.open(path) as stream:
-            found = _digest(stream, algorithm)
+            found = _digest(stream, algorithm, progress)
     except DAMAGE as error:
         yield f"{path}: cannot be read: {error}"
         return
@@ -78,10 +94,11 @@ def _compare(model: ModelFiles, path: str, expected: str, size: str) -> Iterator
         yield f"{path}: its content is not what RECORD says"
 
 
-def _digest(stream: IO[bytes], algorithm: str) -> bytes:
+def _digest(stream: IO[bytes], algorithm: str, progress: Progress) -> bytes:
     digest = hashlib.new(algorithm)
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)
+        progress.advance(len(chunk))
     return digest.digest()
 
 
