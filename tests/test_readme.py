@@ -57,7 +57,9 @@ _DOCUMENTS = {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "benchmarks/README.md",
+        "docs/command-line.md",
         "docs/determinism.md",
+        "docs/training-once.md",
         "example-project/README.md",
     )
 }

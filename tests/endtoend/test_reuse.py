@@ -20,6 +20,7 @@ from checkout import CHECKOUT
 from support import FRONTENDS, Built, ModelProject, Surroundings, make_wheel, tree, unpack
 
 from hatch_model._store import Store
+from hatch_model.errors import CarriedModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -280,6 +281,21 @@ def test_a_build_says_what_has_changed_since_the_last_training(reusable: Reusabl
         "hatch-model:   source small/main.py: changed\n"
         "hatch-model:   training code training/tuning.py: changed\n"
     )
+
+
+def test_the_document_quotes_what_builds_say(reusable: Reusable) -> None:
+    quoted = re.findall(r"^```text\n(.*?)^```$", _DOCUMENT, re.MULTILINE | re.DOTALL)
+    reusable.build()
+    _replace(("depth = 3", "depth = 4"))(reusable)
+    make_wheel(reusable.index.folder, "anchor", "1.3", requires=["chain>=2"])
+    _append("src/small/main.py", "# nothing\n")(reusable)
+
+    changed, unchanged = reusable.build("second").output, reusable.build("third").output
+
+    assert quoted[0] in unchanged
+    assert quoted[1] in changed
+    assert quoted[2] == f"hatch-model: error: {CarriedModelError(['small/main.py: changed'])}\n"
+    assert len(quoted) == 3
 
 
 def test_retraining_can_be_asked_for(reusable: Reusable) -> None:

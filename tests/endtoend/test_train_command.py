@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from checkout import CHECKOUT
 from support import ModelProject, Surroundings, tree
 
 if TYPE_CHECKING:
@@ -90,6 +92,18 @@ def test_arguments_are_for_one_training_and_never_for_a_wheel(development: Devel
     record = json.loads(wheel.read("small-0.1.0.dist-info/extra_metadata/model.json"))
     assert wheel.read("small/data/weights.txt") == "3 log"
     assert record["training"]["arguments"] == {"depth": 3}
+
+
+@pytest.mark.long
+def test_the_document_shows_what_the_command_prints(development: Development) -> None:
+    document = (CHECKOUT / "docs" / "training-once.md").read_text("utf-8")
+    (shown,) = re.findall(r"^```console\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+    command, _, printed = shown.partition("\n")
+    development.project.replace("pyproject.toml", ('gates = { accuracy = ">= 0.9" }\n', ""))
+
+    trained = development.train(*command.removeprefix("$ hatch-model train ").split())
+
+    assert trained.stdout.replace("depth 5, loss 'log'\n", "") == printed
 
 
 @pytest.mark.long
