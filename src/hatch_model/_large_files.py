@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from hatch_model._archives import LARGE, Member, add_files, upload_notice
+from hatch_model._archives import LARGE, Member, add_files
 from hatch_model._progress import Progress
 from hatch_model._sources import wheel_path
 
@@ -75,7 +75,7 @@ class LargeFiles:
 
 
 @contextmanager
-def unfinished(wheel: Path, log: Log) -> Iterator[Path]:
+def unfinished(wheel: Path) -> Iterator[Path]:
     """Give *wheel* under a hidden name, and its own back in the end; after an error, it is gone.
 
     So it has its name only once it is all that it should be, even if this process is killed.
@@ -87,6 +87,3 @@ def unfinished(wheel: Path, log: Log) -> Iterator[Path]:
         hidden.replace(wheel)
     finally:
         hidden.unlink(missing_ok=True)
-    notice = upload_notice(wheel)
-    if notice:
-        log.info(notice)

@@ -128,7 +128,7 @@ class Release:
         check = self._training.check
         if check is None and not self._large.paths:
             return
-        with unfinished(wheel, self._log) as hidden:
+        with unfinished(wheel) as hidden:
             if self._large.paths:
                 self._large.add_to(hidden, self._finished_metadata)
             if check is not None:

@@ -119,7 +119,7 @@ def _last_training(store: Store, project: str) -> Mapping[str, Any] | None:
 def _restored(entry: Entry, tree: TrainingTree, path: Sequence[str]) -> TrainedModel:
     description = entry.description
     return TrainedModel(
-        artifacts=[Artifact(path=path, source=file) for path, file in sorted(entry.files.items())],
+        artifacts=[Artifact(path=at, source=file) for at, file in sorted(entry.files.items())],
         tree=tree,
         metrics=description["metrics"],
         environment=[(name, version) for name, version in description["environment"]],

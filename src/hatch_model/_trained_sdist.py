@@ -123,7 +123,6 @@ class CarriedRelease:
         self._packed = packed
         self._training = training
         self._builder = builder
-        self._log = log
         self._large = LargeFiles(builder, training.compression, log)
 
     def add(self, build_data: dict[str, Any], folder: Path) -> None:
@@ -157,7 +156,7 @@ class CarriedRelease:
         Raises CarriedModelError if that has changed, and what writing an archive raises.
         """
         if self._large.paths:
-            with unfinished(wheel, self._log) as hidden:
+            with unfinished(wheel) as hidden:
                 self._large.add_to(hidden, self._compare_large)
 
     def _compare_large(self, files: Mapping[str, File]) -> dict[str, bytes]:

@@ -75,7 +75,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         with exit_on_error():
             if self._release is not None:
-                self._release.finish(Path(artifact_path))
+                self._finish_wheel(self._release, Path(artifact_path))
         if self._workspace is not None:
             self._workspace.close()
         if self._filled_in:
@@ -216,6 +216,14 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         packed = packed_in(self._builder, training, record)
         self._release = CarriedRelease(packed, training, self._builder, log=AppLog(self.app))
         self._release.add(build_data, self._folder())
+
+    def _finish_wheel(self, release: Release | CarriedRelease, wheel: Path) -> None:
+        from hatch_model._archives import upload_notice  # noqa: PLC0415 - as in _build()
+
+        release.finish(wheel)
+        notice = upload_notice(wheel)
+        if notice:
+            AppLog(self.app).info(notice)
 
     def _origin(self, training: TrainingSettings) -> Origin:
         from hatch_model._origin import origin_of  # noqa: PLC0415 - as in _build()
