@@ -12,13 +12,13 @@ from hatchling.builders.wheel import WheelBuilder, WheelBuilderConfig
 from packaging.specifiers import SpecifierSet
 from packaging.tags import INTERPRETER_SHORT_NAMES
 
-from hatch_model._carried import SDIST_BOM, SDIST_FILE, Carried, carried_in, write_carried
+from hatch_model._carried import carried_in
 from hatch_model._environment import InstalledEnvironment, declared_lines, same_lines
 from hatch_model._exit import exit_on_error
-from hatch_model._git import commit_of
 from hatch_model._log import AppLog
 from hatch_model._phase import Target, current_build
 from hatch_model._pinning import pins_of, training_requirements, unsupported_pythons_warning
+from hatch_model._sdist import include_in_sdist
 from hatch_model._settings import (
     PLUGIN,
     ModelSettings,
@@ -126,28 +126,10 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     # An sdist
 
     def _make_sdist(self, training: TrainingSettings, build_data: dict[str, Any]) -> None:
-        """Put into the sdist what a wheel from it needs, whatever its own list of files says."""
-        include = build_data["force_include"]
-        if training.lock is not None:
-            from hatch_model._lock import find_lock  # noqa: PLC0415 - only for this option
-
-            lock = find_lock(
-                training.lock,
-                Path(self.root),
-                key=f"{training.key}.lock",
-                groups=training.group_names,
-            )
-            include[str(lock)] = str(Path(training.lock))
-        commit = commit_of(Path(self.root))
         packed = self._packed(training)
         if packed is not None:
             self._write_dependencies(packed.record["pins"], build_data)
-            include.update({str(file): str(Path(at)) for at, file in packed.artifacts.items()})
-            if packed.bom is not None:
-                include[str(packed.bom)] = SDIST_BOM
-        if commit is not None or packed is not None:
-            carried = Carried(commit=commit, record=packed.record if packed else None)
-            include[str(write_carried(carried, self._folder()))] = SDIST_FILE
+        include_in_sdist(training, Path(self.root), packed, build_data, self._folder)
 
     def _packed(self, training: TrainingSettings) -> PackedModel | None:
         if self.target_name != "sdist" or training.sdist != "trained":
@@ -157,10 +139,9 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
             train_for_sdist,
         )
 
-        root = Path(self.root)
         if self._carried is not None:
             return packed_in(WheelBuilder(self.root), training, self._carried)
-        return train_for_sdist(training, root, self.app, self._folder() / "sdist")
+        return train_for_sdist(training, Path(self.root), self.app, self._folder() / "sdist")
 
     # An editable install
 
