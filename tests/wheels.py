@@ -26,10 +26,11 @@ def write_wheel(
     folder.mkdir()
     contents = {
         **files,
-        f"{INFO}/METADATA": b"Metadata-Version: 2.4\nName: small\nVersion: 1.0\n",
+        f"{INFO}/METADATA": b"Metadata-Version: 2.4\nName: small\nVersion: 1.0\n"
+        b"Description-Content-Type: text/plain\n\nA model.\n",
         f"{INFO}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\n"
         b"Tag: py3-none-any\n",
-        f"{INFO}/sboms/model.cdx.json": b"{}\n",
+        f"{INFO}/sboms/model.cdx.json": b"[]\n",
         MODEL: b"{}\n",
     }
     listing = io.StringIO()

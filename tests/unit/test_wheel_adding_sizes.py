@@ -82,6 +82,11 @@ def assert_in_record(wheel: Path, sources: Mapping[str, Path]) -> None:
     assert digests(wheel, list(sources)) == {file.path: (file.sha256, file.size) for file in files}
 
 
+def install_with_uv(wheel: Path, folder: Path) -> None:
+    command = ["uv", "pip", "install", "-q", "--offline", "--no-cache", "--target"]
+    subprocess.run([*command, str(folder), str(wheel)], check=True)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     "sizes",
@@ -107,10 +112,10 @@ def test_files_and_offsets_of_gigabytes(sizes: list[int], wheel: Path, tmp_path:
     assert_in_record(wheel, sources)
     exchange(wheel, {"small-1.0.dist-info/extra_metadata/model.json": b"{1}"})
     assert_strict(wheel)
-    if shutil.which("unzip"):
+    # unzip 6.0 takes 0xFFFFFFFF for a sign that the size is elsewhere, even where it is the size.
+    if shutil.which("unzip") and sizes != [0xFFFFFFFF]:
         subprocess.run(["unzip", "-tqq", wheel], check=True)
-    command = ["uv", "pip", "install", "-q", "--offline", "--no-cache", "--target", tmp_path / "uv"]
-    subprocess.run([*command, wheel], check=True)
+    install_with_uv(wheel, tmp_path / "uv")
     for path, source in sources.items():
         assert file_of(path, tmp_path / "uv" / path) == file_of(path, source)
 
@@ -146,8 +151,7 @@ def test_more_files_than_the_old_format_counts(count: int, wheel: Path, tmp_path
     assert len(written) == count + 6
     assert all(written[f"small/{number}"] == b"%d" % number for number in range(count))
     assert list(written)[-1] == "small-1.0.dist-info/RECORD"
-    command = ["uv", "pip", "install", "-q", "--offline", "--no-cache", "--target", tmp_path / "uv"]
-    subprocess.run([*command, wheel], check=True)
+    install_with_uv(wheel, tmp_path / "uv")
     assert len(list((tmp_path / "uv/small").iterdir())) == count + 1
 
 
@@ -159,7 +163,7 @@ _MANY = {
     "small/data/short.txt": b"a",
     "small/data/empty": b"",
     'small/data/a, "b" c.txt': _TEXT[:1000],
-    "small/data/å ∑.txt": _TEXT[:1000],
+    "small/data/å ∑.txt": _TEXT[:2000],
 }
 
 
@@ -180,9 +184,8 @@ def many(wheel: Path, tmp_path: Path) -> Path:
     [
         [sys.executable, "-m", "zipfile", "-t", "{wheel}"],
         ["unzip", "-tqq", "{wheel}"],
-        pytest.param([sys.executable, "-m", "twine", "check", "--strict", "{wheel}"]),
-        # W004 and W009 are about modules; `small` has a file whose name is no module's.
-        ["check-wheel-contents", "--toplevel", "small", "{wheel}"],
+        [sys.executable, "-m", "twine", "check", "--strict", "{wheel}"],
+        ["check-wheel-contents", "{wheel}"],
         ["uv", "tool", "run", "wheel", "unpack", "--dest", "{out}", "{wheel}"],
     ],
     ids=["zipfile", "unzip", "twine", "check-wheel-contents", "wheel"],
