@@ -21,6 +21,7 @@ from __future__ import annotations
 from hatch_model._archives._deflating import Compression
 from hatch_model._archives._exchanging import exchange
 from hatch_model._archives._reading import LARGE, Member
+from hatch_model._archives._sdists import add_files_to_sdist
 from hatch_model._archives._unpacking import unpack
 from hatch_model._archives._wheels import add_files, upload_notice
 
@@ -29,6 +30,7 @@ __all__ = [
     "Compression",
     "Member",
     "add_files",
+    "add_files_to_sdist",
     "exchange",
     "unpack",
     "upload_notice",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     class Hash(Protocol):
         def update(self, data: memoryview, /) -> None: ...
+        def hexdigest(self) -> str: ...
 
 
 BLOCK = 1 << 18

@@ -7,7 +7,7 @@ import stat
 import zipfile
 from contextlib import closing
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hatch_model._archives._deflating import (
     END,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from hatch_model._archives._deflating import Compression, Deflater
-    from hatch_model._archives._reading import Member, Source
+    from hatch_model._archives._reading import Hash, Member, Source
     from hatch_model._progress import Progress
 
     Finish = Callable[[Mapping[str, File]], Mapping[str, bytes]]
@@ -207,7 +207,7 @@ class _Writer:
         return info
 
 
-def _file(source: Source, digest: Any) -> File:
+def _file(source: Source, digest: Hash) -> File:
     return File(path=source.path, sha256=digest.hexdigest(), size=source.size)
 
 
