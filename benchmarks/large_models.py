@@ -75,7 +75,7 @@ def make_forest(path: Path, size: int) -> None:
     import pickle  # noqa: PLC0415
 
     import numpy as np  # noqa: PLC0415
-    from sklearn.ensemble import (  # type: ignore[import-untyped] # noqa: PLC0415
+    from sklearn.ensemble import (  # noqa: PLC0415
         RandomForestRegressor,
     )
 

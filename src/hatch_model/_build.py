@@ -22,7 +22,7 @@ from hatch_model._environment import (
 )
 from hatch_model._gates import compare, enforce, table
 from hatch_model._pinning import pins_of
-from hatch_model._sources import shipped_files, source_files, training_tree, wheel_path
+from hatch_model._sources import distribution_path, shipped_files, source_files, training_tree
 from hatch_model._trained import TrainedModel
 from hatch_model._training import Request, backup_dir, output_dir, train
 from hatch_model._training._process import run_process
@@ -91,7 +91,7 @@ class ModelBuild:
             if self._is_release:
                 _warn_of_strangers(self._training, self._pins, trained, self._log)
             _warn_of_stale_files(self._files, trained, self._log)
-            folder = wheel_path(self._builder, self.tree.artifacts)
+            folder = distribution_path(self._builder, self.tree.artifacts)
             _warn_of_shared_folder(self._training, self._files, folder, self._log)
         return trained
 
@@ -124,7 +124,7 @@ class ModelBuild:
         return ingredients_of(
             self._training,
             shipped_files(self._builder, build_data),
-            wheel_path(self._builder, self.tree.artifacts),
+            distribution_path(self._builder, self.tree.artifacts),
             self._origin,
             self._closure((*self._model.roots, *self._training.groups), environment),
             root=Path(self._builder.root),

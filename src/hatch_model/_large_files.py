@@ -1,7 +1,7 @@
-"""Artifacts on their way into a wheel: hatchling packs the small ones, and we the large ones.
+"""Artifacts on their way into an archive: hatchling packs the small ones, and we the large ones.
 
 hatchling deflates in one thread, at a few dozen MB/s. So what is large is kept from it, and added to
-the wheel that it has made.
+the wheel or sdist that it has made.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_model._archives import LARGE, Member, add_files
 from hatch_model._progress import Progress
-from hatch_model._sources import wheel_path
+from hatch_model._sources import distribution_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from hatchling.builders.wheel import WheelBuilder
+    from hatchling.builders.plugin.interface import BuilderInterface
 
     from hatch_model._archives import Compression
     from hatch_model._digests import File
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 class LargeFiles:
     """The artifacts that *builder* does not see."""
 
-    def __init__(self, builder: WheelBuilder, compression: Compression, log: Log) -> None:
+    def __init__(
+        self, builder: BuilderInterface[Any, Any], compression: Compression, log: Log
+    ) -> None:
         self.paths: dict[str, Path] = {}
-        """Where each of them lies now, by its path in the wheel."""
+        """Where each of them lies now, by its path in the archive."""
         self._builder = builder
         self._compression = compression
         self._log = log
@@ -37,13 +39,13 @@ class LargeFiles:
     def place(
         self, artifacts: Mapping[PurePosixPath, Path], build_data: dict[str, Any]
     ) -> dict[str, Path]:
-        """Have *artifacts*, by their paths in the tree, shipped; give all of them by those in the wheel.
+        """Have *artifacts*, by their paths in the tree, shipped; give all of them by those there.
 
         The small ones are put into hatchling's *build_data*.
         """
         placed = {}
         for place, file in artifacts.items():
-            path = str(wheel_path(self._builder, place))
+            path = str(distribution_path(self._builder, place))
             placed[path] = file
             if file.stat().st_size >= LARGE:
                 self.paths[path] = file
@@ -60,13 +62,16 @@ class LargeFiles:
         self._builder.config.build_reserved_paths.update(str(Path(path)) for path in self.paths)
 
     def add_to(
-        self, wheel: Path, finish: Callable[[Mapping[str, File]], Mapping[str, bytes]]
+        self,
+        archive: Path,
+        finish: Callable[[Mapping[str, File]], Mapping[str, bytes]],
+        add: Callable[..., None] = add_files,
     ) -> None:
-        """Write *wheel* anew with them in it; *finish* as for :func:`add_files`."""
+        """Write *archive* anew with them in it; *finish* as for *add*, which knows its format."""
         members = [Member(path=path, source=file) for path, file in sorted(self.paths.items())]
-        add_files(
-            wheel,
-            wheel,
+        add(
+            archive,
+            archive,
             members,
             compression=self._compression,
             finish=finish,
@@ -75,15 +80,15 @@ class LargeFiles:
 
 
 @contextmanager
-def unfinished(wheel: Path) -> Iterator[Path]:
-    """Give *wheel* under a hidden name, and its own back in the end; after an error, it is gone.
+def unfinished(archive: Path) -> Iterator[Path]:
+    """Give *archive* under a hidden name, and its own back in the end; after an error, it is gone.
 
     So it has its name only once it is all that it should be, even if this process is killed.
     """
-    hidden = wheel.with_name(f".{wheel.name}.unfinished")
-    wheel.replace(hidden)
+    hidden = archive.with_name(f".{archive.name}.unfinished")
+    archive.replace(hidden)
     try:
         yield hidden
-        hidden.replace(wheel)
+        hidden.replace(archive)
     finally:
         hidden.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from hatch_model.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hatchling.builders.plugin.interface import BuilderInterface
     from hatchling.builders.wheel import WheelBuilder
 
     from hatch_model._settings import TrainingSettings
@@ -114,8 +115,10 @@ def metadata_name(builder: WheelBuilder, name: str) -> str:
     return f"{_OWN}{name}"
 
 
-def wheel_path(builder: WheelBuilder, tree_path: PurePosixPath) -> PurePosixPath:
-    """Say where the wheel has what the tree has at *tree_path*."""
+def distribution_path(
+    builder: BuilderInterface[Any, Any], tree_path: PurePosixPath
+) -> PurePosixPath:
+    """Say where the wheel or sdist that *builder* makes has what the tree has at *tree_path*."""
     moved = builder.config.get_distribution_path(str(Path(tree_path)))
     return PurePosixPath(Path(moved).as_posix())
 
@@ -150,7 +153,7 @@ def training_tree(
         return TrainingTree(
             python_path=[staging],
             artifacts=artifacts,
-            artifacts_dir=staging / wheel_path(builder, artifacts),
+            artifacts_dir=staging / distribution_path(builder, artifacts),
         )
     return TrainingTree(
         python_path=[root / each for each in sorted(filter(None, roots))] or [root],

@@ -23,10 +23,10 @@ from hatch_model._record import FILE, to_bytes
 from hatch_model._sbom import FILE as BOM_FILE
 from hatch_model._sources import (
     artifacts_folder,
+    distribution_path,
     metadata_name,
     shipped_files,
     source_files,
-    wheel_path,
 )
 from hatch_model.errors import CarriedModelError
 
@@ -88,7 +88,7 @@ def _places(
 ) -> dict[str, PurePosixPath]:
     """Say where the tree has each artifact of *record*, by its path in the wheel."""
     folder = artifacts_folder(training, source_files(builder), Path(builder.root))
-    shipped = wheel_path(builder, folder)
+    shipped = distribution_path(builder, folder)
     paths = [PurePosixPath(artifact["path"]) for artifact in record["artifacts"]]
     strays = [
         f"{path}: the settings have artifacts in {shipped}"

@@ -18,7 +18,7 @@ from hatch_model._exit import exit_on_error
 from hatch_model._log import AppLog
 from hatch_model._phase import Target, current_build
 from hatch_model._pinning import pins_of, training_requirements, unsupported_pythons_warning
-from hatch_model._sdist import include_in_sdist
+from hatch_model._sdist import SdistRelease
 from hatch_model._settings import (
     PLUGIN,
     ModelSettings,
@@ -47,7 +47,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
 
     _workspace: Workspace | None = None
     _filled_in: bool = False
-    _release: Release | CarriedRelease | None = None
+    _release: Release | CarriedRelease | SdistRelease | None = None
 
     def dependencies(self) -> list[str]:
         """Ask for what training needs, but not where nothing is trained."""
@@ -75,7 +75,8 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         with exit_on_error():
             if self._release is not None:
-                self._finish_wheel(self._release, Path(artifact_path))
+                self._release.finish(Path(artifact_path))
+                self._give_notice(Path(artifact_path))
         if self._workspace is not None:
             self._workspace.close()
         if self._filled_in:
@@ -129,7 +130,8 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         packed = self._packed(training)
         if packed is not None:
             self._write_dependencies(packed.record["pins"], build_data)
-        include_in_sdist(training, Path(self.root), packed, build_data, self._folder)
+        self._release = SdistRelease(training, self.build_config.builder, log=AppLog(self.app))
+        self._release.add(packed, build_data, self._folder)
 
     def _packed(self, training: TrainingSettings) -> PackedModel | None:
         if self.target_name != "sdist" or training.sdist != "trained":
@@ -198,11 +200,10 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
         self._release = CarriedRelease(packed, training, self._builder, log=AppLog(self.app))
         self._release.add(build_data, self._folder())
 
-    def _finish_wheel(self, release: Release | CarriedRelease, wheel: Path) -> None:
+    def _give_notice(self, archive: Path) -> None:
         from hatch_model._archives import upload_notice  # noqa: PLC0415 - as in _build()
 
-        release.finish(wheel)
-        notice = upload_notice(wheel)
+        notice = upload_notice(archive)
         if notice:
             AppLog(self.app).info(notice)
 

@@ -209,6 +209,11 @@ def test_a_trained_sdist_carries_large_artifacts(
     with zipfile.ZipFile(built.wheel.path) as archive:
         assert archive.read("small/data/deep/random.bin") == content
 
+    for number, command in enumerate([["uv", "pip", "install"], [_PYTHON, "-m", "pip", "install"]]):
+        target = tmp_path / f"installed{number}"
+        surroundings.run(*command, "--no-deps", "--target", target, built.sdist, cwd=tmp_path)
+        assert (target / "small/data/deep/random.bin").read_bytes() == content
+
     with (unpacked.folder / "src/small/data/deep/random.bin").open("r+b") as file:
         file.write(b"changed")
     refused = unpacked.build(surroundings, check=False, out=tmp_path / "refused")

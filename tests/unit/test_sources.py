@@ -14,9 +14,9 @@ from hatch_model._settings import ObjectReference, TrainingSettings
 from hatch_model._sources import (
     SourceFile,
     TrainingTree,
+    distribution_path,
     source_files,
     training_tree,
-    wheel_path,
 )
 from hatch_model.errors import (
     HatchModelError,
@@ -216,7 +216,7 @@ def test_a_custom_artifacts_folder_is_moved_with_the_sources(tmp_path: Path) -> 
     found = _training_tree(builder, "iris.main:train", artifacts=PurePosixPath("src/foo/weights"))
 
     assert found.artifacts_dir == tmp_path / "staging" / "iris" / "weights"
-    assert wheel_path(builder, found.artifacts) == PurePosixPath("iris/weights")
+    assert distribution_path(builder, found.artifacts) == PurePosixPath("iris/weights")
 
 
 def test_a_python_path_of_ones_own_is_used_as_it_is(tmp_path: Path) -> None:
