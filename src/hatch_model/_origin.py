@@ -44,9 +44,19 @@ def _inputs(training: TrainingSettings, root: Path, progress: Progress) -> list[
         matched = {path for path in root.glob(pattern) if path.is_file()}
         if not matched:
             key = f"{training.key}.inputs[{index}]"
-            problems.append(Problem(key, expected="to match a file", found=pattern))
+            problems.append(Problem(key, expected=_expected(root), found=pattern))
         found |= matched
     if problems:
         raise SettingsError(problems)
     sources = {path.relative_to(root).as_posix(): path for path in sorted(found)}
     return files_of(sources, progress, "reading inputs")
+
+
+def _expected(root: Path) -> str:
+    if not (root / "PKG-INFO").is_file():
+        return "to match a file"
+    # Where git ignores the data, the sdist lacks it.
+    return (
+        "to match a file of this source distribution, which has to include what training reads (or "
+        'build the wheel from the project itself, with `uv build --wheel`, or set `sdist = "trained"`)'
+    )
