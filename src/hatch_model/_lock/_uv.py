@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Protocol
 
 from hatch_model._lock._pylock import LockedGroups, read_pylock
+from hatch_model._uv import find_uv, variables_for_uv
 from hatch_model.errors import UvExportError, UvNotFoundError
 
 if TYPE_CHECKING:
@@ -25,16 +24,15 @@ class RunUv(Protocol):
 def run_uv(arguments: Sequence[str], *, path: str, root: Path) -> str:
     """Run uv with *arguments* in *root*, to read the lock at *path*.
 
-    uv names itself in ``UV`` while it builds. Raises UvNotFoundError and UvExportError.
+    Raises UvNotFoundError and UvExportError.
     """
-    uv = os.environ.get("UV") or shutil.which("uv")
+    uv = find_uv()
     if uv is None:
         raise UvNotFoundError(path)
     completed = subprocess.run(
         [uv, *arguments],
         cwd=root,
-        # The build environment is not the project's own, which uv would otherwise remark on.
-        env={key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"},
+        env=variables_for_uv(),
         check=False,
         capture_output=True,
         text=True,

@@ -51,10 +51,16 @@ def _name(model: ModelFiles) -> Iterator[str]:
     except InvalidWheelFilename:
         yield f"the file is called {name}, which is no wheel's name"
         return
-    if project != canonicalize_name(model.name) or not same_version(str(version), model.version):
+    if not is_of(model, project, str(version)):
         yield f"the file is called {name}, but holds {model.name} {model.version}"
     if tags != _parsed(model):
         yield f"the file is called {name}, but its WHEEL says {', '.join(model.tags) or 'nothing'}"
+
+
+def is_of(model: ModelFiles, name: str, version: str) -> bool:
+    """Say whether *model* is the project *name* at *version*, however they are written."""
+    same_name = canonicalize_name(name) == canonicalize_name(model.name)
+    return same_name and same_version(version, model.version)
 
 
 def same_version(one: str, other: str) -> bool:

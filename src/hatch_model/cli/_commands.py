@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
@@ -15,7 +18,9 @@ from hatch_model.cli._inspect import facts, sections
 from hatch_model.cli._interpreter import Interpreter, describe, this_interpreter
 from hatch_model.cli._opening import open_model
 from hatch_model.cli._output import print_line, print_table, printable, shown
+from hatch_model.cli._rebuild import rebuild
 from hatch_model.cli._recheck import check_again
+from hatch_model.cli._reproduce import EXIT_CODES, compare, recorded_in
 from hatch_model.cli._requirements import not_installed
 from hatch_model.cli._shared import as_json_option, exits_on_error, print_json
 from hatch_model.cli._train import train
@@ -23,7 +28,7 @@ from hatch_model.cli._verify import differences
 from hatch_model.errors import UnreadableModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from hatch_model.cli._model_files import ModelFiles
 
@@ -33,6 +38,19 @@ _python = click.option(
     metavar="PATH",
     help="Look for installed models where this Python does.",
 )
+
+
+_P = ParamSpec("_P")
+
+
+def _tolerance(what: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    return click.option(
+        "--tolerance",
+        type=click.FloatRange(min=0),
+        default=1e-6,
+        show_default=True,
+        help=f"How far floats of {what} may differ: relative, but absolute below 1.",
+    )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,13 +82,7 @@ def inspect(model: str, *, as_json: bool, command: str | None) -> None:
 @click.argument("model")
 @as_json_option
 @_python
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(min=0),
-    default=1e-6,
-    show_default=True,
-    help="How far floats of the check's result may differ: relative, but absolute below 1.",
-)
+@_tolerance("the check's result")
 @exits_on_error
 def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) -> None:
     """List what differs in MODEL from what it says of itself; exit with 1 if anything does.
@@ -139,14 +151,63 @@ def diff(a: str, b: str, *, as_json: bool, command: str | None) -> None:
         return
     if not any(changed.values()):
         print_line("nothing differs")
-    headings = ("", f"{one.name} {one.version}", f"{other.name} {other.version}")
+    _print_pairs(changed, f"{one.name} {one.version}", f"{other.name} {other.version}")
+
+
+@hatch_model.command()
+@click.argument("wheel")
+@click.argument("sdist")
+@as_json_option
+@click.option(
+    "--python",
+    metavar="PATH",
+    help="Rebuild with this Python instead of the recorded one.",
+)
+@_tolerance("metrics and the check's result")
+@exits_on_error
+def reproduce(
+    wheel: str, sdist: str, *, as_json: bool, python: str | None, tolerance: float
+) -> None:
+    """Build SDIST again with the Python and the versions that WHEEL records, and compare.
+
+    This trains the model. The exit code is 0 if files came out identical, 3 if they did not, but
+    what was measured of the model is the same, and 4 if it is not.
+    """
+    original = _open_readable(wheel)
+    record = recorded_in(original, open_model(sdist))
+    with (
+        tempfile.TemporaryDirectory(prefix="hatch-model-") as folder,
+        closing(rebuild(sdist, record, Path(folder), python=python)) as rebuilt,
+    ):
+        comparison = compare(original, rebuilt, tolerance)
+    if as_json:
+        print_json(
+            {
+                "name": original.name,
+                "version": original.version,
+                "verdict": comparison.verdict,
+                "differences": comparison.differences,
+            }
+        )
+    else:
+        reason = f": {comparison.reason}" if comparison.reason else ""
+        print_line(f"{original.name} {original.version}: {comparison.verdict}{reason}")
+        _print_pairs(comparison.differences, "recorded", "rebuilt")
+    sys.exit(EXIT_CODES[comparison.verdict])
+
+
+def _print_pairs(
+    changed: Mapping[str, Mapping[str, tuple[Any, Any]]], one: str, other: str
+) -> None:
+    """Print what differs between *one* and *other*: pairs of values by section and name."""
+    headings = ("", one, other)
     for section, pairs in changed.items():
         if pairs:
             rows = [(name, *map(shown, pair)) for name, pair in pairs.items()]
             print_table(section, headings, rows)
 
 
-def _open_readable(model: str, path: Sequence[str]) -> ModelFiles:
+def _open_readable(model: str, path: Sequence[str] | None = None) -> ModelFiles:
     """Open *model*, whose record must be readable, as nothing else would be shown of it."""
     opened = open_model(model, path)
     if opened.record_fault:

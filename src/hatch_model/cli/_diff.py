@@ -21,10 +21,11 @@ def changes(one: ModelFiles, other: ModelFiles) -> dict[str, dict[str, tuple[Any
         # Without a record, only RECORD tells of files.
         for model, side in ((one, left), (other, right)):
             side.update(artifacts={}, sources={}, files=_unrecorded_files(model))
-    return {section: _changed(left[section], right[section]) for section in SECTIONS}
+    return {section: changed(left[section], right[section]) for section in SECTIONS}
 
 
-def _changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Give the pairs of values that differ, by name, None for what one has not."""
     return {
         name: (one.get(name), other.get(name))
         for name in sorted({*one, *other})

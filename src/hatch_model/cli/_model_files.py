@@ -53,6 +53,8 @@ class ModelFiles:
     listed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """RECORD: each path's ``algorithm=digest`` and size, both "" where it gives none."""
     open: Callable[[str], IO[bytes]] = field(repr=False)
+    close: Callable[[], None] = field(repr=False, default=lambda: None)
+    """Let go of the archive, which Windows would not remove before."""
 
     def __post_init__(self) -> None:
         for header in ("Name", "Version"):

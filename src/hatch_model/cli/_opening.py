@@ -77,6 +77,7 @@ def _open_wheel(file: Path) -> ModelFiles:
         packed_size=file.stat().st_size,
         listed=listed_in(read(f"{info}/RECORD") if f"{info}/RECORD" in sizes else ""),
         open=archive.open,
+        close=archive.close,
     )
 
 

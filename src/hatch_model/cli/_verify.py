@@ -9,17 +9,16 @@ from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from hatch_model._digests import cores
-from hatch_model.cli._archive import is_outside, odd_shape, same_version
+from hatch_model._progress import Progress
+from hatch_model.cli._archive import is_of, is_outside, odd_shape
 from hatch_model.cli._model_files import DAMAGE
 from hatch_model.cli._requirements import allows, by_name, is_of_extra, same, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from hatch_model._progress import Progress
     from hatch_model.cli._model_files import ModelFiles
 
 _CHUNK = 1 << 20
@@ -32,11 +31,12 @@ _UNLISTED = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7
 _KINDS = {"artifacts": "an artifact", "sources": "a source"}
 
 
-def differences(model: ModelFiles, progress: Progress) -> list[str]:
+def differences(model: ModelFiles, progress: Progress | None = None) -> list[str]:
     """List what differs within the wheel or installation *model* itself, as sentences.
 
     *progress* is told of its files while they are read, on all cores.
     """
+    progress = progress or Progress(lambda _: None)
     shape = odd_shape(model) if model.kind == "wheel" else ()
     progress.start(f"verifying {model.name} {model.version}", sum(model.sizes.values()))
     return [*shape, *_files(model, progress), *_record(model)]
@@ -117,8 +117,7 @@ def _record(model: ModelFiles) -> Iterator[str]:
 
 def _recorded_project(model: ModelFiles, project: Mapping[str, str]) -> Iterator[str]:
     name, version = project["name"], project["version"]
-    same_name = canonicalize_name(name) == canonicalize_name(model.name)
-    if not same_name or not same_version(version, model.version):
+    if not is_of(model, name, version):
         yield f"METADATA is of {model.name} {model.version}, but model.json of {name} {version}"
 
 

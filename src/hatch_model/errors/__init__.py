@@ -11,10 +11,17 @@ from hatch_model.errors._archives import (
 )
 from hatch_model.errors._carried import CarriedModelError
 from hatch_model.errors._command_line import (
+    AlteredModelError,
     InterpreterError,
     ModelNotFoundError,
+    OtherSourceError,
     ProjectError,
+    RebuildError,
+    UnknownPythonError,
     UnreadableModelError,
+    UnrecordedModelError,
+    UvMissingError,
+    WrongKindError,
 )
 from hatch_model.errors._configuration import (
     Problem,
@@ -85,6 +92,7 @@ from hatch_model.errors._training import (
 )
 
 __all__ = [
+    "AlteredModelError",
     "ArchiveMismatchError",
     "ArchiveNotWrittenError",
     "ArtifactError",
@@ -119,12 +127,14 @@ __all__ = [
     "NotInstalledError",
     "NothingWrittenError",
     "OrphanedError",
+    "OtherSourceError",
     "OutOfRangeError",
     "OutdatedLockError",
     "PinsChangedError",
     "Problem",
     "ProjectError",
     "RaisedError",
+    "RebuildError",
     "RequirementError",
     "ReservedPathError",
     "SelectionError",
@@ -141,11 +151,15 @@ __all__ = [
     "UnknownArtifactsFolderError",
     "UnknownExtraError",
     "UnknownLockedVersionError",
+    "UnknownPythonError",
     "UnreadableFileError",
     "UnreadableModelError",
+    "UnrecordedModelError",
     "UnsavableModelError",
     "UnshippableError",
     "UnusableStoreError",
     "UvExportError",
+    "UvMissingError",
     "UvNotFoundError",
+    "WrongKindError",
 ]

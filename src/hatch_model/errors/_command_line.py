@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hatch_model.errors._root import HatchModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_KINDS = {"wheel": "a wheel", "sdist": "an sdist", "installed": "an installed model"}
 
 
 class ModelNotFoundError(HatchModelError):
@@ -46,3 +53,91 @@ class ProjectError(HatchModelError):
 
     def __str__(self) -> str:
         return f"`{self.folder}` is no project that can be built: {self.reason}"
+
+
+class WrongKindError(HatchModelError):
+    """A model is not in the form that it is needed in, both as ``ModelFiles.kind`` has them."""
+
+    def __init__(self, origin: str, kind: str, expected: str) -> None:
+        super().__init__(origin, kind, expected)
+        self.origin = origin
+        self.kind = kind
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.origin}` is {_KINDS[self.kind]}, but {_KINDS[self.expected]} is needed here."
+        )
+
+
+class UnrecordedModelError(HatchModelError):
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model} holds no record of how it was made, as wheels that hatch-model built do."
+        )
+
+
+class OtherSourceError(HatchModelError):
+    """An sdist is not what a wheel was built from; *held* and *offered* are names and versions."""
+
+    def __init__(self, wheel: str, sdist: str, held: str, offered: str) -> None:
+        super().__init__(wheel, sdist, held, offered)
+        self.wheel = wheel
+        self.sdist = sdist
+        self.held = held
+        self.offered = offered
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.wheel}` is of {self.held}, but `{self.sdist}` of {self.offered}. Give the sdist "
+            f"that the wheel was built from."
+        )
+
+
+class AlteredModelError(HatchModelError):
+    """A wheel differs from what it says of itself. *differences* are sentences."""
+
+    def __init__(self, wheel: str, differences: Sequence[str]) -> None:
+        super().__init__(wheel, differences)
+        self.wheel = wheel
+        self.differences = differences
+
+    def __str__(self) -> str:
+        more = len(self.differences) - 1
+        return (
+            f"`{self.wheel}` is not what it says of itself: {self.differences[0]}"
+            f"{f', and {more} more' if more else ''}. See `hatch-model verify`."
+        )
+
+
+class UvMissingError(HatchModelError):
+    def __str__(self) -> str:
+        return "rebuilding a wheel takes uv, which is not on PATH. Install uv."
+
+
+class UnknownPythonError(HatchModelError):
+    def __init__(self, python: str) -> None:
+        super().__init__(python)
+        self.python = python
+
+    def __str__(self) -> str:
+        return (
+            f"the record says that {self.python} trained the model, which uv has no name for. Name a "
+            f"Python with `--python`."
+        )
+
+
+class RebuildError(HatchModelError):
+    def __init__(self, sdist: str) -> None:
+        super().__init__(sdist)
+        self.sdist = sdist
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.sdist}` could not be rebuilt; uv says above why. If it is the recorded Python "
+            f"that it cannot find, name another one with `--python`."
+        )
