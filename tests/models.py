@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import json
+import sys
 import zipfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,8 @@ from hatch_model.cli._commands import hatch_model
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+    import pytest
 
     Change = Callable[[dict[str, Any]], object]
 
@@ -123,6 +126,24 @@ def install(wheel: Path, folder: Path) -> Path:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     return folder
+
+
+_UV = """\
+import os, shutil, sys
+print("uv on stdout", flush=True)
+print("uv on stderr", os.environ["HATCH_MODEL_RETRAIN"], "VIRTUAL_ENV" in os.environ, file=sys.stderr)
+shutil.copytree("rebuilt", sys.argv[sys.argv.index("--out-dir") + 1])
+"""
+
+
+def stand_in_for_uv(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go to *folder*, where `uv build` gives what lies in its folder `rebuilt`, or else fails.
+
+    uv is an interpreter there, whose first argument `build` is a script.
+    """
+    (folder / "build").write_text(_UV, "utf-8")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("UV", sys.executable)
 
 
 class Ran(NamedTuple):

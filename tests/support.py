@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -69,6 +70,17 @@ def make_wheel(
         for path, text in contents.items():
             archive.writestr(path, text)
     return wheel
+
+
+def make_sdist(folder: Path, name: str, version: str) -> Path:
+    """Write an sdist that holds its metadata and nothing else."""
+    sdist = folder / f"{name}-{version}.tar.gz"
+    content = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\n".encode()
+    entry = tarfile.TarInfo(f"{name}-{version}/PKG-INFO")
+    entry.size = len(content)
+    with tarfile.open(sdist, "w:gz") as archive:
+        archive.addfile(entry, io.BytesIO(content))
+    return sdist
 
 
 def _digest(text: str) -> str:

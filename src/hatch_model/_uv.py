@@ -7,8 +7,8 @@ import shutil
 
 
 def find_uv() -> str | None:
-    """Give the uv that is building, which names itself in ``UV``, or else the one on PATH."""
-    return os.environ.get("UV") or shutil.which("uv")
+    """Give the uv that is building, which names itself in ``UV``, or else the one on PATH, if there is one."""
+    return shutil.which(os.environ.get("UV") or "uv")
 
 
 def variables_for_uv() -> dict[str, str]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 from checkout import CHECKOUT
-from models import make_model, run
-from support import make_wheel
+from models import make_model, run, stand_in_for_uv
+from support import make_sdist, make_wheel
 
 from hatch_model._store import Store
 from hatch_model.cli._commands import hatch_model
+from hatch_model.cli._reproduce import EXIT_CODES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,12 +58,13 @@ def test_the_reference_has_every_command_with_its_arguments_and_options() -> Non
         assert sorted(_table(name, "option")) == sorted(options)
 
 
-def test_the_reference_has_the_default_tolerance() -> None:
+@pytest.mark.parametrize("command", ["verify", "reproduce"])
+def test_the_reference_has_the_default_tolerance(command: str) -> None:
     (tolerance,) = (
-        each for each in hatch_model.commands["verify"].params if each.name == "tolerance"
+        each for each in hatch_model.commands[command].params if each.name == "tolerance"
     )
 
-    assert f"{tolerance.default} unless told" in _table("verify", "option")["--tolerance"]
+    assert f"{tolerance.default} unless told" in _table(command, "option")["--tolerance"]
 
 
 @pytest.mark.parametrize("command", _MODEL_COMMANDS)
@@ -80,13 +80,7 @@ def test_the_keys_of_the_reference_are_printed_with_a_record_or_without(
 
 
 def test_what_only_a_record_tells_is_null_without_one(tmp_path: Path) -> None:
-    sdist = tmp_path / "small-0.1.0.tar.gz"
-    with tarfile.open(sdist, "w:gz") as archive:
-        content = b"Metadata-Version: 2.4\nName: small\nVersion: 0.1.0\n"
-        entry = tarfile.TarInfo("small-0.1.0/PKG-INFO")
-        entry.size = len(content)
-        archive.addfile(entry, io.BytesIO(content))
-
+    sdist = make_sdist(tmp_path, "small", "0.1.0")
     told = ["name", "version", "kind", "requires_python", "tags", "requires", "files"]
     assert f"everything but {_listed(told)}." in " ".join(_section("inspect").split())
     for model in (sdist, make_wheel(tmp_path, "foreign", "1", requires_python=">=3.10")):
@@ -137,3 +131,26 @@ def test_the_keys_of_the_stores_size_are_in_the_reference(
     keys = _table("cache size", "key")
     assert sorted(printed) == sorted(keys)
     assert sorted(printed["models"][0]) == sorted(re.findall(r"`(\w+)`", keys["models"]))
+
+
+def test_the_verdicts_of_reproduce_are_in_the_reference_with_their_exit_codes() -> None:
+    assert [*_table("reproduce", "verdict")] == [*EXIT_CODES]
+    _, _, codes = _REFERENCE.partition("\n## Exit codes\n")
+    for verdict, code in EXIT_CODES.items():
+        assert re.search(rf"^\| {code} \| .*for `reproduce`, {verdict} \|$", codes, re.MULTILINE)
+    assert _table("reproduce", "key")["verdict"].replace(" or ", ", ") == ", ".join(
+        f'`"{verdict}"`' for verdict in EXIT_CODES
+    )
+
+
+def test_what_reproduce_prints_is_in_the_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel, sdist = make_model(tmp_path / "rebuilt"), make_sdist(tmp_path, "small", "0.1.0")
+    stand_in_for_uv(tmp_path, monkeypatch)
+
+    printed = run("reproduce", "--json", wheel, sdist).json
+    assert sorted(printed) == sorted(_table("reproduce", "key"))
+    rows = _section("reproduce").partition("\n| section |")[2].splitlines()[2:]
+    sections = re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in rows if row))
+    assert sorted(printed["differences"]) == sorted(sections)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import stat
 import struct
-import tarfile
 import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -29,7 +27,7 @@ from models import (
     rewrite,
     run,
 )
-from support import make_wheel
+from support import make_sdist, make_wheel
 
 from hatch_model._recorded import read_record
 
@@ -698,14 +696,7 @@ def test_a_wheel_whose_record_has_no_digests_vouches_for_nothing(tmp_path: Path)
 
 
 def test_an_sdist_is_not_verified(tmp_path: Path) -> None:
-    sdist = tmp_path / "small-0.1.0.tar.gz"
-    with tarfile.open(sdist, "w:gz") as archive:
-        content = b"Metadata-Version: 2.4\nName: small\nVersion: 0.1.0\n"
-        entry = tarfile.TarInfo("small-0.1.0/PKG-INFO")
-        entry.size = len(content)
-        archive.addfile(entry, io.BytesIO(content))
-
-    ran = run("verify", sdist)
+    ran = run("verify", make_sdist(tmp_path, "small", "0.1.0"))
     assert ran.code == 2
     assert ran.err.endswith(
         "Error: An sdist has no RECORD that it could be held to: verify its wheel.\n"

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from hatch_model._uv import find_uv, variables_for_uv
 from hatch_model.cli._opening import open_model
@@ -43,14 +44,15 @@ def run_uv(arguments: Sequence[str], **variables: str) -> int:
         raise UvMissingError
     # A process that is merely ended would leave its temporary folder behind.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    process = subprocess.Popen(
+        [uv, *arguments], env={**variables_for_uv(), **variables}, stdout=_STANDARD_ERROR
+    )
     try:
-        return subprocess.run(
-            [uv, *arguments],
-            env={**variables_for_uv(), **variables},
-            check=False,
-            stdout=_STANDARD_ERROR,
-        ).returncode
+        return process.wait()
     finally:
+        # It writes until it is gone, and would make anew a folder that is removed meanwhile.
+        process.kill()
+        process.wait()
         signal.signal(signal.SIGTERM, before)
 
 
@@ -92,13 +94,12 @@ def rebuild(
 
 def _exact_versions(environment: Sequence[Mapping[str, str]]) -> Iterator[str]:
     for each in environment:
-        line = f"{each['name']}=={each['version']}"
         try:
-            Requirement(line)
-        except InvalidRequirement:
-            # Not from a package index. This is a file of options, too: whatever else it may be.
+            name, version = canonicalize_name(each["name"], validate=True), Version(each["version"])
+        except (InvalidName, InvalidVersion):
+            # Nothing that an index has. Options would be read from these lines, too.
             continue
-        yield f"{line}\n"
+        yield f"{name}=={version}\n"
 
 
 def _name(python: Mapping[str, str]) -> str:

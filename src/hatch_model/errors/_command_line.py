@@ -116,7 +116,9 @@ class AlteredModelError(HatchModelError):
 
 class UvMissingError(HatchModelError):
     def __str__(self) -> str:
-        return "rebuilding a wheel takes uv, which is not on PATH. Install uv."
+        return (
+            "rebuilding a wheel takes uv, which was not found. Install uv, or put its path into UV."
+        )
 
 
 class UnknownPythonError(HatchModelError):
@@ -138,6 +140,6 @@ class RebuildError(HatchModelError):
 
     def __str__(self) -> str:
         return (
-            f"`{self.sdist}` could not be rebuilt; uv says above why. If it is the recorded Python "
-            f"that it cannot find, name another one with `--python`."
+            f"`{self.sdist}` could not be rebuilt; uv says above why. If it cannot find the "
+            f"Python, name another one with `--python`."
         )
