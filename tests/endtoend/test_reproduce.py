@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING
@@ -14,12 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 from checkout import copy_checkout, online
 from models import Ran
-from support import ModelProject, Surroundings, interpreter, make_wheel, tree
+from support import Built, ModelProject, Surroundings, interpreter, make_wheel, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from support import Built, Index
+    from support import Index
 
 pytestmark = pytest.mark.long
 
@@ -96,15 +97,15 @@ def test_a_model_with_other_bytes_but_the_same_metrics_is_equivalent(
     ran = _reproduce_built(built, surroundings)
 
     assert ran.code == 3
-    assert re.fullmatch(
-        r"""\
-small 0\.1\.0: equivalent: files differ, but not the metrics or the check's result
+    assert (
+        re.sub("[0-9a-f]{12}", "(some digest)", ran.out)
+        == """\
+small 0.1.0: equivalent: files differ, but not the metrics or the check's result
 artifacts
                           recorded      rebuilt
-  small/data/weights\.txt  [0-9a-f]{12}  [0-9a-f]{12}
+  small/data/weights.txt  (some digest)  (some digest)
 
-""",
-        ran.out,
+"""
     )
 
 
@@ -177,7 +178,10 @@ def test_what_was_installed_besides_when_the_model_was_made_is_told(
     python = surroundings.make_environment(
         tmp_path / "active", "hatchling", "hatch-model", "anchor", "stranger"
     )
-    built = project.build(surroundings, "uv build", "--no-build-isolation", "--python", str(python))
+    dist = tmp_path / "dist"
+    active = ("--no-build-isolation", "--python", python)
+    completed = surroundings.run(*("uv", "build", "--out-dir", dist, *active), cwd=project.folder)
+    built = Built(dist, completed)
 
     ran = _reproduce_built(built, surroundings)
 
@@ -233,7 +237,11 @@ def test_a_rebuild_that_is_stopped_leaves_nothing(
     assert process.stdout.read() == "hatch-model: interrupted\n"
     process.stdout.close()
     assert process.wait() == 130
-    assert list(surroundings.temporary.iterdir()) == []
+    # What the build itself has there goes with the last process of training, which has no pipe.
+    deadline = time.monotonic() + 60
+    while list(surroundings.temporary.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_the_example_is_identical(build_tools: Path, shared_folder: Path, tmp_path: Path) -> None:
