@@ -7,7 +7,7 @@ import shutil
 
 
 def find_uv() -> str | None:
-    """Give the uv that is building, which names itself in ``UV``, or else the one on PATH, if there is one."""
+    """Give the uv that is building, which names itself in ``UV``, or else one on PATH, or None."""
     return shutil.which(os.environ.get("UV") or "uv")
 
 

@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from hatch_model._uv import find_uv, variables_for_uv
 from hatch_model.cli._opening import open_model
+from hatch_model.cli._output import printable
 from hatch_model.errors import (
     RebuildError,
     UnknownPythonError,
@@ -42,7 +43,7 @@ def run_uv(arguments: Sequence[str], **variables: str) -> int:
     uv = find_uv()
     if uv is None:
         raise UvMissingError
-    # A process that is merely ended would leave its temporary folder behind.
+    # By default, this signal would end the process with its temporary folder left behind.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = subprocess.Popen(
         [uv, *arguments], env={**variables_for_uv(), **variables}, stdout=_STANDARD_ERROR
@@ -77,7 +78,7 @@ def rebuild(
         [
             *("build", "--wheel", "--no-sources", "--python", python or _name(record["python"])),
             *("--build-constraints", str(constraints), "--out-dir", str(out)),
-            str(Path(sdist).resolve()),
+            str(Path(sdist).absolute()),
         ],
         # What travels in the sdist, or was stored by an earlier build, would prove nothing.
         HATCH_MODEL_RETRAIN="1",
@@ -106,5 +107,5 @@ def _name(python: Mapping[str, str]) -> str:
     """Name *python* as uv does; raises UnknownPythonError for what could be a path instead."""
     name = f"{python['implementation']}@{python['version']}".lower()
     if not re.fullmatch(r"[a-z]+@[0-9][0-9a-z.]*", name):
-        raise UnknownPythonError(f"{python['implementation']} {python['version']}")
+        raise UnknownPythonError(printable(f"{python['implementation']} {python['version']}"))
     return name

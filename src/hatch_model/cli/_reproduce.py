@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hatch_model.cli._archive import is_of
 from hatch_model.cli._diff import changed, changes
+from hatch_model.cli._output import printable
 from hatch_model.cli._recheck import same_result
 from hatch_model.cli._verify import differences
 from hatch_model.errors import (
@@ -47,11 +48,11 @@ def recorded_in(wheel: ModelFiles, sdist: ModelFiles) -> Mapping[str, Any]:
     if wheel.record is None:
         raise UnrecordedModelError(f"`{wheel.origin}`")
     if not is_of(sdist, wheel.name, wheel.version):
-        held = [f"{model.name} {model.version}" for model in (wheel, sdist)]
+        held = [printable(f"{model.name} {model.version}") for model in (wheel, sdist)]
         raise OtherSourceError(wheel.origin, sdist.origin, *held)
     # Records are compared, and this one may say nothing of what the wheel holds by now.
     if found := differences(wheel):
-        raise AlteredModelError(wheel.origin, found)
+        raise AlteredModelError(wheel.origin, [*map(printable, found)])
     return wheel.record
 
 
