@@ -72,7 +72,7 @@ def test_a_build_environment_gets_four_packages_with_low_floors_and_no_caps(whee
         "packaging>=24.2",
         "tomli>=1.2.2; python_version < '3.11'",
     ]
-    assert wheel.headers("Provides-Extra") == ["cli", "lock"]
+    assert wheel.headers("Provides-Extra") == ["cli", "fast", "lock"]
 
 
 def test_the_wheel_is_for_every_platform_and_the_pythons_that_are_claimed(wheel: Wheel) -> None:
