@@ -17,6 +17,7 @@ from hatchling.builders.sdist import SdistBuilder
 from support import tree
 
 from hatch_model._archives import Member, _deflating, _reading, add_files_to_sdist
+from hatch_model._archives._reading import BLOCK
 from hatch_model._progress import Progress
 from hatch_model.errors import DuplicateFileError, FileChangedError
 
@@ -32,7 +33,7 @@ _TEXT = b"".join(b"%d words of a vocabulary\n" % number for number in range(60_0
 _ADDED = {
     "src/small/data/weights.bin": _RANDOM,
     "src/small/data/vocabulary.txt": _TEXT,
-    "src/small/data/block.txt": _TEXT[: 1 << 18],
+    "src/small/data/block.txt": _TEXT[:BLOCK],
     "src/small/data/empty": b"",
     "src/small/data/short, å.txt": b"a",
     f"src/small/data/{'long' * 40}/name.bin": b"b" * 512,

@@ -16,7 +16,7 @@ import pytest
 from support import make_wheel, tree
 from wheels import INFO, MODEL, contents, write_wheel
 
-from hatch_model._archives import exchange, unpack
+from hatch_model._archives import LARGE, exchange, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -234,3 +234,15 @@ def test_a_wheel_is_laid_out_as_it_is_imported(tmp_path: Path) -> None:
         "small/pure.py",
         "small/weights.data/part.txt",
     ]
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_large_files_are_laid_out_as_they_were(compression: int, tmp_path: Path) -> None:
+    weights = hashlib.shake_256(b"weights").digest(LARGE)
+    files = {"small/data/w.bin": weights, "small-1.0.data/purelib/small/v.bin": weights + b"1"}
+    wheel = write_wheel(tmp_path / "dist", files, compression)
+
+    unpack(wheel, tmp_path / "unpacked")
+
+    assert (tmp_path / "unpacked/small/data/w.bin").read_bytes() == weights
+    assert (tmp_path / "unpacked/small/v.bin").read_bytes() == weights + b"1"

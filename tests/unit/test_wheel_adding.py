@@ -17,6 +17,7 @@ from wheels import INFO, MODEL, assert_strict, contents, write_wheel
 
 from hatch_model import _digests
 from hatch_model._archives import LARGE, Member, _deflating, add_files, upload_notice
+from hatch_model._archives._reading import BLOCK
 from hatch_model._progress import Progress
 from hatch_model.errors import DuplicateFileError, ReservedPathError
 
@@ -86,9 +87,9 @@ def test_every_file_is_what_it_was(compression: Compression, wheel: Path) -> Non
     added = {
         "small/data/weights.bin": _RANDOM,
         "small/data/vocabulary.txt": _TEXT,
-        "small/data/one-block.bin": _RANDOM[: 1 << 18],
-        "small/data/one-more-byte.bin": _RANDOM[: (1 << 18) + 1],
-        "small/data/two-blocks.txt": _TEXT[: 1 << 19],
+        "small/data/one-block.bin": _RANDOM[:BLOCK],
+        "small/data/one-more-byte.bin": _RANDOM[: BLOCK + 1],
+        "small/data/two-blocks.txt": _TEXT[: 2 * BLOCK],
         "small/data/short.txt": b"a",
         "small/data/empty": b"",
         'small/data/a, "b" c.txt': _TEXT[:1000],

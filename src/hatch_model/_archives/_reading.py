@@ -21,8 +21,8 @@ if TYPE_CHECKING:
         def hexdigest(self) -> str: ...
 
 
-BLOCK = 1 << 18
-"""How much is read at a time: what a processor keeps close while two threads look at it."""
+BLOCK = 1 << 19
+"""How much is read at a time: little enough for a processor to keep it close for the next thread."""
 
 LARGE = 8 << 20
 """From this size on, a file is worth being kept from hatchling's writer."""
