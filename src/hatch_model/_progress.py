@@ -6,10 +6,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from hatch_model._sizes import human_share, human_size
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 class Progress:
@@ -48,24 +48,5 @@ class Progress:
                 return
             self._due = now + self._seconds
             rate = int(self._done / max(now - self._since, 1e-3))
-            line = f"{self._work}: {_share(self._done, self._total)}, {human_size(rate)}/s"
+            line = f"{self._work}: {human_share(self._done, self._total)}, {human_size(rate)}/s"
         self.say(line)
-
-
-def human_size(size: int) -> str:
-    """Write *size*, in bytes, with a unit that keeps it short."""
-    unit = _unit(size)
-    return f"{_in(unit, size)} {_UNITS[unit]}"
-
-
-def _share(done: int, total: int) -> str:
-    unit = _unit(total)
-    return f"{_in(unit, done)} of {_in(unit, total)} {_UNITS[unit]}"
-
-
-def _unit(size: int) -> int:
-    return min(max(size.bit_length() - 1, 0) // 10, len(_UNITS) - 1)
-
-
-def _in(unit: int, size: int) -> str:
-    return f"{size / (1 << 10 * unit):.1f}" if unit else str(size)

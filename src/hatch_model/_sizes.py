@@ -9,6 +9,7 @@ _UNITS = {
     **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)},
     **{f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", 1)},
 }
+_SHOWN_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
 
 
@@ -23,9 +24,19 @@ def parse_size(text: str) -> int:
 
 def human_size(size: int) -> str:
     """Write *size*, in bytes, with a unit that keeps it short."""
-    value = float(size)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":  # noqa: PLR2004
-            break
-        value /= 1024
-    return f"{size} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+    unit = _unit(size)
+    return f"{_in(unit, size)} {_SHOWN_UNITS[unit]}"
+
+
+def human_share(done: int, total: int) -> str:
+    """Write *done* of *total*, both in bytes, with one unit: ``1.2 of 3.0 GiB``."""
+    unit = _unit(total)
+    return f"{_in(unit, done)} of {_in(unit, total)} {_SHOWN_UNITS[unit]}"
+
+
+def _unit(size: int) -> int:
+    return min(max(size.bit_length() - 1, 0) // 10, len(_SHOWN_UNITS) - 1)
+
+
+def _in(unit: int, size: int) -> str:
+    return f"{size / (1 << 10 * unit):.1f}" if unit else str(size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_model._progress import Progress, human_size
+from hatch_model._progress import Progress
 
 
 class _Clock:
@@ -59,20 +59,3 @@ def test_many_quick_files_say_a_line_every_few_seconds(clock: _Clock) -> None:
         "reading 3: 10 of 10 bytes, 10 bytes/s",
         "reading 7: 10 of 10 bytes, 10 bytes/s",
     ]
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [
-        (0, "0 bytes"),
-        (1023, "1023 bytes"),
-        (1024, "1.0 KiB"),
-        (1536, "1.5 KiB"),
-        (5 << 20, "5.0 MiB"),
-        (3 << 30, "3.0 GiB"),
-        (2 << 40, "2.0 TiB"),
-        (3 << 50, "3072.0 TiB"),
-    ],
-)
-def test_sizes_have_a_unit_that_keeps_them_short(size: int, text: str) -> None:
-    assert human_size(size) == text

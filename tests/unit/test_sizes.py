@@ -43,7 +43,8 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         (1024, "1.0 KiB"),
         (3 << 19, "1.5 MiB"),
         (20 << 30, "20.0 GiB"),
-        (5 << 40, "5120.0 GiB"),
+        (2 << 40, "2.0 TiB"),
+        (3 << 50, "3072.0 TiB"),
     ],
 )
 def test_a_size_is_written_with_a_unit_that_keeps_it_short(size: int, text: str) -> None:

@@ -6,7 +6,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hatch_model._progress import human_size
+from hatch_model._sizes import human_size
 from hatch_model.errors import ArchiveNotWrittenError
 
 if TYPE_CHECKING:

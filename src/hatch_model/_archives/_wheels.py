@@ -21,7 +21,7 @@ from hatch_model._archives._listing import record_of, with_files
 from hatch_model._archives._placing import written
 from hatch_model._archives._reading import BLOCK, Reader, found, sample, whole
 from hatch_model._digests import File
-from hatch_model._progress import human_size
+from hatch_model._sizes import human_size
 from hatch_model.errors import DuplicateFileError, ReservedPathError
 
 if TYPE_CHECKING:
