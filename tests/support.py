@@ -13,7 +13,7 @@ import sys
 import tarfile
 import zipfile
 from dataclasses import dataclass, field
-from email import message_from_string
+from email import message_from_bytes, message_from_string
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -311,6 +311,15 @@ class Wheel:
     def requires(self) -> list[str]:
         """The values of Requires-Dist, in their order."""
         return self.headers("Requires-Dist")
+
+
+def pkg_info(sdist: Path) -> dict[str, list[str]]:
+    """Give what PKG-INFO says of dependencies."""
+    with tarfile.open(sdist) as archive:
+        member = archive.extractfile(f"{sdist.name.removesuffix('.tar.gz')}/PKG-INFO")
+        assert member is not None
+        headers = message_from_bytes(member.read())
+    return {name: headers.get_all(name, []) for name in ("Dynamic", "Requires-Dist")}
 
 
 def unpack(sdist: Path, folder: Path) -> ModelProject:

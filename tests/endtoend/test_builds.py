@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import tarfile
 from dataclasses import dataclass
-from email import message_from_bytes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hatchling.metadata.core import load_toml
-from support import FRONTENDS, ModelProject, Surroundings, Wheel, make_wheel, unpack
+from support import FRONTENDS, ModelProject, Surroundings, Wheel, make_wheel, pkg_info, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,15 +73,6 @@ def full_environment(surroundings: Surroundings, marks: Marks, tmp_path: Path) -
     )
     assert marks.trainings == 0
     return python
-
-
-def pkg_info(sdist: Path) -> dict[str, list[str]]:
-    """Give what PKG-INFO says of dependencies."""
-    with tarfile.open(sdist) as archive:
-        member = archive.extractfile(f"{sdist.name.removesuffix('.tar.gz')}/PKG-INFO")
-        assert member is not None
-        headers = message_from_bytes(member.read())
-    return {name: headers.get_all(name, []) for name in ("Dynamic", "Requires-Dist")}
 
 
 def build_sdist(project: ModelProject, surroundings: Surroundings) -> Path:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import tarfile
-from email import message_from_bytes
 from typing import TYPE_CHECKING
 
 import pytest
 from models import run
-from support import ModelProject, Surroundings, Wheel, make_wheel, tree, unpack
+from support import ModelProject, Surroundings, Wheel, make_wheel, pkg_info, tree, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,14 +77,6 @@ def build_wheel(source: Path, surroundings: Surroundings, out: str) -> Wheel:
     )
     (path,) = folder.glob("*.whl")
     return Wheel(path)
-
-
-def pkg_info(sdist: Path) -> dict[str, list[str]]:
-    with tarfile.open(sdist) as archive:
-        member = archive.extractfile(f"{sdist.name.removesuffix('.tar.gz')}/PKG-INFO")
-        assert member is not None
-        headers = message_from_bytes(member.read())
-    return {name: headers.get_all(name, []) for name in ("Dynamic", "Requires-Dist")}
 
 
 def test_an_sdist_holds_the_model_its_record_and_its_pins(
