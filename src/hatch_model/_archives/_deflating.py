@@ -67,19 +67,14 @@ COPYING = Deflater(module=zlib, level=0)
 """What stores, within a stream of deflate."""
 
 
-def choose_deflater(sample: bytes, compression: Compression) -> tuple[Deflater | None, bytes]:
-    """Choose how to deflate a file by a *sample* of it, and give that, deflated.
-
-    None is for storing.
-    """
+def choose_deflater(sample: bytes, compression: Compression) -> Deflater | None:
+    """Choose how to deflate a file by a *sample* of it. None is for storing it."""
     if compression == "stored" or not sample:
-        return None, b""
-    tried = [(each, each.run(sample)) for each in _choice()]
-    best, deflated = min(tried, key=lambda choice: len(choice[1]))
+        return None
+    tried = [(each, len(each.run(sample))) for each in _choice()]
+    best, size = min(tried, key=lambda choice: choice[1])
     worthwhile = _WORTHWHILE_WITH_ZLIB if _isal is None else _WORTHWHILE_WITH_ISAL
-    if compression == "auto" and len(deflated) > worthwhile * len(sample):
-        return None, b""
-    return best, deflated
+    return None if compression == "auto" and size > worthwhile * len(sample) else best
 
 
 def _choice() -> list[Deflater]:

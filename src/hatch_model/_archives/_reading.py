@@ -28,6 +28,7 @@ LARGE = 8 << 20
 """From this size on, a file is worth being kept from hatchling's writer."""
 
 _SAMPLES = 16
+_SMALL_SAMPLE = 1 << 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +81,12 @@ def whole(source: Source) -> bytes:
         content = source.file.read_bytes()
     _refuse_other_size(source, len(content))
     return content
+
+
+def excerpt(content: bytes) -> bytes:
+    """Give a sample of a small file's *content*, from its middle."""
+    start = max(len(content) - _SMALL_SAMPLE, 0) // 2
+    return content[start : start + _SMALL_SAMPLE]
 
 
 class Reader:

@@ -134,7 +134,7 @@ class _Writer:
         self._write(map(archive.read, steps), _SMALL)
 
     def add(self, name: str, source: Source) -> File:
-        deflater, _ = choose_deflater(sample(source), self._compression)
+        deflater = choose_deflater(sample(source), self._compression)
         digest = hashlib.sha256()
         self._progress.start(f"writing {source.path}", source.size)
         self._write([self._header(name, source.size, source.mode)], _SMALL)

@@ -19,7 +19,7 @@ from hatch_model._archives._deflating import (
 from hatch_model._archives._entries import copy_entries, entry, in_their_order, write_rest
 from hatch_model._archives._listing import record_of, with_files
 from hatch_model._archives._placing import written
-from hatch_model._archives._reading import BLOCK, Reader, found, sample, whole
+from hatch_model._archives._reading import BLOCK, Reader, excerpt, found, sample, whole
 from hatch_model._digests import File
 from hatch_model._sizes import human_size
 from hatch_model.errors import DuplicateFileError, ReservedPathError
@@ -150,15 +150,17 @@ class _Writer:
         info = self._described(source)
         info.CRC = crc32(content)
         digest = hashlib.sha256(content)
-        deflater, deflated = choose_deflater(content, self._compression)
-        if deflater is not None and len(deflated) + len(END) < len(content):
-            info.compress_type = zipfile.ZIP_DEFLATED
-            content = deflated + END
+        deflater = choose_deflater(excerpt(content), self._compression)
+        if deflater is not None:
+            deflated = deflater.run(content) + END
+            if len(deflated) < len(content):
+                info.compress_type = zipfile.ZIP_DEFLATED
+                content = deflated
         return info, content, _file(source, digest)
 
     def _add_large(self, source: Source) -> File:
         info = self._described(source)
-        deflater, _ = choose_deflater(sample(source), self._compression)
+        deflater = choose_deflater(sample(source), self._compression)
         file = self._write_large(source, info, deflater)
         if deflater is not None and not self._is_fit(info):
             self._stream.seek(info.header_offset)
