@@ -1,7 +1,7 @@
-"""Artifacts on their way into an archive: hatchling packs the small ones, and we the large ones.
+"""Artifacts on their way into an archive: hatchling packs those of a small model, and we the others.
 
-hatchling deflates in one thread, at a few dozen MB/s. So what is large is kept from it, and added to
-the wheel or sdist that it has made.
+hatchling deflates in one thread, at a few dozen MB/s. So a model that is large, be it by one file or
+by twenty thousand, is kept from it, and added to the wheel or sdist that it has made.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class LargeFiles:
-    """The artifacts that *builder* does not see."""
+    """The artifacts of a large model, which *builder* does not see; none of a small one."""
 
     def __init__(
         self, builder: BuilderInterface[Any, Any], compression: Compression, log: Log
@@ -39,18 +39,19 @@ class LargeFiles:
     def place(
         self, artifacts: Mapping[PurePosixPath, Path], build_data: dict[str, Any]
     ) -> dict[str, Path]:
-        """Have *artifacts*, by their paths in the tree, shipped; give all of them by those there.
+        """Have *artifacts*, by their paths in the tree, shipped; give them by those in the archive.
 
-        The small ones are put into hatchling's *build_data*.
+        Where they are small together, they are put into hatchling's *build_data*.
         """
-        placed = {}
-        for place, file in artifacts.items():
-            path = str(distribution_path(self._builder, place))
-            placed[path] = file
-            if file.stat().st_size >= LARGE:
-                self.paths[path] = file
-            else:
-                build_data["force_include"][str(file)] = str(Path(place))
+        placed = {
+            str(distribution_path(self._builder, place)): file for place, file in artifacts.items()
+        }
+        if sum(file.stat().st_size for file in placed.values()) >= LARGE:
+            self.paths = placed
+        else:
+            build_data["force_include"].update(
+                {str(file): str(Path(place)) for place, file in artifacts.items()}
+            )
         return placed
 
     def hide(self) -> None:

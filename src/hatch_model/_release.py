@@ -25,7 +25,7 @@ from hatch_model.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hatchling.builders.wheel import WheelBuilder
 
@@ -68,7 +68,6 @@ class Release:
         self._large = LargeFiles(builder, training.compression, log)
         self._trained: TrainedModel | None = None
         self._sources: Sequence[File] = ()
-        self._artifacts: Sequence[File] = ()
         self._record: Mapping[str, Any] = {}
         self._path: Sequence[str] = ()
 
@@ -82,13 +81,11 @@ class Release:
         self._sources = files_of(
             {str(path): file for path, file in shipped if str(path) not in placed}
         )
-        small = {path: file for path, file in placed.items() if path not in self._large.paths}
-        self._artifacts = files_of(small)
         self._trained = trained
         if self._large.paths:
             self._large.hide()
             return
-        for path, content in self._metadata({}).items():
+        for path, content in self._metadata(files_of(placed)).items():
             kind, _, name = path.partition("/")
             file = self._workspace / metadata_name(self._builder, name)
             file.write_bytes(content)
@@ -97,11 +94,10 @@ class Release:
             else:
                 build_data["extra_metadata"][str(file)] = file.name
 
-    def _metadata(self, large: Mapping[str, File]) -> dict[str, bytes]:
-        """Give the record and the BOM by their paths in dist-info, once all files are known."""
+    def _metadata(self, artifacts: Iterable[File]) -> dict[str, bytes]:
+        """Give the record and the BOM by their paths in dist-info, once the *artifacts* are known."""
         assert self._trained is not None  # noqa: S101 - add() comes first
         metadata = self._builder.metadata
-        artifacts = [*self._artifacts, *large.values()]
         self._record = make_record(
             self._training,
             self._pins,
@@ -136,7 +132,8 @@ class Release:
 
     def _finished_metadata(self, large: Mapping[str, File]) -> dict[str, bytes]:
         info = f"{self._builder.artifact_project_id}.dist-info"
-        return {f"{info}/{path}": content for path, content in self._metadata(large).items()}
+        metadata = self._metadata(large.values())
+        return {f"{info}/{path}": content for path, content in metadata.items()}
 
     def _check(self, wheel: Path, check: ObjectReference) -> None:
         project = canonicalize_name(self._builder.metadata.name)
