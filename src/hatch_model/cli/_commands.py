@@ -91,7 +91,7 @@ def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) 
     again.
     """
     interpreter = _interpreter(command)
-    opened = open_model(model, interpreter.path)
+    opened = _open(model, interpreter.path)
     if opened.kind == "sdist":
         raise click.UsageError("An sdist has no RECORD that it could be held to: verify its wheel.")
     found = differences(opened, Progress(_to_stderr))
@@ -174,7 +174,7 @@ def reproduce(
     what was measured of the model is the same, and 4 if it is not.
     """
     original = _open_readable(wheel)
-    record = recorded_in(original, open_model(sdist))
+    record = recorded_in(original, _open(sdist))
     with (
         tempfile.TemporaryDirectory(prefix="hatch-model-") as folder,
         closing(rebuild(sdist, record, Path(folder), python=python)) as rebuilt,
@@ -207,9 +207,16 @@ def _print_pairs(
             print_table(section, headings, rows)
 
 
+def _open(model: str, path: Sequence[str] | None = None) -> ModelFiles:
+    """Open *model*, and close it when the command ends."""
+    opened = open_model(model, path)
+    click.get_current_context().call_on_close(opened.close)
+    return opened
+
+
 def _open_readable(model: str, path: Sequence[str] | None = None) -> ModelFiles:
     """Open *model*, whose record must be readable, as nothing else would be shown of it."""
-    opened = open_model(model, path)
+    opened = _open(model, path)
     if opened.record_fault:
         raise UnreadableModelError(model, printable(f"{opened.record_path}: {opened.record_fault}"))
     return opened
