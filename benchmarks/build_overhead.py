@@ -23,40 +23,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import tomllib  # type: ignore[import-not-found] # mypy checks for Python 3.10
+from _example import REQUIREMENTS, TRAINING, Example, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-CHECKOUT = Path(__file__).resolve().parent.parent
-EXAMPLE = CHECKOUT / "example-project"
-PYPROJECT = tomllib.loads((EXAMPLE / "pyproject.toml").read_text("utf-8"))
-NAME = PYPROJECT["project"]["name"]
-REQUIREMENTS = PYPROJECT["tool"]["hatch"]["metadata"]["hooks"]["model"]["dependencies"]
-TRAINING = PYPROJECT["tool"]["hatch"]["build"]["hooks"]["model"]
-
-PLAIN = f"""\
-[build-system]
-requires = {["hatchling", *REQUIREMENTS]}
-build-backend = "hatchling.build"
-
-[project]
-name = "{NAME}"
-version = "0.1.0"
-readme = "README.md"
-requires-python = ">=3.10"
-dependencies = {REQUIREMENTS}
-"""
 
 TRAIN_ALONE = f"""\
 import joblib
@@ -66,21 +43,7 @@ joblib.dump(model, "model.joblib")
 """
 
 
-class Benchmark:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.wheels = folder / "wheels"
-        run("uv", "build", "--quiet", "--wheel", "--out-dir", self.wheels, CHECKOUT, cwd=folder)
-        for copy in ("plugin", "plain"):
-            shutil.copytree(EXAMPLE / "src", folder / copy / "src")
-            shutil.copy(EXAMPLE / "README.md", folder / copy)
-        (folder / "plain/pyproject.toml").write_text(PLAIN, "utf-8")
-        # Without its lock, for all to have the same releases, and without its check, which is a
-        # second process that imports the model's packages and which the other side has none of.
-        pyproject = (EXAMPLE / "pyproject.toml").read_text("utf-8")
-        pyproject = re.sub("^(lock|check) = .*\n", "", pyproject, flags=re.MULTILINE)
-        (folder / "plugin/pyproject.toml").write_text(pyproject, "utf-8")
-
+class Benchmark(Example):
     def prepare(self) -> None:
         """Do everything once, and give the plain project the artifacts that it is to ship."""
         self.build("plugin")
@@ -102,15 +65,6 @@ class Benchmark:
         turn = number % len(names)
         return {name: steps[name]() for name in [*names[turn:], *names[:turn]]}
 
-    def build(self, project: str) -> float:
-        out = self.folder / "out"
-        shutil.rmtree(out, ignore_errors=True)
-        return run(
-            *("uv", "build", "--quiet", "--wheel", "--python", sys.executable, "--no-sources"),
-            *("--find-links", self.wheels, "--out-dir", out),
-            cwd=self.folder / project,
-        )
-
     def train_alone(self) -> float:
         environment = self.folder / "environment"
         shutil.rmtree(environment, ignore_errors=True)
@@ -127,26 +81,6 @@ class Benchmark:
             PYTHONPATH=str(self.folder / "plugin/src"),
             PYTHONDONTWRITEBYTECODE="1",  # the plugin's training spends no time on that either
         )
-
-
-def run(*command: str | Path, cwd: Path, **variables: str) -> float:
-    """Run *command*, with its output only if it fails, and give the seconds it took."""
-    inherited = {name: value for name, value in os.environ.items() if name[:6] != "PYTHON"}
-    start = time.perf_counter()
-    completed = subprocess.run(
-        list(map(str, command)),
-        check=False,
-        cwd=cwd,
-        env={**inherited, **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    seconds = time.perf_counter() - start
-    if completed.returncode:
-        sys.stdout.buffer.write(completed.stdout)
-        raise SystemExit(completed.returncode)
-    return seconds
 
 
 def report(rounds: list[dict[str, float]]) -> None:
