@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from hatch_model._store import REQUIREMENTS as STORE_REQUIREMENTS
 from hatch_model.errors import MissingToolsError
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from hatch_model._settings import TrainingSettings
 
 _SBOM = ("cyclonedx-python-lib>=8", "hatchling>=1.28")
+_STORE = ("filelock>=3.12", "platformdirs>=3")
 
 
 def tool_requirements(training: TrainingSettings) -> list[str]:
@@ -38,5 +38,5 @@ def _by_option(training: TrainingSettings) -> Mapping[str, tuple[str, ...]]:
     if training.sbom:
         options["sbom = true"] = _SBOM
     if training.is_reusable:
-        options["inputs"] = STORE_REQUIREMENTS
+        options["inputs"] = _STORE
     return options

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from hatch_model._progress import Progress
 
 __all__ = [
-    "REQUIREMENTS",
     "Claim",
     "Entry",
     "Freed",
@@ -43,9 +42,6 @@ __all__ = [
     "store_folder",
     "store_limit",
 ]
-
-REQUIREMENTS = ("filelock>=3.12", "platformdirs>=3")
-"""What using the store takes: asked for in the build environment only where it is used."""
 
 _LAYOUT = "v1"
 # https://bford.info/cachedir/
