@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from hatch_model._recorded import read_carried
 from hatch_model.errors import CarriedModelError
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ def carried_in(root: Path) -> Carried | None:
     file = root / SDIST_FILE
     if not file.is_file():
         return None
+    from hatch_model._recorded import read_carried  # noqa: PLC0415 - only in an sdist
+
     try:
         content = read_carried(file.read_text("utf-8"), SDIST_FILE)
     except ValueError as error:

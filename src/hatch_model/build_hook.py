@@ -18,7 +18,6 @@ from hatch_model._exit import exit_on_error
 from hatch_model._log import AppLog
 from hatch_model._phase import Target, current_build
 from hatch_model._pinning import pins_of, training_requirements, unsupported_pythons_warning
-from hatch_model._sdist import SdistRelease
 from hatch_model._settings import (
     PLUGIN,
     ModelSettings,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from hatch_model._environment import Pins
     from hatch_model._origin import Origin
     from hatch_model._release import Release
+    from hatch_model._sdist import SdistRelease
     from hatch_model._trained_sdist import CarriedRelease, PackedModel
 
 
@@ -127,6 +127,8 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
     # An sdist
 
     def _make_sdist(self, training: TrainingSettings, build_data: dict[str, Any]) -> None:
+        from hatch_model._sdist import SdistRelease  # noqa: PLC0415 - wheels are made more often
+
         packed = self._packed(training)
         if packed is not None:
             self._write_dependencies(packed.record["pins"], build_data)
