@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from hatch_model._archives import exchange, unpack
-from hatch_model._checking import run_check
-from hatch_model._checking._source_tree import SourceTree
 from hatch_model._digests import files_of
 from hatch_model._environment import InstalledEnvironment, imported_strangers
 from hatch_model._large_files import LargeFiles, unfinished
 from hatch_model._record import FILE, make_record, to_bytes, with_check_result
-from hatch_model._sbom import FILE as BOM_FILE
-from hatch_model._sbom import make_bom
 from hatch_model._sources import metadata_name, shipped_files
 from hatch_model._training._process import run_process
 from hatch_model.errors import (
@@ -112,6 +108,9 @@ class Release:
         )
         written = {f"extra_metadata/{FILE}": to_bytes(self._record)}
         if self._training.sbom:
+            from hatch_model._sbom import FILE as BOM_FILE  # noqa: PLC0415 - only for this option
+            from hatch_model._sbom import make_bom  # noqa: PLC0415
+
             written[f"sboms/{BOM_FILE}"] = make_bom(self._record)
         return written
 
@@ -136,6 +135,9 @@ class Release:
         return {f"{info}/{path}": content for path, content in metadata.items()}
 
     def _check(self, wheel: Path, check: ObjectReference) -> None:
+        from hatch_model._checking import run_check  # noqa: PLC0415 - only for this option
+        from hatch_model._checking._source_tree import SourceTree  # noqa: PLC0415
+
         project = canonicalize_name(self._builder.metadata.name)
         environment = InstalledEnvironment(self._path)
         tree = SourceTree(self._root, project, environment, self._workspace)
