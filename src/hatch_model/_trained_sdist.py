@@ -69,18 +69,24 @@ def train_for_sdist(
         )
         record: Mapping[str, Any] = json.loads(archive.read(path))
         places = _places(builder, training, record)
-        sources = {place: folder / path for path, place in places.items()}
-        for path in places:
-            archive.extract(path, folder)
+        artifacts = {place: _extract(archive, path, folder) for path, place in places.items()}
         boms = [name for name in archive.namelist() if _is_metadata(name, "sboms", BOM_FILE)]
-        bom = Path(archive.extract(boms[0], folder)) if boms else None
+        bom = _extract(archive, boms[0], folder) if boms else None
     Path(wheel).unlink()
-    return PackedModel(record=record, artifacts=sources, bom=bom)
+    return PackedModel(record=record, artifacts=artifacts, bom=bom)
 
 
 def _is_metadata(path: str, kind: str, name: str) -> bool:
     info, _, rest = path.partition("/")
     return info.endswith(".dist-info") and rest == f"{kind}/{name}"
+
+
+def _extract(archive: zipfile.ZipFile, path: str, folder: Path) -> Path:
+    """Extract a file with its mode, which zipfile leaves to others."""
+    info = archive.getinfo(path)
+    file = Path(archive.extract(info, folder))
+    file.chmod(info.external_attr >> 16 & 0o777)
+    return file
 
 
 def _places(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tarfile
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,7 @@ def train(output_dir: Path):
         file.write("x")
     (output_dir / "deep").mkdir()
     (output_dir / "deep" / "weights.txt").write_text(os.urandom(8).hex())
+    (output_dir / "deep" / "weights.txt").chmod(0o755)
     return {"accuracy": 0.75}
 
 
@@ -118,6 +120,11 @@ def test_every_wheel_from_it_is_the_same_and_trains_nothing(
         packed = archive.extractfile(member)
         assert packed is not None
         assert one.read("small/data/deep/weights.txt").encode() == packed.read()
+    if sys.platform != "win32":
+        assert member.mode & 0o777 == 0o755
+        with zipfile.ZipFile(one.path) as wheel:
+            mode = wheel.getinfo("small/data/deep/weights.txt").external_attr >> 16
+        assert mode & 0o777 == 0o755
 
 
 def test_the_wheel_is_the_one_that_was_checked(
