@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +17,6 @@ from models import run
 from support import ModelProject, Surroundings, unpack
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support import Built
 
 _PYTHON = sys.executable
@@ -247,3 +247,33 @@ def test_a_full_disk_leaves_nothing_behind(
     assert "Traceback" not in refused.stderr
     assert not [path for path in out.iterdir() if path.name != ".gitignore"]
     assert list(surroundings.temporary.iterdir()) == []
+
+
+_OTHER = Path("/dev/shm")  # noqa: S108 - in memory, and so another file system than the disk's
+
+
+@pytest.mark.long
+@pytest.mark.skipif(
+    not _OTHER.is_dir() or _OTHER.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev,
+    reason="there is no other file system that is known to be writable",
+)
+@pytest.mark.parametrize("elsewhere", ["temporary folder", "output folder", "store"])
+def test_folders_may_be_on_different_file_systems(
+    elsewhere: str, large: ModelProject, surroundings: Surroundings, tmp_path: Path
+) -> None:
+    large.replace(
+        "src/small/main.py",
+        ("    return {", '    (output_dir / "small.txt").chmod(0o444)\n    return {'),
+    )
+    large.replace("pyproject.toml", (_TRAIN, f"{_TRAIN}inputs = []\n"))
+    with tempfile.TemporaryDirectory(dir=_OTHER) as folder:
+        name = {"temporary folder": "TMPDIR", "store": "HATCH_MODEL_CACHE_DIR"}.get(elsewhere, "")
+        surroundings.environment[name or "UNUSED"] = folder
+        out = Path(folder) if elsewhere == "output folder" else tmp_path / "dist"
+        for _ in range(2):
+            built = large.build(surroundings, out=out)
+
+            assert built.wheel.files == _MODEL
+            assert run("verify", built.wheel.path).err == "small 0.1.0: nothing differs\n"
+            assert [path.suffix for path in out.glob("[!.]*")] == [".whl"]
+        assert "hatch-model: reusing the model" in built.output
