@@ -20,7 +20,8 @@ And each is done in a process of its own, one after the other, whose peak memory
 - `digest` and `copy`: the files only read by `hashlib.file_digest`, and only copied: no wheel that
   counts its files' digests can be faster than the first.
 
-Then pip and uv install the wheels, as they are and with everything stored or deflated.
+Then hatchling packs the files into a source distribution, and hatch-model the code alone with
+`add_files_to_sdist` after it. And pip and uv install the wheels, with everything stored or deflated.
 Factors are against `hatchling`, and those in brackets against `digest`. Files are in the page cache
 in all of them. It takes 15 GB in a temporary folder, which is deleted.
 """
@@ -120,15 +121,17 @@ def files(project: Path) -> list[Path]:
     return sorted(path for path in (project / "large/data").rglob("*") if path.is_file())
 
 
-def build(project: Path, out: Path, exclude: list[str]) -> Path:
+def build(project: Path, out: Path, exclude: list[str], target: str = "wheel") -> Path:
+    from hatchling.builders.sdist import SdistBuilder  # noqa: PLC0415
     from hatchling.builders.wheel import WheelBuilder  # noqa: PLC0415
 
-    table = {"packages": ["large"], "exclude": exclude}
+    table = {"only-include": ["large"], "exclude": exclude}
     config = {
         "project": {"name": "large", "version": "1.0"},
-        "tool": {"hatch": {"build": {"targets": {"wheel": table}}}},
+        "tool": {"hatch": {"build": {"targets": {target: table}}}},
     }
-    builder = WheelBuilder(str(project), config=config)
+    builder_class: Any = WheelBuilder if target == "wheel" else SdistBuilder
+    builder = builder_class(str(project), config=config)
     return Path(next(builder.build(directory=str(out), versions=["standard"])))
 
 
@@ -136,22 +139,31 @@ def hatchling(project: Path, out: Path) -> None:
     build(project, out, [])
 
 
-def hatch_model(project: Path, out: Path, compression: Any = "auto") -> None:
-    from hatch_model._archives import Member, add_files  # noqa: PLC0415
+def hatchling_sdist(project: Path, out: Path) -> None:
+    build(project, out, [], "sdist")
+
+
+def hatch_model(project: Path, out: Path, compression: Any = "auto", target: str = "wheel") -> None:
+    from hatch_model._archives import Member, add_files, add_files_to_sdist  # noqa: PLC0415
     from hatch_model._progress import Progress  # noqa: PLC0415
 
-    wheel = build(project, out, ["large/data"])
+    archive = build(project, out, ["large/data"], target)
     members = [
         Member(path=file.relative_to(project).as_posix(), source=file) for file in files(project)
     ]
-    add_files(
-        wheel,
-        wheel,
+    add: Any = add_files if target == "wheel" else add_files_to_sdist
+    add(
+        archive,
+        archive,
         members,
         compression=compression,
         finish=lambda _: {},
         progress=Progress(lambda _: None),
     )
+
+
+def hatch_model_sdist(project: Path, out: Path) -> None:
+    hatch_model(project, out, target="sdist")
 
 
 def hatch_model_stored(project: Path, out: Path) -> None:
@@ -179,6 +191,9 @@ WORK = {
     "hatch-model without isal": hatch_model,
     "hatch-model, stored": hatch_model_stored,
     "hatch-model, deflated": hatch_model_deflated,
+    "hatchling, sdist": hatchling_sdist,
+    "hatch-model, sdist": hatch_model_sdist,
+    "hatch-model, sdist, without isal": hatch_model_sdist,
     "digest": digest,
     "copy": copy,
 }
@@ -219,12 +234,12 @@ class Case:
     def run(self, work: str) -> dict[str, float]:
         """Give the least of the seconds that *work* takes, its memory, and its wheel's size."""
         results = []
-        for _ in range(1 if work == "hatchling" else self.rounds):
+        for _ in range(1 if work.startswith("hatchling") else self.rounds):
             shutil.rmtree(self.out, ignore_errors=True)
             self.out.mkdir()
             results.append(json.loads(self._itself("--child", work, self.project, self.out)))
-        wheels = [wheel.stat().st_size for wheel in self.out.glob("*.whl")]
-        return {**min(results, key=lambda result: result["seconds"]), "size": sum(wheels)}
+        archives = [archive.stat().st_size for archive in self.out.glob("large-1.0*")]
+        return {**min(results, key=lambda result: result["seconds"]), "size": sum(archives)}
 
     def install(self, *command: str) -> float:
         (wheel,) = self.out.glob("*.whl")
@@ -240,29 +255,35 @@ class Case:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
+WHEELS = ["hatchling", "hatch-model", "hatch-model without isal"]
+SDISTS = ["hatchling, sdist", "hatch-model, sdist", "hatch-model, sdist, without isal"]
+
+
 def measure(case: Case) -> None:
     print(f"\n{case.name}: {case.size / (1 << 20):,.0f} MiB in {len(files(case.project)):,} files")
-    print(f"{'':28}{'seconds':>9}{'factor':>8}{'(digest)':>10}{'peak MiB':>10}{'size':>8}")
+    print(f"{'':32}{'seconds':>9}{'factor':>8}{'(digest)':>10}{'peak MiB':>10}{'size':>8}")
     measured: dict[str, dict[str, float]] = {}
-    for work in ("digest", "copy", "hatchling", "hatch-model", "hatch-model without isal"):
+    stock: dict[str, float] | None = None
+    for work in ("digest", "copy", *WHEELS, *SDISTS):
         measured[work] = result = case.run(work)
-        stock = measured.get("hatchling")
+        if work.startswith("hatchling"):
+            stock = result
         factor = f"{stock['seconds'] / result['seconds']:.1f}" if stock else ""
         share = f"({result['seconds'] / measured['digest']['seconds']:.2f})"
         print(
-            f"{work:28}{result['seconds']:9.2f}{factor:>8}{share:>10}"
+            f"{work:32}{result['seconds']:9.2f}{factor:>8}{share:>10}"
             f"{result['peak'] / (1 << 20):10.0f}{result['size'] / case.size:8.3f}",
             flush=True,
         )
 
 
 def measure_installation(case: Case) -> None:
-    print(f"{'installed by':28}{'pip':>9}{'uv':>8}")
+    print(f"{'installed by':32}{'pip':>9}{'uv':>8}")
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-compile", "--target"]
     uv = ["uv", "pip", "install", "-q", "--offline", "--no-cache", "--target"]
     for work in ("hatch-model, stored", "hatch-model, deflated"):
         case.run(work)
-        print(f"  {work:26}{case.install(*pip):9.2f}{case.install(*uv):8.2f}", flush=True)
+        print(f"  {work:30}{case.install(*pip):9.2f}{case.install(*uv):8.2f}", flush=True)
 
 
 def main() -> None:

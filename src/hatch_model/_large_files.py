@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hatch_model._archives import LARGE, Member, add_files
 from hatch_model._progress import Progress
 from hatch_model._sources import distribution_path
+from hatch_model.errors import ArchiveNotWrittenError, DuplicateFileError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -91,5 +92,9 @@ def unfinished(archive: Path) -> Iterator[Path]:
     try:
         yield hidden
         hidden.replace(archive)
+    except ArchiveNotWrittenError as error:
+        raise ArchiveNotWrittenError(archive, error.needed, error.reason) from None
+    except DuplicateFileError as error:
+        raise DuplicateFileError(error.path, archive.name) from None
     finally:
         hidden.unlink(missing_ok=True)

@@ -358,7 +358,7 @@ def test_a_disk_that_is_full_while_the_wheel_is_written_leaves_nothing(
     project: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
     """hatchling shows its own traceback then, and does not remove the file it was writing to."""
-    limit = 8 * 1024 * 1024
+    limit = 2 * 1024 * 1024
     project.write(
         "src/small/main.py",
         "import os\n"
