@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hatchling.builders.wheel import WheelBuilder
     from packaging.utils import NormalizedName
 
-    from hatch_model._environment import Closure, Environment, Pins, Root
+    from hatch_model._environment import Closure, Environment, Pins
     from hatch_model._fingerprint import Ingredients
     from hatch_model._log import Log
     from hatch_model._origin import Origin
@@ -121,20 +121,21 @@ class ModelBuild:
         from hatch_model._fingerprint import ingredients_of  # noqa: PLC0415 - as in _obtain()
 
         environment = InstalledEnvironment()
+        for_training = self._closure_for_training(environment)
         return ingredients_of(
             self._training,
             shipped_files(self._builder, build_data),
             distribution_path(self._builder, self.tree.artifacts),
             self._origin,
-            self._closure((*self._model.roots, *self._training.groups), environment),
+            {**self._pins.closure.distributions, **for_training.distributions},
             root=Path(self._builder.root),
             workspace=self._workspace,
             environment=environment,
         )
 
-    def _closure(self, roots: Sequence[Root], environment: Environment) -> Closure:
-        markers = marker_environment()
-        return closure_of(roots, environment, markers, project=self._project, strict=False)
+    def _closure_for_training(self, environment: Environment) -> Closure:
+        groups, markers = self._training.groups, marker_environment()
+        return closure_of(groups, environment, markers, project=self._project, strict=False)
 
     def _train(self, before: Snapshot) -> TrainedModel:
         """Train in a process of its own; *before* is what the artifacts folder holds."""
@@ -190,7 +191,7 @@ class ModelBuild:
 
     def _strangers(self, result: Result, environment: Environment) -> list[NormalizedName]:
         """Name what training could import only because the build tools brought it."""
-        for_training = self._closure(self._training.groups, environment)
+        for_training = self._closure_for_training(environment)
         known = {
             self._project,
             *self._pins.closure.distributions,

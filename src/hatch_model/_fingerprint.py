@@ -27,7 +27,9 @@ from hatch_model._digests import files_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from hatch_model._environment import Closure, Distribution, Environment
+    from packaging.utils import NormalizedName
+
+    from hatch_model._environment import Distribution, Environment
     from hatch_model._origin import Origin
     from hatch_model._settings import TrainingSettings
     from hatch_model._trained import TrainedModel
@@ -112,7 +114,7 @@ def ingredients_of(
     shipped: Mapping[PurePosixPath, Path],
     folder: PurePosixPath,
     origin: Origin,
-    closure: Closure,
+    packages: Mapping[NormalizedName, Distribution],
     *,
     root: Path,
     workspace: Path,
@@ -121,7 +123,7 @@ def ingredients_of(
     """Gather what a model is made of.
 
     *shipped* are the files that the wheel ships, by their paths in it, *folder* is the one of the
-    artifacts there, and *closure* is of all that is declared, for the model and for training.
+    artifacts there, and *packages* are all that the model and its training need of what is installed.
     """
     files = files_of({str(path): file for path, file in sorted(shipped.items())})
     beside, sources = {}, {}
@@ -145,7 +147,7 @@ def ingredients_of(
                 "Python": f"{platform.python_implementation()} {platform.python_version()}",
                 "platform": f"{platform.system()} {platform.machine()}",
             },
-            "package": {name: _version(each) for name, each in closure.distributions.items()},
+            "package": {name: _version(each) for name, each in packages.items()},
             "source": sources,
             "input": {file.path: file.sha256 for file in origin.inputs},
         },
