@@ -99,6 +99,7 @@ def test_large_artifacts_are_packed_recorded_and_verified(
     assert list(surroundings.temporary.iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compression", ["stored", "deflate"])
 def test_compression_can_be_chosen(
     compression: str, large: ModelProject, surroundings: Surroundings
@@ -132,6 +133,7 @@ def test_a_check_sees_large_artifacts_and_its_result_is_recorded(
     assert run("verify", built.wheel.path).err == "small 0.1.0: nothing differs\n"
 
 
+@pytest.mark.long
 def test_what_training_wrote_into_the_tree_ships_once(
     large: ModelProject, surroundings: Surroundings
 ) -> None:
@@ -152,6 +154,7 @@ def test_what_training_wrote_into_the_tree_ships_once(
         assert archive.read("small/data/deep/random.bin") == content
 
 
+@pytest.mark.long
 def test_sources_move_large_artifacts_as_they_move_all(
     large: ModelProject, surroundings: Surroundings
 ) -> None:
@@ -166,6 +169,7 @@ def test_sources_move_large_artifacts_as_they_move_all(
     assert built.wheel.files == [path.replace("small/", "renamed/", 1) for path in _MODEL]
 
 
+@pytest.mark.long
 def test_a_file_that_something_else_ships_at_the_same_place_is_an_error(
     large: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:

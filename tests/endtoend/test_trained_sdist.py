@@ -127,6 +127,7 @@ def test_every_wheel_from_it_is_the_same_and_trains_nothing(
         assert mode & 0o777 == 0o755
 
 
+@pytest.mark.long
 def test_the_wheel_is_the_one_that_was_checked(
     project: ModelProject, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -226,6 +227,7 @@ def test_installing_it_trains_nothing(
     assert marks.read_text("utf-8") == "x"
 
 
+@pytest.mark.long
 def test_an_sdist_from_an_unpacked_one_holds_the_same_model(
     sdist: Path, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -280,6 +282,7 @@ def test_a_changed_file_is_an_error(
     assert tree(unpacked.folder) == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
@@ -317,6 +320,7 @@ def test_changed_settings_are_an_error(
     assert f"was trained:\n  {difference}\n" in refused.output
 
 
+@pytest.mark.long
 def test_a_missing_artifact_is_an_error(
     sdist: Path, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -328,6 +332,7 @@ def test_a_missing_artifact_is_an_error(
     assert "was trained:\n  src/small/data/deep/weights.txt: missing\n" in refused.output
 
 
+@pytest.mark.long
 def test_a_record_that_cannot_be_read_is_an_error(
     sdist: Path, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -339,6 +344,7 @@ def test_a_record_that_cannot_be_read_is_an_error(
     assert "was trained:\n  .hatch-model.json: it is not JSON: " in refused.output
 
 
+@pytest.mark.long
 def test_changed_pins_are_an_error(sdist: Path, surroundings: Surroundings, marks: Path) -> None:
     unpacked = unpack(sdist, marks.parent / "unpacked")
     unpacked.replace("PKG-INFO", ("anchor==1.2", "anchor==1.3"))
@@ -354,6 +360,7 @@ def test_changed_pins_are_an_error(sdist: Path, surroundings: Surroundings, mark
 # Training again
 
 
+@pytest.mark.long
 def test_retraining_takes_the_versions_that_it_was_trained_with(
     sdist: Path, surroundings: Surroundings, marks: Path, index: Index
 ) -> None:

@@ -19,7 +19,7 @@ from support import tree
 from wheels import assert_strict, contents, write_wheel
 
 from hatch_model._archives import Member, add_files, exchange, unpack
-from hatch_model._digests import file_of
+from hatch_model._digests import file_of, files_of
 from hatch_model._progress import Progress
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_model._archives import Compression
+    from hatch_model._digests import File
 
 _TEXT = b"".join(b"%d words of a vocabulary\n" % number for number in range(60_000))
 _RANDOM = hashlib.shake_256(b"weights").digest(3_000_000)
@@ -77,9 +78,10 @@ def digests(wheel: Path, names: Sequence[str]) -> dict[str, tuple[str, int]]:
     return found
 
 
-def assert_in_record(wheel: Path, sources: Mapping[str, Path]) -> None:
-    files = [file_of(path, source) for path, source in sources.items()]
-    assert digests(wheel, list(sources)) == {file.path: (file.sha256, file.size) for file in files}
+def assert_holds(wheel: Path, files: Sequence[File]) -> None:
+    assert digests(wheel, [file.path for file in files]) == {
+        file.path: (file.sha256, file.size) for file in files
+    }
 
 
 def install_with_uv(wheel: Path, folder: Path) -> None:
@@ -109,15 +111,16 @@ def test_files_and_offsets_of_gigabytes(sizes: list[int], wheel: Path, tmp_path:
     add(wheel, sources, "stored")
 
     assert wheel.stat().st_size > sum(sizes)
-    assert_in_record(wheel, sources)
+    files = files_of(sources)
     exchange(wheel, {"small-1.0.dist-info/extra_metadata/model.json": b"{1}"})
     assert_strict(wheel)
-    # unzip 6.0 takes 0xFFFFFFFF for a sign that the size is elsewhere, even where it is the size.
-    if shutil.which("unzip") and sizes != [0xFFFFFFFF]:
+    assert_holds(wheel, files)
+    if sum(sizes) <= 4 << 30:
+        return  # Other programs are slow: those that are beyond all limits will do for them.
+    if shutil.which("unzip"):
         subprocess.run(["unzip", "-tqq", wheel], check=True)
     install_with_uv(wheel, tmp_path / "uv")
-    for path, source in sources.items():
-        assert file_of(path, tmp_path / "uv" / path) == file_of(path, source)
+    assert files_of({path: tmp_path / "uv" / path for path in sources}) == files
 
 
 @pytest.mark.long
@@ -132,7 +135,7 @@ def test_a_deflated_file_of_more_than_4_gib(wheel: Path, tmp_path: Path) -> None
     with zipfile.ZipFile(wheel) as archive:
         info = archive.getinfo("small/text")
     assert (info.compress_type, info.compress_size < 2 << 30) == (zipfile.ZIP_DEFLATED, True)
-    assert_in_record(wheel, {"small/text": source})
+    assert_holds(wheel, [file_of("small/text", source)])
 
 
 @pytest.mark.long
