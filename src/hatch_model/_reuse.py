@@ -99,7 +99,7 @@ def _reasons(store: Store, ingredients: Ingredients, project: str) -> list[str]:
         return ["no model of this project is stored that could be reused"]
     changed = _changes_since(last, ingredients)
     if not changed:
-        return ["the stored model cannot be reused, although nothing has changed since"]
+        return []  # It was damaged, which has been said.
     return ["changed since the last training:", *(f"  {line}" for line in changed)]
 
 
