@@ -4,14 +4,15 @@
 # ///
 """What a model costs that has not changed: its build, and the digests that tell so.
 
-    uv run benchmarks/reuse.py [--rounds 9] [--gibibytes 10]
+    uv run benchmarks/reuse.py [--rounds 9] [--mebibytes 0 64] [--gibibytes 10]
 
 In turns:
 
 - `uv build --wheel` of a copy of example-project, without its lock and its check and with
   `inputs = []`, whose model is in the store already; with plain hatchling, in a build environment
   with the same training packages, of the same files. An environment is fresh in that Python compiles
-  everything anew that a build imports. The store is in HATCH_MODEL_CACHE_DIR, so a build does not
+  everything anew that a build imports. That once for the model as it is, of a few KiB, and once
+  with float32 weights of 64 MiB beside it: hatchling deflates them, hatch-model does not. The store is in HATCH_MODEL_CACHE_DIR, so a build does not
   import platformdirs, as it does otherwise.
 - The digests of that many files of 1 GiB, as hatch-model takes them of inputs; by
   `hashlib.file_digest` in as many threads as there are cores. Each is a process of its own, whose
@@ -35,7 +36,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _example import CHECKOUT, Example
+from _example import CHECKOUT, TRAINING, Example
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,10 +75,29 @@ with ThreadPoolExecutor(os.cpu_count()) as pool:
 )
 
 
+# A training function that gives its model some weight.
+HEAVY = """\
+import numpy as np
+from {module} import {function} as train_light
+def train(**arguments):
+    model, metrics = train_light(**arguments)
+    return (model, np.random.default_rng(0).standard_normal({mebibytes} << 18, np.float32)), metrics
+"""
+
+
 class Builds:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mebibytes: int) -> None:
+        folder.mkdir()
         self.example = Example(folder, options="inputs = []\n")
         self.store = folder / "store"
+        if mebibytes:
+            module, _, function = TRAINING["train"].partition(":")
+            heavy = HEAVY.format(module=module, function=function, mebibytes=mebibytes)
+            package = module.partition(".")[0]
+            (folder / f"plugin/src/{package}/heavy.py").write_text(heavy, "utf-8")
+            settings = folder / "plugin/pyproject.toml"
+            text = settings.read_text("utf-8")
+            settings.write_text(text.replace(TRAINING["train"], f"{package}.heavy:train"), "utf-8")
 
     def prepare(self) -> None:
         """Train the model, and give the plain project all that its wheel ships."""
@@ -174,13 +194,18 @@ def report_peaks(peaks: dict[str, list[float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--mebibytes", type=int, nargs="+", default=[0, 64], metavar="N")
     parser.add_argument("--gibibytes", type=int, default=10, metavar="N")
     arguments = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, medians of {arguments.rounds} rounds")
     with tempfile.TemporaryDirectory(prefix="reuse-") as folder:
-        builds = Builds(Path(folder))
-        builds.prepare()
-        report("uv build --wheel of an unchanged model", builds.measure(arguments.rounds))
+        for mebibytes in arguments.mebibytes:
+            builds = Builds(Path(folder, f"builds{mebibytes}"), mebibytes)
+            builds.prepare()
+            beside = f" with {mebibytes} MiB of weights" if mebibytes else ""
+            title = f"uv build --wheel of an unchanged model{beside}"
+            report(title, builds.measure(arguments.rounds))
+            os.environ.pop("UV_OFFLINE")
         digests = Digests(Path(folder), arguments.gibibytes)
         if digests.files:
             digests.prepare()
