@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,25 @@ _BUILD_TOOLS = ["hatchling", "joblib", "editables", "build", "pip", "setuptools"
 _BUILD_TOOLS += ["cyclonedx-python-lib"]  # with `sbom = true`
 _BUILD_TOOLS += ["filelock", "platformdirs"]  # with `inputs`
 _BUILD_TOOLS += ["click", "rich"]  # with the command line
+
+
+def pytest_configure() -> None:
+    """Have SIGINT interrupt, which shells have background jobs ignore, and so all that these start."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by what it needs, where it does not say so itself."""
+    tiers = {"frontend", "network", "large"}
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if parameters.get("frontend") or parameters.get("installer") == "pip":
+            item.add_marker("frontend")
+        elif "endtoend" not in item.path.parts:
+            item.add_marker("unit")
+        elif not tiers & {mark.name for mark in item.iter_markers()}:
+            item.add_marker("build")
 
 
 @pytest.fixture(scope="session")

@@ -69,7 +69,7 @@ def test_what_the_table_says_of_the_standard_library_holds() -> None:
     assert _verdicts(measured, "Python") == expected
 
 
-@pytest.mark.long
+@pytest.mark.network
 def test_what_the_table_says_of_scikit_learn_holds(shared_folder: Path) -> None:
     libraries = ("scikit-learn", "joblib", "numpy")
     environment = ("uv", "run", "--no-project", "--isolated", "--python", sys.executable)

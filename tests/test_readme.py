@@ -324,7 +324,7 @@ def test_the_first_screen_is_what_a_build_of_it_prints_and_writes(
     assert loaded.stdout == "RandomForestClassifier\n"
 
 
-@pytest.mark.long
+@pytest.mark.network
 def test_installers_refuse_a_wheel_for_another_python_as_the_readme_quotes(
     iris: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
@@ -346,7 +346,7 @@ def test_installers_refuse_a_wheel_for_another_python_as_the_readme_quotes(
     assert refusals[1].stdout == by_uv
 
 
-@pytest.mark.long
+@pytest.mark.network
 def test_the_first_screen_holds_with_the_packages_of_today(
     shared_folder: Path, build_tools: Path, tmp_path: Path
 ) -> None:
@@ -362,7 +362,7 @@ def test_the_first_screen_holds_with_the_packages_of_today(
     assert {"joblib", "numpy", "pandas", "scikit-learn", "scipy"} <= set(pinned)
 
 
-@pytest.mark.long
+@pytest.mark.network
 def test_what_is_shown_of_the_example_is_what_the_command_line_prints(
     shared_folder: Path, tmp_path: Path
 ) -> None:
@@ -433,7 +433,7 @@ def test_local_links_lead_somewhere(document: str) -> None:
 _for_bash = pytest.mark.skipif(os.name == "nt", reason="the commands are written for bash")
 
 
-@pytest.mark.long
+@pytest.mark.network
 @_for_bash
 def test_the_first_command_ends_in_a_prediction(shared_folder: Path, tmp_path: Path) -> None:
     command, _ = _blocks("bash", _section("## Try it"))
@@ -444,7 +444,7 @@ def test_the_first_command_ends_in_a_prediction(shared_folder: Path, tmp_path: P
     assert said.splitlines()[-1] == "versicolor"
 
 
-@pytest.mark.long
+@pytest.mark.network
 @_for_bash
 def test_the_second_command_runs_the_tests(shared_folder: Path, tmp_path: Path) -> None:
     """All but running them, which is what is under way: it sets up and finds every test."""

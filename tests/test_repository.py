@@ -183,7 +183,7 @@ def test_the_sdist_holds_the_repository(surroundings: Surroundings, tmp_path: Pa
     assert sorted(expected - held) == []
 
 
-@pytest.mark.long
+@pytest.mark.frontend
 def test_archives_pass_what_releases_are_checked_with(
     surroundings: Surroundings, tmp_path: Path
 ) -> None:

@@ -116,10 +116,10 @@ def versions_in_lock(folder: Path) -> dict[str, str]:
     [
         ["uv", "build", "--sdist", "--python", _PYTHON, "--out-dir", "{out}"],
         pytest.param(
-            [_PYTHON, "-m", "build", "--sdist", "--outdir", "{out}"], marks=pytest.mark.long
+            [_PYTHON, "-m", "build", "--sdist", "--outdir", "{out}"], marks=pytest.mark.frontend
         ),
         pytest.param(
-            [_PYTHON, "-m", "hatch", "build", "-t", "sdist", "{out}"], marks=pytest.mark.long
+            [_PYTHON, "-m", "hatch", "build", "-t", "sdist", "{out}"], marks=pytest.mark.frontend
         ),
         ["{full}", "-m", "hatchling", "build", "-t", "sdist", "-d", "{out}"],
     ],
@@ -150,7 +150,7 @@ def test_an_sdist_leaves_the_dependencies_open_and_trains_nothing(
 @pytest.mark.parametrize(
     "frontend",
     [
-        frontend if "uv" in frontend else pytest.param(frontend, marks=pytest.mark.long)
+        frontend if "uv" in frontend else pytest.param(frontend, marks=pytest.mark.frontend)
         for frontend in FRONTENDS
     ],
 )
@@ -222,7 +222,7 @@ _INSTALLERS = {
 
 @pytest.mark.parametrize("source", ["tree", "sdist"])
 @pytest.mark.parametrize(
-    "installer", ["uv pip install", pytest.param("pip install", marks=pytest.mark.long)]
+    "installer", ["uv pip install", pytest.param("pip install", marks=pytest.mark.frontend)]
 )
 def test_installing_from_source_trains_and_pins(
     installer: str, source: str, project: ModelProject, surroundings: Surroundings, marks: Marks
@@ -340,7 +340,7 @@ _EDITABLE = {
     params=[
         "uv sync",
         "uv pip install -e",
-        pytest.param("pip install -e", marks=pytest.mark.long),
+        pytest.param("pip install -e", marks=pytest.mark.frontend),
     ]
 )
 def install_editable(

@@ -153,11 +153,11 @@ def test_a_wheel_from_the_default_build_is_checked(
 @pytest.mark.parametrize(
     "command",
     [
-        pytest.param(["{python}", "-m", "zipfile", "-t", "{wheel}"], marks=pytest.mark.long),
-        pytest.param(["unzip", "-tqq", "{wheel}"], marks=pytest.mark.long),
+        pytest.param(["{python}", "-m", "zipfile", "-t", "{wheel}"], marks=pytest.mark.frontend),
+        pytest.param(["unzip", "-tqq", "{wheel}"], marks=pytest.mark.frontend),
         ["uv", "pip", "install", "--python", "{environment}", "{wheel}"],
-        pytest.param(["{environment}", "-m", "pip", "install", "{wheel}"], marks=pytest.mark.long),
-        pytest.param(["check-wheel-contents", "{wheel}"], marks=pytest.mark.long),
+        pytest.param(["{environment}", "-m", "pip", "install", "{wheel}"], marks=pytest.mark.frontend),
+        pytest.param(["check-wheel-contents", "{wheel}"], marks=pytest.mark.frontend),
     ],
     ids=["zipfile", "unzip", "uv", "pip", "check-wheel-contents"],
 )
@@ -261,7 +261,7 @@ def test_a_check_that_is_killed_fails(checked: ModelProject, surroundings: Surro
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX's signals")
 @pytest.mark.parametrize(
-    "name", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.long), "SIGKILL"]
+    "name", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.frontend), "SIGKILL"]
 )
 def test_a_build_that_is_stopped_while_it_checks_leaves_no_wheel(
     name: str, checked: ModelProject, surroundings: Surroundings
@@ -295,7 +295,7 @@ def undeclared(name: str) -> str:
     [
         ("import plotter", "plotter"),
         ("import plotter, packaging.version, anchor", "packaging, plotter"),
-        pytest.param("import hatch_model", "hatch-model", marks=pytest.mark.long),
+        pytest.param("import hatch_model", "hatch-model", marks=pytest.mark.frontend),
     ],
 )
 def test_a_package_of_a_training_group_or_of_the_build_fails_and_is_named(

@@ -34,7 +34,7 @@ def test_the_command_without_its_extra_says_what_it_takes(
         )
 
 
-@pytest.mark.long
+@pytest.mark.network
 def test_the_command_with_its_extra_runs_where_nothing_else_is_installed(
     shared_folder: Path, tmp_path: Path
 ) -> None:
@@ -54,7 +54,7 @@ def test_the_command_with_its_extra_runs_where_nothing_else_is_installed(
     assert completed.stderr.endswith(": nothing differs from RECORD (there is no model.json)\n")
 
 
-@pytest.mark.long
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("name", "largest"),
     [

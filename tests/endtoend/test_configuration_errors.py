@@ -173,7 +173,7 @@ _IN_EVERY_FRONTEND = [
 @pytest.mark.parametrize(
     "mistake",
     [
-        pytest.param(name, marks=[pytest.mark.long] if index else [])
+        pytest.param(name, marks=[pytest.mark.frontend] if index else [])
         for index, name in enumerate(_IN_EVERY_FRONTEND)
     ],
 )
@@ -219,7 +219,7 @@ _INSTALLERS = {
 @pytest.mark.parametrize(
     "installer",
     [
-        pytest.param(name, marks=[pytest.mark.long] if name.startswith("pip") else [])
+        pytest.param(name, marks=[pytest.mark.frontend] if name.startswith("pip") else [])
         for name in _INSTALLERS
     ],
 )
@@ -294,7 +294,6 @@ def test_one_hatchling_process_cannot_build_both_where_the_python_range_is_open(
     assert list((project.folder / "dist").glob("*.whl")) == []
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.network,
     pytest.mark.skipif(os.name == "nt", reason="the README is written for bash"),
 ]
 

@@ -102,7 +102,7 @@ def lowest(requirements: list[str]) -> dict[str, Version]:
     }
 
 
-@pytest.mark.long
+@pytest.mark.network
 @pythons
 def test_a_model_with_markers_and_direct_references_is_built_with_the_floors(
     version: str,
@@ -168,7 +168,7 @@ allow-direct-references = true
     assert predicted.stdout.split() == FLOORS[:3]
 
 
-@pytest.mark.long
+@pytest.mark.network
 @pythons
 def test_the_unit_tests_pass_with_the_floors(
     version: str, constraints: Path, build_tools: Path, shared_folder: Path, tmp_path: Path

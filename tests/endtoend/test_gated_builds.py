@@ -59,7 +59,7 @@ def test_a_missed_gate_leaves_everything_as_it_was(
 
 
 @pytest.mark.parametrize(
-    "frontend", ["uv build", pytest.param("python -m build", marks=pytest.mark.long)]
+    "frontend", ["uv build", pytest.param("python -m build", marks=pytest.mark.frontend)]
 )
 def test_a_missed_gate_leaves_the_wheels_as_they_were_behind_a_new_sdist(
     frontend: str, project: ModelProject, surroundings: Surroundings

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = [
-    pytest.mark.long,  # the file as a whole takes minutes
+    pytest.mark.frontend,  # the file as a whole takes minutes
     pytest.mark.skipif(sys.platform == "win32", reason="signals and /proc are POSIX's"),
 ]
 
@@ -154,7 +154,7 @@ def _temporary_folders(surroundings: Surroundings) -> list[str]:
         *(("uv build --wheel", stop) for stop in _STOPS),
         *(("python -m build", stop) for stop in ("Ctrl-C", "SIGINT")),
         *(
-            pytest.param("python -m build", stop, marks=pytest.mark.long)
+            pytest.param("python -m build", stop, marks=pytest.mark.frontend)
             for stop in ("SIGTERM", "SIGKILL")
         ),
     ],
@@ -236,7 +236,7 @@ def test_workers_of_joblib_are_stopped(project: ModelProject, surroundings: Surr
 
 
 @pytest.mark.parametrize("frontend", ["uv build", "hatch build", "pip wheel"])
-@pytest.mark.long
+@pytest.mark.frontend
 def test_every_other_frontend_stops_too(
     frontend: str, project: ModelProject, surroundings: Surroundings
 ) -> None:

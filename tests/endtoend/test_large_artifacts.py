@@ -99,7 +99,6 @@ def test_large_artifacts_are_packed_recorded_and_verified(
     assert list(surroundings.temporary.iterdir()) == []
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("compression", ["stored", "deflate"])
 def test_compression_can_be_chosen(
     compression: str, large: ModelProject, surroundings: Surroundings
@@ -133,7 +132,6 @@ def test_a_check_sees_large_artifacts_and_its_result_is_recorded(
     assert run("verify", built.wheel.path).err == "small 0.1.0: nothing differs\n"
 
 
-@pytest.mark.long
 def test_what_training_wrote_into_the_tree_ships_once(
     large: ModelProject, surroundings: Surroundings
 ) -> None:
@@ -154,7 +152,6 @@ def test_what_training_wrote_into_the_tree_ships_once(
         assert archive.read("small/data/deep/random.bin") == content
 
 
-@pytest.mark.long
 def test_sources_move_large_artifacts_as_they_move_all(
     large: ModelProject, surroundings: Surroundings
 ) -> None:
@@ -169,7 +166,6 @@ def test_sources_move_large_artifacts_as_they_move_all(
     assert built.wheel.files == [path.replace("small/", "renamed/", 1) for path in _MODEL]
 
 
-@pytest.mark.long
 def test_a_file_that_something_else_ships_at_the_same_place_is_an_error(
     large: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
@@ -189,7 +185,6 @@ def test_a_file_that_something_else_ships_at_the_same_place_is_an_error(
     assert not list((tmp_path / "dist").glob("**/*whl*"))
 
 
-@pytest.mark.long
 def test_an_unchanged_model_makes_the_same_wheel(
     large: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
@@ -201,7 +196,6 @@ def test_an_unchanged_model_makes_the_same_wheel(
     assert one == other
 
 
-@pytest.mark.long
 def test_a_trained_sdist_carries_large_artifacts(
     large: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
@@ -228,7 +222,6 @@ def test_a_trained_sdist_carries_large_artifacts(
     assert not list((tmp_path / "refused").glob("*whl*"))
 
 
-@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="a limit of POSIX's")
 def test_a_full_disk_leaves_nothing_behind(
     large: ModelProject, surroundings: Surroundings, tmp_path: Path
@@ -261,7 +254,6 @@ def test_a_full_disk_leaves_nothing_behind(
 _OTHER = Path("/dev/shm")  # noqa: S108 - in memory, and so another file system than the disk's
 
 
-@pytest.mark.long
 @pytest.mark.skipif(
     not _OTHER.is_dir() or _OTHER.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev,
     reason="there is no other file system that is known to be writable",

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.long  # the file as a whole takes minutes
 
 HOOK = "tool.hatch.build.hooks.model"
 UV_LOCK, PYLOCK, REQUIREMENTS = "uv.lock", "locks/pylock.model.toml", "requirements.lock"
@@ -53,8 +52,8 @@ MOSTLY_LONG = pytest.mark.parametrize(
     "path",
     [
         UV_LOCK,
-        pytest.param(PYLOCK, marks=pytest.mark.long),
-        pytest.param(REQUIREMENTS, marks=pytest.mark.long),
+        pytest.param(PYLOCK, marks=pytest.mark.frontend),
+        pytest.param(REQUIREMENTS, marks=pytest.mark.frontend),
     ],
 )
 
@@ -146,7 +145,7 @@ def report_versions(project: ModelProject, *names: str) -> None:
     ("frontend", "path"),
     [
         pytest.param(
-            frontend, path, marks=() if frontend == "uv build --wheel" else pytest.mark.long
+            frontend, path, marks=() if frontend == "uv build --wheel" else pytest.mark.frontend
         )
         for path in [UV_LOCK, PYLOCK, REQUIREMENTS]
         for frontend in FRONTENDS
@@ -248,9 +247,9 @@ class TestSourceDistributions:
         ("frontend", "path"),
         [
             ("pip wheel", PYLOCK),
-            pytest.param("pip wheel", REQUIREMENTS, marks=pytest.mark.long),
-            pytest.param("python -m build", PYLOCK, marks=pytest.mark.long),
-            pytest.param("python -m build", REQUIREMENTS, marks=pytest.mark.long),
+            pytest.param("pip wheel", REQUIREMENTS, marks=pytest.mark.frontend),
+            pytest.param("python -m build", PYLOCK, marks=pytest.mark.frontend),
+            pytest.param("python -m build", REQUIREMENTS, marks=pytest.mark.frontend),
         ],
     )
     def test_another_machine_without_uv_trains_on_the_same_versions(
@@ -326,7 +325,7 @@ class TestWhatALockMayHold:
         assert project.build(surroundings).wheel.requires == [*PINS, "fast==1.0", "server==0.30"]
 
     @pytest.mark.parametrize(
-        "path", [UV_LOCK, pytest.param(PYLOCK, marks=pytest.mark.long), REQUIREMENTS]
+        "path", [UV_LOCK, pytest.param(PYLOCK, marks=pytest.mark.frontend), REQUIREMENTS]
     )
     def test_groups_that_include_others_are_installed_and_never_pinned(
         self, path: str, project: ModelProject, surroundings: Surroundings, index: Index
@@ -382,7 +381,7 @@ torch = {{ index = "cpu", marker = "sys_platform != 'darwin'" }}
 
         kept = project.build(surroundings, "uv build").wheel
         project.replace("pyproject.toml", ('"keep"', '"strip"'))
-        stripped = project.build(surroundings, out=tmp_path / "stripped").wheel
+        stripped = project.build(surroundings, "uv build --wheel", out=tmp_path / "stripped").wheel
 
         assert kept.requires == [
             "anchor==1.2",
@@ -392,7 +391,7 @@ torch = {{ index = "cpu", marker = "sys_platform != 'darwin'" }}
         ]
         assert stripped.requires == ["anchor==1.2", "chain==2.0", "torch==2.5.1"]
 
-    @pytest.mark.parametrize("path", [UV_LOCK, pytest.param(PYLOCK, marks=pytest.mark.long)])
+    @pytest.mark.parametrize("path", [UV_LOCK, pytest.param(PYLOCK, marks=pytest.mark.frontend)])
     def test_an_archive_at_an_address(
         self, path: str, project: ModelProject, surroundings: Surroundings, tmp_path: Path
     ) -> None:
@@ -421,11 +420,11 @@ torch = {{ index = "cpu", marker = "sys_platform != 'darwin'" }}
         ("kind", "path"),
         [
             ("git", UV_LOCK),
-            pytest.param("git", PYLOCK, marks=pytest.mark.long),
-            pytest.param("folder", UV_LOCK, marks=pytest.mark.long),
-            pytest.param("folder", PYLOCK, marks=pytest.mark.long),
-            pytest.param("archive", UV_LOCK, marks=pytest.mark.long),
-            pytest.param("archive", PYLOCK, marks=pytest.mark.long),
+            pytest.param("git", PYLOCK, marks=pytest.mark.frontend),
+            pytest.param("folder", UV_LOCK, marks=pytest.mark.frontend),
+            pytest.param("folder", PYLOCK, marks=pytest.mark.frontend),
+            pytest.param("archive", UV_LOCK, marks=pytest.mark.frontend),
+            pytest.param("archive", PYLOCK, marks=pytest.mark.frontend),
         ],
     )
     def test_sources_on_this_machine_under_each_policy(
@@ -592,7 +591,7 @@ class TestDrift:
                 PYLOCK,
                 "uv export --format pylock.toml --no-emit-project --no-default-groups "
                 f"--group fit --output-file {PYLOCK}",
-                marks=pytest.mark.long,
+                marks=pytest.mark.frontend,
             ),
             (
                 REQUIREMENTS,
@@ -961,7 +960,7 @@ def on(platform: str, system: str, lines: list[str]) -> list[str]:
     ]
 
 
-@pytest.mark.long
+@pytest.mark.network
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="scikit-learn 1.6.1 has no wheels for it")
 @FORMATS
 def test_scikit_learn_as_it_is_locked_is_what_trains_and_what_every_platform_gets(

@@ -141,7 +141,7 @@ INSTALLERS = {
 }
 
 
-@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.long)])
+@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.frontend)])
 def test_what_installers_record_of_origins_is_understood(
     installer: str, surroundings: Surroundings, server: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -402,8 +402,8 @@ def test_an_address_is_pinned_without_its_password(
     ("source", "origin"),
     [
         ("{{ path = '{path}', editable = true }}", "as editable at {uri}"),
-        pytest.param("{{ path = '{path}' }}", "from a folder at {uri}", marks=pytest.mark.long),
-        pytest.param("{{ git = '{uri}' }}", "from git at {uri}", marks=pytest.mark.long),
+        pytest.param("{{ path = '{path}' }}", "from a folder at {uri}", marks=pytest.mark.frontend),
+        pytest.param("{{ git = '{uri}' }}", "from git at {uri}", marks=pytest.mark.frontend),
     ],
 )
 def test_a_source_of_the_projects_own_is_no_index(
@@ -419,7 +419,7 @@ def test_a_source_of_the_projects_own_is_no_index(
             f"[tool.uv.sources]\nanchor = {source.format(path=folder, uri=uri)}\n\n[build-system]",
         ),
     )
-    built = project.build(surroundings, check=False)
+    built = project.build(surroundings, "uv build --wheel", check=False)
 
     assert built.completed.returncode != 0
     (error,) = errors(built.output)
@@ -575,7 +575,7 @@ def resolves_with_pip(wheel: Wheel, minor: int, surroundings: Surroundings) -> b
 
 
 @pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
-@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.long)])
+@pytest.mark.parametrize("installer", ["uv", pytest.param("pip", marks=pytest.mark.frontend)])
 def test_a_wheel_resolves_on_every_python_that_it_claims_or_the_build_has_warned(
     installer: str,
     world: World,

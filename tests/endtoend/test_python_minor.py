@@ -73,7 +73,7 @@ def uv_says(version: str, *, is_dynamic: bool, by_name: bool) -> str:
             version,
             is_dynamic,
             by_name,
-            marks=() if version in {"3.11", "3.12"} and by_name else pytest.mark.long,
+            marks=() if version in {"3.11", "3.12"} and by_name else pytest.mark.frontend,
         )
         for version in ["3.10", "3.11", "3.12", "3.13", "3.14"]
         for is_dynamic, by_name in [(True, True), (True, False), (False, False)]

@@ -71,7 +71,7 @@ def test_a_model_is_trained_by_the_python_that_builds_it(
     assert re.fullmatch(rf"{re.escape(version)}\.\S+\n", predicted)
 
 
-@pytest.mark.long
+@pytest.mark.network
 @pythons
 def test_a_model_of_scikit_learn_predicts_on_the_python_that_trained_it(
     version: str, build_tools: Path, shared_folder: Path, tmp_path: Path

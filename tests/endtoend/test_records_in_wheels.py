@@ -24,7 +24,6 @@ from support import ModelProject, Surroundings, make_wheel, tree, unpack
 if TYPE_CHECKING:
     from support import Index, Wheel
 
-pytestmark = pytest.mark.long  # the file as a whole takes minutes
 
 _SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "model.schema.json").read_text("utf-8"))
 _INFO = "small-0.1.0.dist-info"
@@ -224,8 +223,8 @@ def test_a_lock_is_recorded_by_its_digest(
         ("uv build --wheel", {}),
         # What only zip entries are dated by, and what Python's sets are ordered by.
         ("uv build --wheel", {"PYTHONHASHSEED": "7", "LC_ALL": "C", "TZ": "Asia/Tokyo"}),
-        pytest.param("pip wheel", {}, marks=pytest.mark.long),
-        pytest.param("python -m build", {}, marks=pytest.mark.long),
+        pytest.param("pip wheel", {}, marks=pytest.mark.frontend),
+        pytest.param("python -m build", {}, marks=pytest.mark.frontend),
     ],
     ids=["uv", "uv elsewhere", "pip", "build"],
 )
@@ -323,10 +322,10 @@ def test_nothing_private_gets_into_a_wheel_or_an_sdist(
     "frontend",
     [
         "uv build",
-        pytest.param("uv build --wheel", marks=pytest.mark.long),
-        pytest.param("python -m build", marks=pytest.mark.long),
-        pytest.param("pip wheel", marks=pytest.mark.long),
-        pytest.param("hatch build", marks=pytest.mark.long),
+        pytest.param("uv build --wheel", marks=pytest.mark.frontend),
+        pytest.param("python -m build", marks=pytest.mark.frontend),
+        pytest.param("pip wheel", marks=pytest.mark.frontend),
+        pytest.param("hatch build", marks=pytest.mark.frontend),
     ],
 )
 @pytest.mark.parametrize("state", ["clean", "dirty"])
@@ -345,7 +344,7 @@ def test_the_commit_is_recorded_whatever_the_frontend(
 
 @pytest.mark.parametrize(
     "frontend",
-    ["uv build --wheel", pytest.param("pip wheel", marks=pytest.mark.long)],
+    ["uv build --wheel", pytest.param("pip wheel", marks=pytest.mark.frontend)],
 )
 def test_an_sdist_keeps_its_commit_in_somebody_elses_repository(
     frontend: str, project: ModelProject, surroundings: Surroundings, tmp_path: Path
@@ -507,7 +506,7 @@ def test_every_file_of_the_packages_is_a_source_or_an_artifact(
     ("sources", "folder"),
     [
         ('{ "src/small" = "renamed" }', "renamed"),
-        pytest.param('{ "src" = "deep/er" }', "deep/er/small", marks=pytest.mark.long),
+        pytest.param('{ "src" = "deep/er" }', "deep/er/small", marks=pytest.mark.frontend),
         ('{ "" = "prefix" }', "prefix/src/small"),
     ],
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from support import Index
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.frontend
 
 _MAIN = """
 import random

@@ -234,7 +234,6 @@ def test_the_documented_changes_are_the_tested_ones() -> None:
     assert dict(rows) == {what: "yes" if trains else "no" for what, (_, trains) in _CHANGES.items()}
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("what", _CHANGES)
 def test_a_model_is_trained_again_only_if_what_it_is_made_of_changes(
     what: str, trained: Reusable
@@ -298,7 +297,6 @@ def test_a_build_says_what_has_changed_since_the_last_training(reusable: Reusabl
     )
 
 
-@pytest.mark.long
 def test_the_document_quotes_what_builds_say(reusable: Reusable) -> None:
     quoted = re.findall(r"^```text\n(.*?)^```$", _DOCUMENT, re.MULTILINE | re.DOTALL)
     reusable.build()
@@ -331,7 +329,6 @@ def test_retraining_can_be_asked_for(reusable: Reusable) -> None:
     assert _weights(third.wheel) == _weights(again.wheel)
 
 
-@pytest.mark.long
 def test_a_model_is_reused_by_a_build_from_the_sdist_and_by_another_frontend(
     reusable: Reusable,
 ) -> None:
@@ -363,7 +360,6 @@ def test_a_byte_flipped_in_the_store_is_noticed(reusable: Reusable) -> None:
     assert _REUSED in third.output
 
 
-@pytest.mark.long
 def test_a_missed_gate_costs_no_training_once_it_is_lowered(reusable: Reusable) -> None:
     _replace(('">= 0.5"', '">= 0.9"'))(reusable)
     refused = reusable.project.build(reusable.surroundings, check=False)
@@ -377,7 +373,6 @@ def test_a_missed_gate_costs_no_training_once_it_is_lowered(reusable: Reusable) 
     assert reusable.trainings == 1
 
 
-@pytest.mark.long
 def test_a_failed_training_is_not_stored(reusable: Reusable) -> None:
     _append("training/tuning.py", "raise ValueError\n")(reusable)
 
@@ -398,7 +393,6 @@ def test_a_store_that_does_not_work_is_no_reason_not_to_build(reusable: Reusable
     assert reusable.trainings == 1
 
 
-@pytest.mark.long
 def test_a_model_that_is_larger_than_the_store_is_not_kept(reusable: Reusable) -> None:
     reusable.surroundings.environment["HATCH_MODEL_CACHE_LIMIT"] = "10"
 
@@ -408,7 +402,6 @@ def test_a_model_that_is_larger_than_the_store_is_not_kept(reusable: Reusable) -
     assert list((reusable.surroundings.store / "v1").glob("models/*")) == []
 
 
-@pytest.mark.long
 def test_training_into_the_tree_is_reused_although_it_changes_the_tree(reusable: Reusable) -> None:
     main = _MAIN.replace("output_dir: Path, depth", "depth").replace(
         "    (output_dir",
@@ -432,7 +425,6 @@ def test_training_into_the_tree_is_reused_although_it_changes_the_tree(reusable:
     assert "hatch-model:   file beside the artifacts vocabulary.txt: changed\n" in third.output
 
 
-@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are POSIX's")
 def test_an_executable_stays_one(reusable: Reusable) -> None:
     reusable.build()
@@ -445,7 +437,6 @@ def test_an_executable_stays_one(reusable: Reusable) -> None:
     assert os.access(target / "small" / "data" / "program", os.X_OK)
 
 
-@pytest.mark.long
 def test_an_editable_install_that_trains_reuses_too(reusable: Reusable) -> None:
     _replace(("inputs =", 'editable = "train"\ninputs ='))(reusable)
     reusable.build()
@@ -460,7 +451,6 @@ def test_an_editable_install_that_trains_reuses_too(reusable: Reusable) -> None:
     assert reusable.trainings == 1
 
 
-@pytest.mark.long
 def test_without_isolation_what_the_store_takes_is_asked_for(
     reusable: Reusable, tmp_path: Path
 ) -> None:
@@ -483,7 +473,6 @@ def test_without_isolation_what_the_store_takes_is_asked_for(
 # Many builds at a time, and builds that are killed
 
 
-@pytest.mark.long
 def test_ten_builds_at_once_train_once(reusable: Reusable) -> None:
     reusable.project.replace(
         "src/small/main.py", ("    program =", "    import time\n    time.sleep(3)\n    program =")
@@ -532,7 +521,6 @@ def _assert_whole(files: dict[str, bytes]) -> None:
         assert hashlib.sha256(content).hexdigest() == name.rpartition("-")[2]
 
 
-@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX's")
 def test_a_build_that_is_killed_at_any_moment_leaves_no_half_a_model(reusable: Reusable) -> None:
     reusable.project.write("src/small/main.py", _TELLING_MAIN)

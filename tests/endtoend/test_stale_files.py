@@ -12,7 +12,6 @@ from support import ModelProject, Surroundings, Wheel, tree
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.long  # the file as a whole takes minutes
 
 _TAKES_FOLDER = """\
 def train(output_dir):

@@ -75,7 +75,6 @@ def test_an_editable_install_predicts_once_the_model_is_trained(development: Dev
     assert list(development.surroundings.temporary.iterdir()) == []
 
 
-@pytest.mark.long
 def test_arguments_are_for_one_training_and_never_for_a_wheel(development: Development) -> None:
     trained = development.train("--arguments", "depth=5", "--arguments", "loss=gini", ".")
 
@@ -94,7 +93,6 @@ def test_arguments_are_for_one_training_and_never_for_a_wheel(development: Devel
     assert record["training"]["arguments"] == {"depth": 3}
 
 
-@pytest.mark.long
 def test_the_document_shows_what_the_command_prints(development: Development) -> None:
     document = (CHECKOUT / "docs" / "training-once.md").read_text("utf-8")
     (shown,) = re.findall(r"^```console\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
@@ -106,7 +104,6 @@ def test_the_document_shows_what_the_command_prints(development: Development) ->
     assert trained.stdout.replace("depth 5, loss 'log'\n", "") == printed
 
 
-@pytest.mark.long
 def test_what_is_trained_in_development_is_reused_by_builds(development: Development) -> None:
     development.project.replace(
         "pyproject.toml", ("arguments =", "inputs = []\narguments ="), (">= 0.9", ">= 0.7")
@@ -121,7 +118,6 @@ def test_what_is_trained_in_development_is_reused_by_builds(development: Develop
     assert "hatch-model: wrote src/small/data/weights.txt\n" in again.stdout
 
 
-@pytest.mark.long
 def test_a_training_that_fails_leaves_the_tree_as_it_was(development: Development) -> None:
     development.train()
     development.project.replace("src/small/main.py", ("return {", "raise ValueError('no')  # {"))
@@ -136,7 +132,6 @@ def test_a_training_that_fails_leaves_the_tree_as_it_was(development: Developmen
     assert tree(development.project.folder) == before
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
@@ -156,7 +151,6 @@ def test_what_is_no_argument_is_refused(
     assert refused.stdout.endswith(message)
 
 
-@pytest.mark.long
 def test_what_the_environment_lacks_is_asked_for(
     project: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:

@@ -127,7 +127,6 @@ def test_every_wheel_from_it_is_the_same_and_trains_nothing(
         assert mode & 0o777 == 0o755
 
 
-@pytest.mark.long
 def test_the_wheel_is_the_one_that_was_checked(
     project: ModelProject, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -157,7 +156,6 @@ def test_the_wheel_is_the_one_that_was_checked(
     assert list(surroundings.temporary.iterdir()) == []
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("frontend", ["python -m build", "uv build"])
 def test_other_frontends_train_once(
     frontend: str, project: ModelProject, surroundings: Surroundings, marks: Path
@@ -170,7 +168,6 @@ def test_other_frontends_train_once(
     assert marks.read_text("utf-8") == "x"
 
 
-@pytest.mark.long
 def test_with_inputs_even_hatch_build_trains_once(
     project: ModelProject, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -186,7 +183,6 @@ def test_with_inputs_even_hatch_build_trains_once(
     )
 
 
-@pytest.mark.long
 def test_plain_hatchling_writes_the_pins_for_both(
     project: ModelProject, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -203,7 +199,6 @@ def test_plain_hatchling_writes_the_pins_for_both(
     assert Wheel(wheel).requires == _PINS
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_installing_it_trains_nothing(
     installer: str, sdist: Path, surroundings: Surroundings, marks: Path, index: Index
@@ -227,7 +222,6 @@ def test_installing_it_trains_nothing(
     assert marks.read_text("utf-8") == "x"
 
 
-@pytest.mark.long
 def test_an_sdist_from_an_unpacked_one_holds_the_same_model(
     sdist: Path, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -282,7 +276,6 @@ def test_a_changed_file_is_an_error(
     assert tree(unpacked.folder) == before
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
@@ -320,7 +313,6 @@ def test_changed_settings_are_an_error(
     assert f"was trained:\n  {difference}\n" in refused.output
 
 
-@pytest.mark.long
 def test_a_missing_artifact_is_an_error(
     sdist: Path, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -332,7 +324,6 @@ def test_a_missing_artifact_is_an_error(
     assert "was trained:\n  src/small/data/deep/weights.txt: missing\n" in refused.output
 
 
-@pytest.mark.long
 def test_a_record_that_cannot_be_read_is_an_error(
     sdist: Path, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -344,7 +335,6 @@ def test_a_record_that_cannot_be_read_is_an_error(
     assert "was trained:\n  .hatch-model.json: it is not JSON: " in refused.output
 
 
-@pytest.mark.long
 def test_changed_pins_are_an_error(sdist: Path, surroundings: Surroundings, marks: Path) -> None:
     unpacked = unpack(sdist, marks.parent / "unpacked")
     unpacked.replace("PKG-INFO", ("anchor==1.2", "anchor==1.3"))
@@ -360,7 +350,6 @@ def test_changed_pins_are_an_error(sdist: Path, surroundings: Surroundings, mark
 # Training again
 
 
-@pytest.mark.long
 def test_retraining_takes_the_versions_that_it_was_trained_with(
     sdist: Path, surroundings: Surroundings, marks: Path, index: Index
 ) -> None:
@@ -378,7 +367,6 @@ def test_retraining_takes_the_versions_that_it_was_trained_with(
 # What it is made with
 
 
-@pytest.mark.long
 def test_a_missed_gate_leaves_no_sdist(
     project: ModelProject, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -392,7 +380,6 @@ def test_a_missed_gate_leaves_no_sdist(
     assert list(surroundings.temporary.iterdir()) == []
 
 
-@pytest.mark.long
 def test_the_bom_the_lock_and_the_tag_travel_along(
     project: ModelProject, surroundings: Surroundings, marks: Path
 ) -> None:
@@ -445,7 +432,6 @@ def test_a_table_for_wheels_alone_cannot_train_for_the_sdist(
     assert not marks.exists()
 
 
-@pytest.mark.long
 def test_an_editable_install_of_it_has_the_model(
     sdist: Path, surroundings: Surroundings, marks: Path, index: Index
 ) -> None:

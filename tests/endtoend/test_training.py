@@ -336,7 +336,6 @@ def test_a_progress_bar_comes_out_as_lines(
     assert "\r" not in built.output
 
 
-@pytest.mark.long
 def test_the_real_tqdm_comes_out_as_lines(
     project: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
@@ -388,7 +387,7 @@ def test_output_is_shown_in_the_order_it_was_written(
 
 @pytest.mark.parametrize(
     "frontend",
-    ["uv build --wheel", pytest.param("python -m build", marks=pytest.mark.long)],
+    ["uv build --wheel", pytest.param("python -m build", marks=pytest.mark.frontend)],
 )
 def test_output_is_shown_while_training_goes_on(
     frontend: str, project: ModelProject, surroundings: Surroundings, tmp_path: Path

@@ -198,7 +198,7 @@ def test_an_sdist_tells_the_commit_that_its_wheel_tells(
     assert run("inspect", "--json", built.wheel.path).json["git"] == expected
 
 
-@pytest.mark.long
+@pytest.mark.network
 def test_the_example_installed_by_pip_passes_until_a_byte_of_its_model_is_changed(
     shared_folder: Path, tmp_path: Path
 ) -> None:

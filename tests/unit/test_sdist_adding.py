@@ -235,7 +235,7 @@ def test_others_read_it(command: list[str], sdist: Path) -> None:
     assert (completed.returncode, completed.stderr) == (0, "")
 
 
-@pytest.mark.long
+@pytest.mark.large
 @pytest.mark.parametrize(
     "command",
     [
@@ -253,7 +253,7 @@ def test_it_is_installed_as_it_was(command: list[str], sdist: Path, tmp_path: Pa
     assert {path: (installed / path[4:]).read_bytes() for path in _ADDED} == _ADDED
 
 
-@pytest.mark.long
+@pytest.mark.large
 def test_a_file_of_more_than_8_gib(sdist: Path, tmp_path: Path) -> None:
     """More than a header of old tar has digits for; and the trailer counts modulo 4 GiB."""
     size = (8 << 30) + 5

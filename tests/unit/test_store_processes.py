@@ -281,7 +281,6 @@ for version in count(1):
 """
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("seed", range(20))
 def test_a_process_killed_while_it_stores_leaves_the_old_model_or_the_new_one(
     store: Store, seed: int

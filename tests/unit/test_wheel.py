@@ -159,7 +159,7 @@ def test_large_files_are_never_held_in_memory(tmp_path: Path) -> None:
         ["unzip", "-tqq", "{wheel}"],
         pytest.param(
             [sys.executable, "-m", "pip", "install", "-q", "--no-index", "-t", "{out}", "{wheel}"],
-            marks=pytest.mark.long,
+            marks=pytest.mark.network,
         ),
         ["uv", "pip", "install", "-q", "--offline", "--target", "{out}", "{wheel}"],
     ],

@@ -265,7 +265,6 @@ def test_an_interruption_leaves_the_old_wheel(
     assert tree(wheel.parent) == before
 
 
-@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
 @pytest.mark.parametrize("compression", ["stored", "deflate"])
 @pytest.mark.parametrize("end", ["SIGKILL", "SIGINT"])

@@ -89,7 +89,7 @@ def install_with_uv(wheel: Path, folder: Path) -> None:
     subprocess.run([*command, str(folder), str(wheel)], check=True)
 
 
-@pytest.mark.long
+@pytest.mark.large
 @pytest.mark.parametrize(
     "sizes",
     [
@@ -123,7 +123,7 @@ def test_files_and_offsets_of_gigabytes(sizes: list[int], wheel: Path, tmp_path:
     assert files_of({path: tmp_path / "uv" / path for path in sources}) == files
 
 
-@pytest.mark.long
+@pytest.mark.large
 def test_a_deflated_file_of_more_than_4_gib(wheel: Path, tmp_path: Path) -> None:
     source = tmp_path / "text"
     with source.open("wb") as stream:
@@ -138,7 +138,7 @@ def test_a_deflated_file_of_more_than_4_gib(wheel: Path, tmp_path: Path) -> None
     assert_holds(wheel, [file_of("small/text", source)])
 
 
-@pytest.mark.long
+@pytest.mark.large
 @pytest.mark.parametrize("count", [65_535 - 6, 65_535 - 5, 70_000])
 def test_more_files_than_the_old_format_counts(count: int, wheel: Path, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
@@ -193,7 +193,7 @@ def many(wheel: Path, tmp_path: Path) -> Path:
     ],
     ids=["zipfile", "unzip", "twine", "check-wheel-contents", "wheel"],
 )
-@pytest.mark.long
+@pytest.mark.large
 def test_others_accept_the_wheel(command: list[str], many: Path, tmp_path: Path) -> None:
     filled = [part.format(wheel=many, out=tmp_path) for part in command]
     try:
@@ -204,7 +204,7 @@ def test_others_accept_the_wheel(command: list[str], many: Path, tmp_path: Path)
     assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
-@pytest.mark.long
+@pytest.mark.large
 @pytest.mark.skipif(os.name == "nt", reason="names that Windows has no files of")
 @pytest.mark.parametrize(
     "command",
