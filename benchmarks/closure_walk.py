@@ -35,7 +35,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 WALK = """\
 import json, sys, time
 from packaging.requirements import Requirement
-from hatch_model._environment import {imported}
+from hatch_model.closure import Root, closure_of
+from hatch_model.installed import InstalledEnvironment
+from hatch_model.pins import PinPolicy, marker_environment, pin
 roots = tuple(Root(requirement=Requirement(each), origin="") for each in sys.argv[1:])
 start = time.perf_counter()
 {statement}
@@ -43,11 +45,9 @@ seconds = time.perf_counter() - start
 print(json.dumps([seconds, sorted(closure.distributions)]))
 """
 CLOSURE = WALK.format(
-    imported="InstalledEnvironment, Root, closure_of, marker_environment",
     statement='closure = closure_of(roots, InstalledEnvironment(), marker_environment(), project="")',
 )
 PINS = WALK.format(
-    imported="InstalledEnvironment, PinPolicy, Root, pin",
     statement='closure = pin(roots, InstalledEnvironment(), PinPolicy(), project="").closure',
 )
 NAIVE = """\

@@ -16,12 +16,11 @@ Each case is a package with one kind of files in it:
 And each is done in a process of its own, one after the other, whose peak memory is told, too:
 
 - `hatchling`: its wheel builder, in process, on a plain project that holds the files;
-- `hatch-model`: the same builder on the code alone, and then `add_files`, with `isal` and without;
+- `hatch-model`: the same builder with stand-ins for the files, and then `fill`, with `isal` and without;
 - `digest` and `copy`: the files only read by `hashlib.file_digest`, and only copied: no wheel that
   counts its files' digests can be faster than the first.
 
-Then hatchling packs the files into a source distribution, and hatch-model the code alone with
-`add_files_to_sdist` after it. And pip and uv install the wheels, with everything stored or deflated.
+Then pip and uv install the wheels, with everything stored or deflated.
 Factors are against `hatchling`, and those in brackets against `digest`. Files are in the page cache
 in all of them. It takes 15 GB in a temporary folder, which is deleted.
 """
@@ -121,49 +120,46 @@ def files(project: Path) -> list[Path]:
     return sorted(path for path in (project / "large/data").rglob("*") if path.is_file())
 
 
-def build(project: Path, out: Path, exclude: list[str], target: str = "wheel") -> Path:
-    from hatchling.builders.sdist import SdistBuilder  # noqa: PLC0415
+def build(project: Path, out: Path, force_include: dict[str, str]) -> Path:
     from hatchling.builders.wheel import WheelBuilder  # noqa: PLC0415
 
-    table = {"only-include": ["large"], "exclude": exclude}
+    table: dict[str, Any] = {"only-include": ["large"], "force-include": force_include}
     config = {
         "project": {"name": "large", "version": "1.0"},
-        "tool": {"hatch": {"build": {"targets": {target: table}}}},
+        "tool": {"hatch": {"build": {"targets": {"wheel": table}}}},
     }
-    builder_class: Any = WheelBuilder if target == "wheel" else SdistBuilder
-    builder = builder_class(str(project), config=config)
+    builder = WheelBuilder(str(project), config=config)
+    if force_include:
+        table["exclude"] = ["large/data"]
     return Path(next(builder.build(directory=str(out), versions=["standard"])))
 
 
 def hatchling(project: Path, out: Path) -> None:
-    build(project, out, [])
+    build(project, out, {})
 
 
-def hatchling_sdist(project: Path, out: Path) -> None:
-    build(project, out, [], "sdist")
+def hatch_model(project: Path, out: Path, compression: Any = "auto") -> None:
+    from hatch_model.log import Progress  # noqa: PLC0415
+    from hatch_model.wheel import fill  # noqa: PLC0415
 
-
-def hatch_model(project: Path, out: Path, compression: Any = "auto", target: str = "wheel") -> None:
-    from hatch_model._archives import Member, add_files, add_files_to_sdist  # noqa: PLC0415
-    from hatch_model._progress import Progress  # noqa: PLC0415
-
-    archive = build(project, out, ["large/data"], target)
-    members = [
-        Member(path=file.relative_to(project).as_posix(), source=file) for file in files(project)
-    ]
-    add: Any = add_files if target == "wheel" else add_files_to_sdist
-    add(
-        archive,
-        archive,
-        members,
+    stand_ins, places = {}, {}
+    (out / "stand-ins").mkdir()
+    for number, file in enumerate(files(project)):
+        stand_in = out / "stand-ins" / str(number)
+        stand_in.touch()
+        places[str(stand_in)] = file.relative_to(project).as_posix()
+        stand_ins[file.relative_to(project).as_posix()] = file
+    wheel = build(project, out, places)
+    unfinished = wheel.rename(out / "unfinished")
+    fill(
+        unfinished,
+        wheel,
+        stand_ins,
         compression=compression,
         finish=lambda _: {},
         progress=Progress(lambda _: None),
     )
-
-
-def hatch_model_sdist(project: Path, out: Path) -> None:
-    hatch_model(project, out, target="sdist")
+    unfinished.unlink()
 
 
 def hatch_model_stored(project: Path, out: Path) -> None:
@@ -191,9 +187,6 @@ WORK = {
     "hatch-model without isal": hatch_model,
     "hatch-model, stored": hatch_model_stored,
     "hatch-model, deflated": hatch_model_deflated,
-    "hatchling, sdist": hatchling_sdist,
-    "hatch-model, sdist": hatch_model_sdist,
-    "hatch-model, sdist, without isal": hatch_model_sdist,
     "digest": digest,
     "copy": copy,
 }
@@ -206,7 +199,7 @@ def child(name: str, project: Path, out: Path) -> None:
     if name.endswith("without isal"):
         sys.modules["isal"] = None  # type: ignore[assignment] # as if it were not installed
     # A build has both long before there is anything to write.
-    import hatch_model._archives  # noqa: F401, PLC0415
+    import hatch_model.wheel  # noqa: F401, PLC0415
 
     start = time.perf_counter()
     WORK[name](project, out)
@@ -256,7 +249,6 @@ class Case:
 
 
 WHEELS = ["hatchling", "hatch-model", "hatch-model without isal"]
-SDISTS = ["hatchling, sdist", "hatch-model, sdist", "hatch-model, sdist, without isal"]
 
 
 def measure(case: Case) -> None:
@@ -264,7 +256,7 @@ def measure(case: Case) -> None:
     print(f"{'':32}{'seconds':>9}{'factor':>8}{'(digest)':>10}{'peak MiB':>10}{'size':>8}")
     measured: dict[str, dict[str, float]] = {}
     stock: dict[str, float] | None = None
-    for work in ("digest", "copy", *WHEELS, *SDISTS):
+    for work in ("digest", "copy", *WHEELS):
         measured[work] = result = case.run(work)
         if work.startswith("hatchling"):
             stock = result

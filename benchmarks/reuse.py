@@ -59,7 +59,7 @@ peak = next((int(line.split()[1]) / 1024 for line in lines if line.startswith("V
 print(json.dumps([seconds, peak, digests]))
 """
 HATCH_MODEL = DIGESTS.format(
-    definition="from hatch_model._digests import files_of",
+    definition="from hatch_model.digests import files_of",
     statement="digests = [each.sha256 for each in files_of({each: Path(each) for each in sys.argv[1:]})]",
 )
 FILE_DIGEST = DIGESTS.format(

@@ -13,13 +13,14 @@ import pytest
 from filelock import FileLock
 from support import Index, ModelProject, Surroundings, make_wheel
 
+_PYTHON = ".".join(map(str, sys.version_info[:2]))
 _CHECKOUT = Path(__file__).parent.parent
 # What every isolated build environment of a model project needs, hatch-model itself aside.
 # (tomli by name: pip evaluates markers for the Python that it runs on, whatever --python-version.)
 _BUILD_TOOLS = ["hatchling", "joblib", "editables", "build", "pip", "setuptools", "tomli"]
 _BUILD_TOOLS += ["cyclonedx-python-lib"]  # with `sbom = true`
-_BUILD_TOOLS += ["filelock", "platformdirs"]  # with `inputs`
-_BUILD_TOOLS += ["click", "rich"]  # with the command line
+_BUILD_TOOLS += ["platformdirs"]  # with `inputs`
+_BUILD_TOOLS += ["click", "jsonschema", "rich"]  # with the command line
 
 
 def pytest_configure() -> None:
@@ -56,7 +57,7 @@ def build_tools(shared_folder: Path) -> Path:
         if not (folder / "complete").exists():
             folder.mkdir(exist_ok=True)
             _run("uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), str(_CHECKOUT))
-            for python in ("3.10", "3.13"):
+            for python in sorted({"3.10", "3.13", _PYTHON}):
                 _run(
                     *(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder)),
                     *("--only-binary", ":all:", "--python-version", python, *_BUILD_TOOLS),

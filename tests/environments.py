@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from hatch_model._environment import PinPolicy, Root, pin
-from hatch_model._environment._distributions import Distribution
+from hatch_model.closure import Root
+from hatch_model.installed import Distribution
+from hatch_model.pins import PinPolicy, pin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

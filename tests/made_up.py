@@ -8,12 +8,12 @@ import environments
 from environments import LINUX, FakeEnvironment
 from packaging.requirements import Requirement
 
-from hatch_model._environment import Root
+from hatch_model.closure import Root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hatch_model._environment import Distribution
+    from hatch_model.installed import Distribution
 
 __all__ = ["LINUX", "Installed", "distribution", "roots"]
 

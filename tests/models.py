@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from click.testing import CliRunner
 from support import make_wheel
 
-from hatch_model._record import to_bytes
-from hatch_model.cli._commands import hatch_model
+from hatch_model.cli.commands import hatch_model
+from hatch_model.record import to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

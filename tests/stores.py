@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hatch_model._store import Entry, Store
+    from hatch_model.store import Entry, Store
 
 WEIGHTS = PurePosixPath("weights.bin")
 NESTED = PurePosixPath("parts/one.txt")
@@ -31,7 +31,7 @@ def keep(store: Store, fingerprint: str, files: Mapping[PurePosixPath, Path], **
 
 def find(store: Store, fingerprint: str) -> Entry | None:
     with store.claim(fingerprint) as claim:
-        return claim.find()
+        return claim.read()
 
 
 def entry_of(store: Store, fingerprint: str) -> Entry:
@@ -40,24 +40,41 @@ def entry_of(store: Store, fingerprint: str) -> Entry:
     return entry
 
 
-def contents_of(entry: Entry) -> dict[PurePosixPath, bytes]:
-    return {path: file.read_bytes() for path, file in entry.files.items()}
+def take(store: Store, fingerprint: str, folder: Path) -> str:
+    """Copy what is stored to *folder*, which is made, and say what is wrong with it."""
+    folder.mkdir(parents=True)
+    with store.claim(fingerprint) as claim:
+        entry = claim.read()
+        assert entry is not None
+        return claim.take(entry, folder)
 
 
-def slot_of(store: Store, fingerprint: str) -> list[str]:
-    """Name what lies in the folder of *fingerprint*, the description first."""
-    folder = store.folder / "v1" / "models" / fingerprint
-    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    return sorted(names, key=lambda name: (name != "model.json", name))
+def contents_of(folder: Path) -> dict[PurePosixPath, bytes]:
+    return {
+        PurePosixPath(path.relative_to(folder).as_posix()): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def names_in(store: Store) -> list[str]:
+    """Name what lies beside each other in the store's layout."""
+    return sorted(path.name for path in store.layout.iterdir()) if store.layout.exists() else []
 
 
 def keep_aged(store: Store, **used: int) -> None:
-    """Have models of 1000 bytes stored, in this order, that were last used at these times."""
-    for fingerprint, time in used.items():
-        made = make(store.folder.parent / fingerprint, {WEIGHTS: fingerprint.encode()[:2] * 500})
-        keep(store, fingerprint, made)
-        os.utime(entry_of(store, fingerprint).folder.parent / "model.json", (time, time))
+    """Have models of 1000 bytes stored, in this order, that were last used at these times.
+
+    They are named by the digit that their fingerprints consist of.
+    """
+    for digit, time in used.items():
+        made = make(store.folder.parent / f"made-{digit}", {WEIGHTS: digit.encode() * 1000})
+        keep(store, digit * 64, made)
+        os.utime(store.layout / (digit * 64) / "entry.json", (time, time))
 
 
 def kept_in(store: Store) -> set[str]:
-    return {entry.fingerprint for entry in store.entries()}
+    """Name the models by the digits that their fingerprints consist of."""
+    kept = {entry.fingerprint for entry in store.entries()}
+    assert all(fingerprint == fingerprint[0] * 64 for fingerprint in kept)
+    return {fingerprint[0] for fingerprint in kept}

@@ -7,44 +7,36 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from checkout import CHECKOUT, copy_checkout, online
+from environments import LINUX, MODEL, FakeEnvironment, distribution
+from hatchling.builders.wheel import WheelBuilder
 from hatchling.metadata.core import ProjectMetadata, load_toml
 from packaging.requirements import Requirement
 from support import ModelProject, Wheel, interpreter, make_wheel
 
-from hatch_model._settings import read_settings
-from hatch_model._settings._model import read_model_settings
-from hatch_model._settings._training import _HATCHLING_KEYS, read_training_settings
-from hatch_model.errors import (
-    DiedError,
-    DirectReferenceError,
-    FunctionNotFoundError,
-    HatchModelError,
-    LockDriftError,
-    LockedLineError,
-    LockMissingError,
-    LockReaderMissingError,
-    MetricError,
-    NothingWrittenError,
-    NotInstalledError,
-    OutdatedLockError,
-    PinsChangedError,
-    Problem,
-    RaisedError,
-    SelectionError,
-    SettingsError,
-    SignatureError,
-    SwitchedOffError,
-    UnsavableModelError,
-    UvNotFoundError,
+from hatch_model.closure import Root, installed
+from hatch_model.errors import HatchModelError, Problem, SettingsError
+from hatch_model.lock import Lock, find_lock, read_pylock, read_requirements, run_uv
+from hatch_model.locked_pins import check_installed, check_up_to_date
+from hatch_model.pins import PinPolicy, check_same_pins, refuse_reference
+from hatch_model.settings import (
+    _HATCHLING_KEYS,
+    object_reference,
+    read_model_settings,
+    read_settings,
+    read_training_settings,
 )
+from hatch_model.sources import source_files
+from hatch_model.training import Request
+from hatch_model.training import train as train_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from support import Index, Surroundings
 
@@ -183,34 +175,127 @@ def _refused(tmp_path: Path, project: dict[str, Any], training: dict[str, Any]) 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="one of the messages is about SIGKILL")
-def test_the_readme_quotes_messages_as_they_are(tmp_path: Path) -> None:
+def _failed(
+    result: dict[str, Any] | None, *, returncode: int = 0, train: str = "iris.main:train"
+) -> HatchModelError:
+    """Give what is said where the training process ends in *result*."""
+
+    def run(command: Sequence[str], **_: Any) -> int:
+        if result is not None:
+            Path(command[-1], "result.json").write_text(json.dumps(result), "utf-8")
+        return returncode
+
+    with TemporaryDirectory() as folder:
+        request = Request(
+            key=_TRAINING,
+            train=object_reference(train),
+            arguments={},
+            root=Path(folder),
+            modules=(),
+            python_path=(),
+            artifacts_dir=Path(folder, "data"),
+            environment={},
+        )
+        with pytest.raises(HatchModelError) as refusal:
+            train_model(request, Path(folder), print, run)
+    return refusal.value
+
+
+def _refusal(call: Callable[..., object], *arguments: Any, **options: Any) -> HatchModelError:
+    with pytest.raises(HatchModelError) as refusal:
+        call(*arguments, **options)
+    return refusal.value
+
+
+def _locked(*lines: str) -> Lock:
+    packages = read_requirements("uv.lock", "\n".join(lines))
+    return Lock(path="uv.lock", renewal="uv lock", packages=packages)
+
+
+def _no_selection(root: Path) -> None:
+    (root / "src" / "flowers").mkdir(parents=True)
+    (root / "src" / "flowers" / "__init__.py").touch()
+    (root / "pyproject.toml").write_text('[project]\nname = "iris"\nversion = "1"\n', "utf-8")
+    source_files(WheelBuilder(str(root)))
+
+
+def test_the_readme_quotes_messages_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV", str(tmp_path / "absent"))
+    monkeypatch.setitem(sys.modules, "packaging.pylock", None)
     train = "iris.main:train"
     produced = [
         _refused(tmp_path, {"dynamic": ["dependencies"]}, {"trian": train}),
         _refused(tmp_path, {}, {}),
         _refused(tmp_path, {"dependencies": ["scikit-learn"]}, {}),
-        SelectionError("iris", "src/flowers"),
-        FunctionNotFoundError("iris.main:trian", _TRAINING, "trian", ["train"]),
-        SignatureError(train, _TRAINING, "(trees)", "missing a required argument: 'trees'"),
-        RaisedError(train, "ValueError: Input X contains NaN."),
-        DiedError(train, -9, returned=False),
-        NothingWrittenError(train, _TRAINING, "src/iris/data"),
-        MetricError(train, "'accuracy'", "nan"),
-        UnsavableModelError(
-            train, "iris.main.Model", "TypeError: cannot pickle 'generator' object"
+        _refusal(_no_selection, tmp_path),
+        _failed(
+            {"outcome": "attribute-not-found", "attribute": "trian", "candidates": ["train"]},
+            train="iris.main:trian",
         ),
-        NotInstalledError(Requirement("pandas>=2.2"), f"{_MODEL}.dependencies[1]"),
-        DirectReferenceError("tools", "1.0", "from git at https://example.org/tools.git", _MODEL),
-        PinsChangedError(["numpy==2.5.4", "scipy==1.18.1"], ["numpy==2.5.5", "scipy==1.18.1"]),
-        SwitchedOffError("HATCH_BUILD_NO_HOOKS"),
-        LockMissingError(f"{_TRAINING}.lock", "uv.lock", "uv lock"),
-        OutdatedLockError(
-            "uv.lock", "uv lock", Requirement("pandas>=3"), f"{_MODEL}.dependencies[1]", ["2.3.3"]
+        _failed(
+            {
+                "outcome": "signature",
+                "signature": "(trees)",
+                "reason": "missing a required argument: 'trees'",
+            }
         ),
-        LockDriftError("uv.lock", [("numpy", "2.5.4", "2.5.5"), ("pandas", "3.1.1", "")]),
-        LockedLineError("requirements.lock", 3, "-e ."),
-        UvNotFoundError("uv.lock"),
-        LockReaderMissingError("pylock.toml"),
+        _failed({"outcome": "raised", "exception": "ValueError: Input X contains NaN."}),
+        _failed(None, returncode=-9),
+        (
+            f"{train} returned no model and wrote nothing to `src/iris/data`, so there is nothing to ship. "
+            f"Return the model, take `output_dir` and write there, or set {_TRAINING}.artifacts to the "
+            f"folder that it writes to."
+        ),
+        _failed({"outcome": "metric", "metric": "'accuracy'", "value": "nan"}),
+        _failed(
+            {
+                "outcome": "unsavable",
+                "type": "iris.main.Model",
+                "reason": "TypeError: cannot pickle 'generator' object",
+            }
+        ),
+        _refusal(
+            installed,
+            FakeEnvironment([]),
+            Requirement("pandas>=2.2"),
+            f"{_MODEL}.dependencies[1]",
+        ),
+        _refusal(
+            refuse_reference,
+            "tools",
+            "1.0",
+            "from git at https://example.org/tools.git",
+            PinPolicy(key=_MODEL),
+            is_local=False,
+        ),
+        _refusal(
+            check_same_pins,
+            ["numpy==2.5.4", "scipy==1.18.1"],
+            ["numpy==2.5.5", "scipy==1.18.1"],
+        ),
+        (
+            "the build hook is switched off by HATCH_BUILD_NO_HOOKS, so this wheel would hold no model. "
+            "Switch it on again, or build only an sdist or an editable install this way."
+        ),
+        _refusal(find_lock, PurePosixPath("uv.lock"), tmp_path, key=f"{_TRAINING}.lock", groups=()),
+        _refusal(
+            check_up_to_date,
+            _locked("pandas==2.3.3"),
+            [Root(requirement=Requirement("pandas>=3"), origin=f"{_MODEL}.dependencies[1]")],
+            LINUX,
+            project=MODEL,
+        ),
+        _refusal(
+            check_installed,
+            _locked("numpy==2.5.4", "pandas==3.1.1"),
+            FakeEnvironment([distribution("numpy", "2.5.5")]),
+            LINUX,
+        ),
+        _refusal(read_requirements, "requirements.lock", "a==1\nb==1\n-e .\n"),
+        _refusal(run_uv, [], path="uv.lock", root=tmp_path),
+        _refusal(read_pylock, "pylock.toml", tmp_path, ""),
     ]
 
     quoted = [

@@ -9,15 +9,14 @@ from hatchling.builders.constants import BuildEnvVars
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-from hatch_model._environment import declared_lines
-from hatch_model._exit import exit_on_error
-from hatch_model._phase import Build, Target, current_build
-from hatch_model._pinning import pins_of, supported_pythons
-from hatch_model._settings import PLUGIN, read_settings
-from hatch_model.errors import SwitchedOffError
+from hatch_model.errors import HatchModelError, exit_on_error
+from hatch_model.phase import Build, Target, current_build
+from hatch_model.pins import declared_lines
+from hatch_model.project import pins_before_training, supported_pythons
+from hatch_model.settings import PLUGIN, read_settings
 
 if TYPE_CHECKING:
-    from hatch_model._settings import ModelSettings, TrainingSettings
+    from hatch_model.settings import ModelSettings, TrainingSettings
 
 
 class ModelMetadataHook(MetadataHookInterface):
@@ -32,6 +31,7 @@ class ModelMetadataHook(MetadataHookInterface):
             build = current_build()
             _refuse_wheel_without_model(build)
             _reopen_dependencies(build)
+            _go_last(build)
 
     def update(self, metadata: dict[str, Any]) -> None:
         with exit_on_error():
@@ -44,7 +44,7 @@ class ModelMetadataHook(MetadataHookInterface):
                 return  # Left open: asked for again in a wheel's own build, or by the build hook.
             if training is not None and (build.makes_wheel or build.makes_sdist):
                 _refuse_sdist_without_model(build, training)
-                _write_pins(metadata, settings.model, training, self.root)
+                _write_pins(metadata, project, settings.model, training)
             else:
                 _write_declared(metadata, settings.model)
 
@@ -57,14 +57,20 @@ def _refuse_wheel_without_model(build: Build) -> None:
         # Without a table for the build hook this raises and says so.
         training = read_settings(metadata, needs_training=True).training
         assert training is not None  # noqa: S101 - needs_training
-        raise SwitchedOffError(_switch(training.key))
+        raise HatchModelError(
+            f"the build hook is switched off by {_switch(training.key)}, so this wheel would hold no "
+            f"model. Switch it on again, or build only an sdist or an editable install this way."
+        )
 
 
 def _refuse_sdist_without_model(build: Build, training: TrainingSettings) -> None:
     """Refuse pins in an sdist that would hold no model to go with them."""
     builder = build.builder
     if build.makes_sdist and builder is not None and PLUGIN not in builder.config.hook_config:
-        raise SwitchedOffError(_switch(training.key), f"{training.key}.sdist")
+        raise HatchModelError(
+            f"the build hook is switched off by {_switch(training.key)}, so this source distribution "
+            f"would hold no model. Switch it on again, or take out {training.key}.sdist."
+        )
 
 
 def _switch(key: str) -> str:
@@ -89,10 +95,25 @@ def _reopen_dependencies(build: Build) -> None:
         found["dynamic"].append("dependencies")
 
 
+def _go_last(build: Build) -> None:
+    """Have the build hook run after all others, whatever the order of the tables.
+
+    Training then sees the files that they make. hatchling makes the hooks in the order of this table,
+    and only once it has the metadata.
+    """
+    if build.builder is not None:
+        hooks = build.builder.config.hook_config
+        if PLUGIN in hooks:
+            hooks[PLUGIN] = hooks.pop(PLUGIN)
+
+
 def _write_pins(
-    metadata: dict[str, Any], model: ModelSettings, training: TrainingSettings, root: str
+    metadata: dict[str, Any],
+    project: ProjectMetadata[Any],
+    model: ModelSettings,
+    training: TrainingSettings,
 ) -> None:
-    pins = pins_of(model, training, root, metadata["name"])
+    pins = pins_before_training(project, model, training)
     # hatchling takes braces for context fields, but addresses may hold `${TOKEN}` (PEP 610).
     metadata["dependencies"] = [line.replace("{", "{{").replace("}", "}}") for line in pins.lines]
     if model.requires_python is not None:

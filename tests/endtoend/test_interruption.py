@@ -172,11 +172,8 @@ def test_a_build_that_is_stopped_leaves_no_process_and_no_file(
     build.assert_gone()
     assert _temporary_folders(surroundings) == []
     assert list((project.folder.parent / "dist").glob("*.whl")) == []
-    if (frontend, stop) != ("python -m build", "SIGINT"):
-        # That one kills the backend at once, which a terminal would have interrupted, too; then
-        # nobody is left to put the tree back.
-        assert list(tree(kept.parent)) == ["kept.txt"]
-        assert kept.read_text("utf-8") == "from an earlier time"
+    assert list(tree(kept.parent)) == ["kept.txt"]
+    assert kept.read_text("utf-8") == "from an earlier time"
 
 
 def test_ctrl_c_is_answered_in_two_words(project: ModelProject, surroundings: Surroundings) -> None:
@@ -204,15 +201,49 @@ def test_training_that_prints_without_end_is_stopped_when_nobody_reads_it(
     assert _temporary_folders(surroundings) == []
 
 
-def test_a_build_that_is_killed_takes_training_along(
-    project: ModelProject, surroundings: Surroundings
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGKILL"])
+def test_a_backend_that_is_stopped_takes_training_along_and_leaves_the_tree_as_it_was(
+    name: str, project: ModelProject, surroundings: Surroundings
 ) -> None:
-    """Nobody is left to put the tree back, but the training process ends all that it started."""
+    """Where it is killed, it is the training process that puts the tree back."""
+    kept = project.write("src/small/data/kept.txt", "from an earlier time")
+    before = kept.stat()
     build = _start("uv build --wheel", project, surroundings)
 
-    os.kill(build.build, signal.SIGKILL)
+    os.kill(build.build, getattr(signal, name))
 
     build.assert_gone()
+    assert _temporary_folders(surroundings) == []
+    assert list(tree(kept.parent)) == ["kept.txt"]
+    assert kept.read_text("utf-8") == "from an earlier time"
+    assert (kept.stat().st_ino, kept.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert [path.name for path in kept.parent.parent.iterdir() if path.name[0] == "."] == []
+
+
+def test_the_next_build_puts_back_what_everybody_who_was_killed_has_left(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    kept = project.write("src/small/data/kept.txt", "from an earlier time")
+    build = _start("uv build --wheel", project, surroundings)
+    for process in (*build.others, build.build):
+        os.kill(process, signal.SIGSTOP)
+    for process in (*build.others, build.build):
+        os.kill(process, signal.SIGKILL)
+    build.assert_gone()
+    assert kept.read_text("utf-8") == "overwritten"
+    assert len(_temporary_folders(surroundings)) == 1
+    project.write("src/small/main.py", "def train(output_dir):\n    (output_dir / 'w').touch()\n")
+
+    wheel = project.build(surroundings).wheel
+
+    assert wheel.files == [
+        "small/__init__.py",
+        "small/data/kept.txt",
+        "small/data/w",
+        "small/main.py",
+    ]
+    assert kept.read_text("utf-8") == "from an earlier time"
+    assert list(tree(kept.parent)) == ["kept.txt"]
     assert _temporary_folders(surroundings) == []
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from models import run
-from support import ModelProject, Surroundings, unpack
+from support import ModelProject, Surroundings, tree, unpack
 
 if TYPE_CHECKING:
     from support import Built
@@ -141,15 +141,14 @@ def test_what_training_wrote_into_the_tree_ships_once(
         ("output_dir: Path", ""),
         ("    (output_dir /", '    output_dir = Path(__file__).parent / "data"\n    (output_dir /'),
     )
+    before = tree(large.folder)
     for _ in range(2):
         built = large.build(surroundings)
 
+        assert tree(large.folder) == before
         assert built.wheel.files == _MODEL
         assert "hatch-model: warning" not in built.output
         assert run("verify", built.wheel.path).err == "small 0.1.0: nothing differs\n"
-    content = (large.folder / "src/small/data/deep/random.bin").read_bytes()
-    with zipfile.ZipFile(built.wheel.path) as archive:
-        assert archive.read("small/data/deep/random.bin") == content
 
 
 def test_sources_move_large_artifacts_as_they_move_all(
@@ -179,8 +178,8 @@ def test_a_file_that_something_else_ships_at_the_same_place_is_an_error(
 
     assert refused.completed.returncode != 0
     assert (
-        "hatch-model: error: a second file is being added to small-0.1.0-py3-none-any.whl at the "
-        "same path: small/data/text.txt. " in refused.output
+        "hatch-model: error: a second file is being added to the wheel at the same path: "
+        "small/data/text.txt. " in refused.output
     )
     assert not list((tmp_path / "dist").glob("**/*whl*"))
 
@@ -242,10 +241,7 @@ def test_a_full_disk_leaves_nothing_behind(
     )
 
     assert refused.returncode != 0
-    assert (
-        f"hatch-model: error: small-0.1.0-py3-none-any.whl cannot be written to {out}: "
-        in refused.stderr
-    )
+    assert f"hatch-model: error: the wheel cannot be written to {out}: " in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not [path for path in out.iterdir() if path.name != ".gitignore"]
     assert list(surroundings.temporary.iterdir()) == []

@@ -29,7 +29,7 @@ from support import (
     tree,
 )
 
-from hatch_model._environment import marker_environment
+from hatch_model.pins import marker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -736,7 +736,7 @@ class TestDrift:
                 'lock-version = "2.0"\ncreated-by = "tomorrow"\npackages = []\n',
                 (
                     f"`{PYLOCK}` cannot be read as a lock: pylock version 2.0 is not supported. Write "
-                    "it anew."
+                    "it again."
                 ),
             ),
             (
@@ -744,16 +744,16 @@ class TestDrift:
                 "lock-version = \n",
                 (
                     f"`{PYLOCK}` cannot be read as a lock: Invalid value (at line 1, column 16). Write "
-                    "it anew."
+                    "it again."
                 ),
             ),
             (
                 REQUIREMENTS,
                 "anchor==1.2\n-r other.txt\n",
                 (
-                    f"`{REQUIREMENTS}`, line 2: `-r other.txt` is no exact version. A requirements "
-                    "file is a lock only if each line reads `name==version`, with a marker and hashes "
-                    "as need be, and without options, as `uv export --no-emit-project` writes it."
+                    f"`{REQUIREMENTS}`, line 2: `-r other.txt` is not an exact version. A "
+                    "requirements file is a lock only if each line reads `name==version`, with or without "
+                    "a marker and hashes, and no options, as `uv export --no-emit-project` writes it."
                 ),
             ),
             (
@@ -792,7 +792,7 @@ class TestDrift:
 
         assert built.completed.returncode == 1
         assert (
-            "hatch-model: error: reading `uv.lock` takes uv, which is not on PATH. Install uv, or "
+            "hatch-model: error: uv is required to read `uv.lock`, and is not on PATH. Install uv, or "
             "lock in a format that needs none: `uv export --format pylock.toml --no-emit-project "
             "--output-file pylock.toml`, and name that file instead.\n"
         ) in built.output

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from support import Index, Wheel
 
 
-_SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "model.schema.json").read_text("utf-8"))
+_SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "src" / "hatch_model" / "model.schema.json").read_text("utf-8")
+)
 _INFO = "small-0.1.0.dist-info"
 
 

@@ -21,8 +21,7 @@ from checkout import CHECKOUT
 from filelock import FileLock
 from support import FRONTENDS, Built, ModelProject, Surroundings, make_wheel, tree, unpack
 
-from hatch_model._store import Store
-from hatch_model.errors import CarriedModelError
+from hatch_model.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,6 +196,14 @@ _CHANGES: dict[str, tuple[Callable[[Reusable], object], bool]] = {
         _append("training/tuning.py", "ROUNDS = 4\n"),
         True,
     ),
+    "a file on `python-path`, imported or not": (
+        lambda each: each.project.write("training/words.txt", "more\n"),
+        True,
+    ),
+    "which folders are on `python-path`": (
+        _replace(('["src", "training"]', '["training", "src"]')),
+        True,
+    ),
     "the content of an input": (_append("inputs/a.csv", "2\n"), True),
     "an input that is added": (lambda each: each.project.write("inputs/b.csv", "2\n"), True),
     "the time of an input": (
@@ -289,11 +296,11 @@ def test_a_build_says_what_has_changed_since_the_last_training(reusable: Reusabl
         'hatch-model:   argument name: new, "é"\n'
         "hatch-model:   environment variable ROUNDS: gone\n"
         "hatch-model:   environment variable TOKEN: new\n"
+        "hatch-model:   file on python-path training/tuning.py: changed\n"
         "hatch-model:   input inputs/a.csv: gone\n"
         "hatch-model:   input inputs/b.csv: new\n"
         "hatch-model:   package anchor: 1.2 -> 1.3\n"
         "hatch-model:   source small/main.py: changed\n"
-        "hatch-model:   training code training/tuning.py: changed\n"
     )
 
 
@@ -308,8 +315,38 @@ def test_the_document_quotes_what_builds_say(reusable: Reusable) -> None:
 
     assert quoted[0] in unchanged
     assert quoted[1] in changed
-    assert quoted[2] == f"hatch-model: error: {CarriedModelError(['small/main.py: changed'])}\n"
+    assert quoted[2].splitlines()[1] == "  small/main.py: changed"
     assert len(quoted) == 3
+
+
+def test_any_file_of_a_package_that_is_installed_as_editable_counts(reusable: Reusable) -> None:
+    features = reusable.marks.parent / "features"
+    (features / "features").mkdir(parents=True)
+    (features / "features" / "__init__.py").touch()
+    (features / "features" / "words.txt").write_text("one\n", "utf-8")
+    (features / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "features"\nversion = "1.0"\n',
+        "utf-8",
+    )
+    _replace(
+        (
+            '["anchor>=1"]',
+            (
+                '["anchor>=1", "features"]\ndirect-references = "version"\n\n[tool.uv.sources]\n'
+                f'features = {{ path = "{features.as_posix()}", editable = true }}'
+            ),
+        )
+    )(reusable)
+    reusable.build()
+    reusable.build("second")
+    assert reusable.trainings == 1
+
+    (features / "features" / "words.txt").write_text("two\n", "utf-8")
+    changed = reusable.build("third")
+
+    assert reusable.trainings == 2
+    assert "hatch-model:   package features: 1.0 with the content " in changed.output
 
 
 def test_retraining_can_be_asked_for(reusable: Reusable) -> None:
@@ -465,7 +502,7 @@ def test_without_isolation_what_the_store_takes_is_asked_for(
     )
 
     assert (
-        "hatch-model: error: `inputs` takes filelock>=3.12 and platformdirs>=3. Build with "
+        "hatch-model: error: `inputs` takes platformdirs>=3. Build with "
         "isolation, so that the frontend installs that, or install it first.\n" in refused.stdout
     )
 
@@ -546,14 +583,14 @@ def test_a_build_that_is_killed_at_any_moment_leaves_no_half_a_model(reusable: R
         build.wait()
 
         for entry in store.entries():
-            assert entry.damage() == ""
-            _assert_whole({path.name: file.read_bytes() for path, file in entry.files.items()})
+            taken = reusable.marks.parent / "taken" / entry.fingerprint / str(depth)
+            with store.claim(entry.fingerprint) as claim:
+                assert claim.take(entry, taken) == ""
+            _assert_whole({path.name: (taken / path).read_bytes() for path in entry.files})
 
     built = reusable.build("last")
     with zipfile.ZipFile(built.wheel.path) as archive:
         _assert_whole({name: archive.read(name) for name in archive.namelist() if "/data/" in name})
     store.prune(1 << 30)
-    assert store.size() == sum(
-        entry.size + (entry.folder.parent / "model.json").stat().st_size
-        for entry in store.entries()
-    )
+    assert {path.suffix for path in store.layout.iterdir()} <= {"", ".lock"}
+    assert not [path for path in store.layout.iterdir() if path.name.startswith(".hatch-model")]

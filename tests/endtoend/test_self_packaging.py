@@ -30,21 +30,23 @@ def test_the_wheel_holds_the_modules_of_the_tree_and_nothing_else(wheel: Wheel) 
     source = _CHECKOUT / "src"
     modules = {path.relative_to(source).as_posix() for path in source.glob("hatch_model/**/*.py")}
 
-    assert wheel.files == sorted({*modules, "hatch_model/py.typed"})
+    assert wheel.files == sorted(
+        {*modules, "hatch_model/model.schema.json", "hatch_model/py.typed"}
+    )
     assert {
         "hatch_model/__init__.py",
         "hatch_model/build_hook.py",
         "hatch_model/hooks.py",
         "hatch_model/metadata_hook.py",
-        "hatch_model/_training/child/run_training.py",
+        "hatch_model/child/call.py",
     } <= modules
 
 
-def test_the_training_script_has_no_siblings_that_could_shadow_a_users_module(wheel: Wheel) -> None:
-    folder = "hatch_model/_training/child/"
+def test_the_child_script_has_no_siblings_that_could_shadow_a_users_module(wheel: Wheel) -> None:
+    folder = "hatch_model/child/"
 
     assert [file for file in wheel.files if file.startswith(folder)] == [
-        "hatch_model/_training/child/run_training.py"
+        "hatch_model/child/call.py"
     ]
 
 

@@ -125,17 +125,18 @@ def test_the_sdist_carries_what_git_does_not_ignore_and_no_more(
     ]
 
 
-@pytest.mark.parametrize("git", ["committed", "ignored"])
-def test_a_function_that_empties_the_folder_first_leaves_nothing_stale(
-    git: str, project: ModelProject, surroundings: Surroundings
+def test_what_a_function_removes_from_the_folder_is_there_again(
+    project: ModelProject, surroundings: Surroundings
 ) -> None:
-    _with_stale_files(project, surroundings, _EMPTIES_FOLDER, git=git)
+    _with_stale_files(project, surroundings, _EMPTIES_FOLDER, git="ignored")
+    before = tree(project.folder)
 
     built = project.build(surroundings)
 
     assert built.wheel.files == sorted([*_MODULES, "small/data/weights.txt"])
     assert built.wheel.read("small/data/weights.txt") == "fresh"
     assert built.backend_output == _TRAINING
+    assert tree(project.folder) == before
 
 
 @pytest.mark.parametrize("main", [_TAKES_FOLDER, _WRITES_INTO_TREE], ids=["output_dir", "tree"])
@@ -201,9 +202,10 @@ def test_an_editable_install_that_trains_writes_over_them(
     assert _in_installed(surroundings, python, tmp_path) == "fresh"
     after = tree(project.folder)
     assert [path for path in after if after[path] != before.get(path)] == [
-        "src/small/data/weights.txt"
+        "src/small/data/.gitignore",
+        "src/small/data/weights.txt",
     ]
-    assert after.keys() == before.keys()
+    assert after.keys() == {*before.keys(), "src/small/data/.gitignore"}
 
 
 def _in_installed(surroundings: Surroundings, python: Path, folder: Path) -> str:

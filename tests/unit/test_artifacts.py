@@ -1,22 +1,24 @@
-"""What training wrote is what ships, and where it failed everything is as it was before."""
+"""What training wrote is what ships, and the source tree is as it was before, whatever happened."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
+import threading
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from support import tree
 
-from hatch_model._artifacts import Artifact, publish, restore, snapshot, written
-from hatch_model.errors import EscapingLinkError, UnshippableError
+from hatch_model import artifacts as artifacts_module
+from hatch_model.artifacts import Artifact, Loan, _stamps, publish, published, written
+from hatch_model.errors import HatchModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _posix = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are not for everyone")
 
@@ -39,7 +41,7 @@ def _paths(artifacts: list[Artifact]) -> list[str]:
     return [str(artifact.path) for artifact in artifacts]
 
 
-# What was written -----------------------------------------------------------------------------------
+# What was written
 
 
 def test_all_that_a_fresh_folder_holds_was_written(folder: Path) -> None:
@@ -54,12 +56,12 @@ def test_all_that_a_fresh_folder_holds_was_written(folder: Path) -> None:
 
 
 def test_nothing_was_written_to_a_folder_that_does_not_exist(tmp_path: Path) -> None:
-    assert written(tmp_path / "data", snapshot(tmp_path / "data")) == []
+    assert written(tmp_path / "data", _stamps(tmp_path / "data")) == []
 
 
 @pytest.mark.parametrize("path", ["new.txt", "deep/new.txt", "deeper/and/deeper/new.txt"])
 def test_a_new_file_was_written(folder: Path, path: str) -> None:
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     _write(folder / path)
 
@@ -103,7 +105,7 @@ def _deleted_and_written_again(path: Path) -> None:
 def test_a_file_that_is_written_again_was_written_whatever_it_holds(
     folder: Path, rewrite: Callable[[Path], object]
 ) -> None:
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     rewrite(folder / "old.txt")
 
@@ -111,7 +113,7 @@ def test_a_file_that_is_written_again_was_written_whatever_it_holds(
 
 
 def test_what_is_only_read_was_not_written(folder: Path) -> None:
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     (folder / "old.txt").read_text("utf-8")
 
@@ -119,7 +121,7 @@ def test_what_is_only_read_was_not_written(folder: Path) -> None:
 
 
 def test_what_was_deleted_was_not_written(folder: Path) -> None:
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     shutil.rmtree(folder / "deep")
 
@@ -127,20 +129,20 @@ def test_what_was_deleted_was_not_written(folder: Path) -> None:
 
 
 def test_artifacts_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
-    names = ["b.txt", "a/z.txt", "a.txt", "a-b/c.txt", "B.txt"]
+    names = ["c.txt", "a/z.txt", "a.txt", "a-b/c.txt", "B.txt"]
     for name in names:
         _write(tmp_path / name)
 
-    assert _paths(written(tmp_path)) == ["B.txt", "a/z.txt", "a-b/c.txt", "a.txt", "b.txt"]
+    assert _paths(written(tmp_path)) == ["B.txt", "a/z.txt", "a-b/c.txt", "a.txt", "c.txt"]
 
 
-# Symbolic links -------------------------------------------------------------------------------------
+# Symbolic links
 
 
 @_posix
 @pytest.mark.parametrize("absolute", [False, True])
 def test_a_link_to_a_file_in_the_folder_ships_as_a_file(folder: Path, *, absolute: bool) -> None:
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     (folder / "latest.txt").symlink_to(folder / "old.txt" if absolute else "old.txt")
 
@@ -149,7 +151,7 @@ def test_a_link_to_a_file_in_the_folder_ships_as_a_file(folder: Path, *, absolut
 
 @_posix
 def test_a_link_to_a_folder_in_the_folder_ships_as_that_folder(folder: Path) -> None:
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     (folder / "latest").symlink_to("deep")
 
@@ -160,7 +162,7 @@ def test_a_link_to_a_folder_in_the_folder_ships_as_that_folder(folder: Path) -> 
 def test_what_is_written_through_a_link_was_written_under_both_names(folder: Path) -> None:
     (folder / "latest").symlink_to("deep")
     (folder / "latest.txt").symlink_to("old.txt")
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     _write(folder / "latest" / "old.txt")
     _write(folder / "latest.txt")
@@ -184,13 +186,16 @@ def test_what_is_written_through_a_link_was_written_under_both_names(folder: Pat
 )
 def test_a_link_that_leads_out_is_refused(folder: Path, path: str, target: str) -> None:
     _write(folder.parent / "outside.txt")
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     (folder / path).symlink_to(target)
 
-    with pytest.raises(EscapingLinkError) as raised:
+    with pytest.raises(HatchModelError) as raised:
         written(folder, before)
-    assert (raised.value.path, raised.value.target) == (path, target)
+    assert str(raised.value) == (
+        f"training wrote the symbolic link `{path}`, which leads to `{target}` outside of the "
+        f"artifacts. Write a copy of the file instead."
+    )
 
 
 @_posix
@@ -198,7 +203,7 @@ def test_a_link_to_a_sibling_with_a_like_name_leads_out(folder: Path) -> None:
     _write(folder.parent / "data-of-another" / "file.txt")
     (folder / "link").symlink_to("../data-of-another/file.txt")
 
-    with pytest.raises(EscapingLinkError) as raised:
+    with pytest.raises(HatchModelError) as raised:
         written(folder)
     assert str(raised.value) == (
         "training wrote the symbolic link `link`, which leads to `../data-of-another/file.txt` "
@@ -211,7 +216,7 @@ def test_a_link_to_a_sibling_with_a_like_name_leads_out(folder: Path) -> None:
 def test_a_link_that_leads_nowhere_is_refused(folder: Path, target: str) -> None:
     (folder / "deep" / "link").symlink_to(target)
 
-    with pytest.raises(UnshippableError) as raised:
+    with pytest.raises(HatchModelError) as raised:
         written(folder)
     assert str(raised.value) == (
         "training wrote `deep/link`, which is a symbolic link that leads nowhere and cannot be "
@@ -224,11 +229,11 @@ def test_a_link_that_leads_nowhere_is_refused(folder: Path, target: str) -> None
 def test_a_link_to_a_folder_around_itself_is_refused(folder: Path, path: str) -> None:
     (folder / path).symlink_to(folder)
 
-    with pytest.raises(UnshippableError) as raised:
+    with pytest.raises(HatchModelError) as raised:
         written(folder)
-    assert (raised.value.path, raised.value.kind) == (
-        path,
-        "a symbolic link to a folder around itself",
+    assert str(raised.value) == (
+        f"training wrote `{path}`, which is a symbolic link to a folder around itself and cannot be "
+        f"put into a wheel."
     )
 
 
@@ -238,16 +243,19 @@ def test_links_that_lead_to_each_others_folders_are_refused(folder: Path) -> Non
     (folder / "other" / "there").symlink_to("../deep")
     (folder / "deep" / "here").symlink_to("../other")
 
-    with pytest.raises(UnshippableError) as raised:
+    with pytest.raises(HatchModelError) as raised:
         written(folder)
-    assert raised.value.path == "deep/here/there"
+    assert str(raised.value) == (
+        "training wrote `deep/here/there`, which is a symbolic link to a folder around itself and "
+        "cannot be put into a wheel."
+    )
 
 
 @_posix
 def test_the_folder_may_itself_be_a_link(folder: Path) -> None:
     link = folder.parent / "link"
     link.symlink_to(folder)
-    before = snapshot(link)
+    before = _stamps(link)
 
     _write(link / "new.txt")
     (link / "latest.txt").symlink_to("new.txt")
@@ -259,7 +267,7 @@ def test_the_folder_may_itself_be_a_link(folder: Path) -> None:
 def test_what_is_no_file_is_refused(folder: Path) -> None:
     os.mkfifo(folder / "deep" / "pipe")
 
-    with pytest.raises(UnshippableError) as raised:
+    with pytest.raises(HatchModelError) as raised:
         written(folder)
     assert str(raised.value) == (
         "training wrote `deep/pipe`, which is neither a file nor a folder and cannot be put into "
@@ -283,7 +291,7 @@ def _make_stale(folder: Path) -> None:
 @_posix
 def test_what_was_there_before_breaks_nothing(folder: Path) -> None:
     _make_stale(folder)
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     _write(folder / "new.txt")
 
@@ -293,13 +301,17 @@ def test_what_was_there_before_breaks_nothing(folder: Path) -> None:
 @_posix
 def test_what_was_there_before_and_was_made_anew_is_refused(folder: Path) -> None:
     _make_stale(folder)
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     (folder / "out.txt").unlink()
     (folder / "out.txt").symlink_to("../outside/file.txt")
 
-    with pytest.raises(EscapingLinkError):
+    with pytest.raises(HatchModelError) as raised:
         written(folder, before)
+    assert str(raised.value) == (
+        "training wrote the symbolic link `out.txt`, which leads to `../outside/file.txt` outside of "
+        "the artifacts. Write a copy of the file instead."
+    )
 
 
 @_posix
@@ -307,31 +319,103 @@ def test_what_training_wrote_through_a_stale_link_that_leads_out_is_not_shipped(
     folder: Path,
 ) -> None:
     _make_stale(folder)
-    before = snapshot(folder)
+    before = _stamps(folder)
 
     _write(folder / "out" / "new.txt")
 
     assert written(folder, before) == []
 
 
-# Putting back ---------------------------------------------------------------------------------------
+def test_a_path_is_relative_and_written_with_slashes(folder: Path) -> None:
+    assert [artifact.path for artifact in written(folder)] == [
+        PurePosixPath("deep/old.txt"),
+        PurePosixPath("old.txt"),
+    ]
 
 
-def _assert_restored(folder: Path, change: Callable[[Path], object]) -> None:
-    before, expected = snapshot(folder), tree(folder.parent)
-    with TemporaryDirectory() as workspace:
-        backup = Path(workspace, "backup")
-        if folder.is_dir():
-            shutil.copytree(folder, backup, symlinks=True, ignore=lambda *_: ["pipe"])
-        else:
-            backup.mkdir()
-        change(folder)
+# Names
 
-        restore(folder, before, backup)
 
-    assert tree(folder.parent) == expected
-    now = snapshot(folder)
-    assert (now.files.keys(), now.folders) == (before.files.keys(), before.folders)
+@_posix
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"new\nline.txt", r"new\nline.txt"),
+        (b"clear\x1b[2J.txt", r"clear\x1b[2J.txt"),
+        (b"return\r.txt", r"return\r.txt"),
+        (b"back\\slash.txt", r"back\slash.txt"),
+        (b"latin-\xe9.txt", r"latin-\udce9.txt"),
+        ("no-break\u00a0space.txt".encode(), r"no-break\xa0space.txt"),
+        (b"deep\n/file.txt", r"deep\n/file.txt"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take no such names")
+def test_a_name_that_not_every_installer_takes_is_refused(
+    tmp_path: Path, name: bytes, shown: str
+) -> None:
+    _write(tmp_path / os.fsdecode(name))
+
+    with pytest.raises(HatchModelError) as raised:
+        written(tmp_path)
+    assert str(raised.value) == (
+        f"training wrote a file called `{shown}`, a name that not every installer takes. Use "
+        f"printable characters, in UTF-8, and no backslash."
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="they are one file on other systems")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("A.txt", "a.txt"), ("Deep/file.txt", "deep/file.txt"), ("STRASSE", "straße")],
+)
+def test_names_that_are_the_same_on_other_systems_are_refused(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    _write(tmp_path / first)
+    _write(tmp_path / second)
+
+    with pytest.raises(HatchModelError) as raised:
+        written(tmp_path)
+    assert str(raised.value) == (
+        f"training wrote `{first}` and `{second}`, which are the same file on macOS and Windows. "
+        f"Give one of them another name."
+    )
+
+
+def test_unusual_names_are_fine(tmp_path: Path) -> None:
+    names = [" a b.txt", "#1.txt", "[x].txt", "grüße.txt", "模型.bin"]
+    for name in names:
+        _write(tmp_path / name)
+
+    assert _paths(written(tmp_path)) == names
+
+
+@_posix
+def test_names_that_were_there_before_are_passed_over(folder: Path) -> None:
+    _write(folder / "new\nline.txt")
+    before = _stamps(folder)
+    _write(folder / "new.txt")
+
+    assert _paths(written(folder, before)) == ["new.txt"]
+
+
+# On loan
+
+
+def _state(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Give what there is to be known of all that lies in *folder*, by path."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        content = path.readlink() if path.is_symlink() else path.is_file() and path.read_bytes()
+        modified = None if path.is_dir() and not path.is_symlink() else status.st_mtime_ns
+        found[path.relative_to(folder).as_posix()] = (
+            status.st_ino,
+            status.st_mode,
+            modified,
+            content,
+        )
+    return found
 
 
 def _replace_a_file_by_a_folder(folder: Path) -> None:
@@ -354,6 +438,21 @@ def _replace_a_folder_by_a_link(folder: Path) -> None:
     (folder / "deep").symlink_to("deeper")
 
 
+def _replace_all_by_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    _write(folder)
+
+
+def _replace_all_by_a_link(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to(".")
+
+
+def _change_modes_and_times(folder: Path) -> None:
+    (folder / "old.txt").chmod(0o600)
+    os.utime(folder / "old.txt", (1, 1))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -367,75 +466,306 @@ def _replace_a_folder_by_a_link(folder: Path) -> None:
         shutil.rmtree,
         _replace_a_file_by_a_folder,
         _replace_a_folder_by_a_file,
+        _replace_all_by_a_file,
+        _change_modes_and_times,
         pytest.param(_replace_a_file_by_a_link, marks=_posix),
         pytest.param(_replace_a_folder_by_a_link, marks=_posix),
+        pytest.param(_replace_all_by_a_link, marks=_posix),
     ],
 )
-def test_restoring_undoes_whatever_was_done(folder: Path, change: Callable[[Path], object]) -> None:
-    _assert_restored(folder, change)
+def test_a_folder_comes_back_whatever_was_done(
+    folder: Path, change: Callable[[Path], object]
+) -> None:
+    (folder / "old.txt").chmod(0o755)
+    os.utime(folder / "old.txt", (1_000_000_000, 1_000_000_000))
+    before = _state(folder.parent)
+
+    loan = Loan(folder)
+    change(folder)
+    loan.end()
+    loan.end()
+
+    assert _state(folder.parent) == before
+    assert (folder / "old.txt").stat().st_mtime == 1_000_000_000
+    assert sys.platform == "win32" or (folder / "old.txt").stat().st_mode & 0o777 == 0o755
+
+
+def test_what_is_there_can_be_read_and_changed_meanwhile(folder: Path) -> None:
+    (folder / "old.txt").chmod(0o755)
+    os.utime(folder / "old.txt", (1_000_000_000, 1_000_000_000))
+
+    loan = Loan(folder)
+
+    assert list(tree(folder)) == ["deep", "deep/old.txt", "old.txt"]
+    assert (folder / "old.txt").read_text("utf-8") == "old"
+    assert (folder / "old.txt").stat().st_mtime == 1_000_000_000
+    assert sys.platform == "win32" or (folder / "old.txt").stat().st_mode & 0o777 == 0o755
+    loan.end()
+
+
+def test_only_what_was_written_is_taken_out(folder: Path, tmp_path: Path) -> None:
+    before = _state(folder)
+    loan = Loan(folder)
+    _write(folder / "new.txt")
+    _write(folder / "deep" / "old.txt", "newer")
+    (folder / "old.txt").read_text("utf-8")
+
+    loan.take_out(tmp_path / "output")
+    loan.end()
+
+    assert list(tree(tmp_path / "output")) == ["deep", "deep/old.txt", "new.txt"]
+    assert (tmp_path / "output" / "deep" / "old.txt").read_text("utf-8") == "newer"
+    assert _state(folder) == before
 
 
 @_posix
-def test_restoring_puts_back_links_as_links(folder: Path) -> None:
+def test_what_is_taken_out_of_links_are_files(folder: Path, tmp_path: Path) -> None:
+    before = _state(folder)
+    loan = Loan(folder)
+    _write(folder / "run-1" / "weights.txt")
+    (folder / "run-1" / "weights.txt").chmod(0o755)
+    (folder / "latest").symlink_to("run-1")
+    (folder / "best.txt").symlink_to(folder / "run-1" / "weights.txt")
+    (folder / "first.txt").symlink_to("old.txt")
+
+    loan.take_out(tmp_path / "output")
+    loan.end()
+
+    output = tmp_path / "output"
+    texts = {
+        path.relative_to(output).as_posix(): (path.is_symlink(), path.read_text("utf-8"))
+        for path in sorted(output.rglob("*.txt"))
+    }
+    assert texts == {
+        "best.txt": (False, "new"),
+        "first.txt": (False, "old"),
+        "latest/weights.txt": (False, "new"),
+        "run-1/weights.txt": (False, "new"),
+    }
+    assert (output / "run-1" / "weights.txt").stat().st_mode & 0o777 == 0o755
+    assert _state(folder) == before
+
+
+@_posix
+def test_links_and_special_files_come_back_as_they_were(folder: Path, tmp_path: Path) -> None:
     _make_stale(folder)
+    before = _state(tmp_path)
 
-    def change(folder: Path) -> None:
-        (folder / "out.txt").unlink()
-        _write(folder / "out.txt")
-        (folder / "out").unlink()
-        _write(folder / "out" / "new.txt")
-        (folder / "nowhere").unlink()
-
-    _assert_restored(folder, change)
-
+    loan = Loan(folder)
+    assert not (folder / "pipe").exists()
     assert (folder / "out.txt").readlink() == Path("../outside/file.txt")
-    assert (folder / "out").readlink() == Path("../outside")
-    assert (folder / "nowhere").readlink() == Path("nothing")
+    (folder / "out.txt").unlink()
+    _write(folder / "out.txt")
+    (folder / "out").unlink()
+    _write(folder / "out" / "new.txt")
+    (folder / "nowhere").unlink()
+    loan.take_out(tmp_path / "output")
+    loan.end()
+
+    assert list(tree(tmp_path / "output")) == ["out", "out/new.txt", "out.txt"]
+    shutil.rmtree(tmp_path / "output")
+    assert _state(tmp_path) == before
+    assert (folder / "pipe").is_fifo()
+
+
+def test_a_folder_comes_back_where_what_was_written_is_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    before = _state(tmp_path)
+    loan = Loan(folder)
+    (folder / "link").symlink_to("nothing")
+
+    with pytest.raises(HatchModelError) as raised:
+        loan.take_out(tmp_path / "output")
+    loan.end()
+
+    assert str(raised.value) == (
+        "training wrote `link`, which is a symbolic link that leads nowhere and cannot be put into a "
+        "wheel."
+    )
+    assert _state(tmp_path) == before
 
 
 @pytest.mark.parametrize("path", ["data", "model/deep/data"])
-def test_restoring_removes_a_folder_that_did_not_exist_and_those_around_it(
-    tmp_path: Path, path: str
-) -> None:
+def test_a_folder_that_did_not_exist_goes_and_those_around_it(tmp_path: Path, path: str) -> None:
+    folder = tmp_path / "project" / path
     (tmp_path / "project").mkdir()
-    _assert_restored(tmp_path / "project" / path, lambda folder: _write(folder / "new.txt"))
 
-    assert tree(tmp_path) == {"project": ""}
+    loan = Loan(folder)
+    assert not folder.exists()
+    _write(folder / "deep" / "new.txt")
+    loan.take_out(tmp_path / "output")
+    loan.end()
+
+    assert list(tree(tmp_path)) == ["output", "output/deep", "output/deep/new.txt", "project"]
 
 
-def test_restoring_keeps_a_folder_around_it_that_something_else_came_to(tmp_path: Path) -> None:
-    folder = tmp_path / "model" / "data"
-    before = snapshot(folder)
-    _write(folder / "new.txt")
+def test_a_folder_that_did_not_exist_and_was_not_written_to_is_nothing(tmp_path: Path) -> None:
+    loan = Loan(tmp_path / "model" / "data")
+    loan.take_out(tmp_path / "output")
+    loan.end()
+
+    assert tree(tmp_path) == {}
+
+
+def test_a_folder_around_it_that_something_else_came_to_stays(tmp_path: Path) -> None:
+    loan = Loan(tmp_path / "model" / "data")
+    _write(tmp_path / "model" / "data" / "new.txt")
     _write(tmp_path / "model" / "notes.txt")
-    (tmp_path / "backup").mkdir()
+    loan.end()
 
-    restore(folder, before, tmp_path / "backup")
-
-    assert list(tree(tmp_path)) == ["backup", "model", "model/notes.txt"]
+    assert list(tree(tmp_path)) == ["model", "model/notes.txt"]
 
 
-def test_nothing_is_restored_where_training_was_not_about_to_write(folder: Path) -> None:
-    before = snapshot(folder)
-    _write(folder / "mine.txt")
+@_posix
+def test_a_folder_that_is_a_link_comes_back_as_one(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("data")
+    before = _state(tmp_path)
 
-    restore(folder, before, folder.parent / "no backup")
+    loan = Loan(tmp_path / "link")
+    _write(tmp_path / "link" / "new.txt")
+    _write(tmp_path / "link" / "old.txt", "newer")
+    loan.take_out(tmp_path / "output")
+    loan.end()
 
-    assert (folder / "mine.txt").exists()
-
-
-def test_restored_files_keep_their_modes_and_times(folder: Path) -> None:
-    path = folder / "old.txt"
-    path.chmod(0o755)
-    os.utime(path, (1_000_000_000, 1_000_000_000))
-
-    _assert_restored(folder, lambda folder: (folder / "old.txt").unlink())
-
-    assert path.stat().st_mtime == 1_000_000_000
-    assert sys.platform == "win32" or path.stat().st_mode & 0o777 == 0o755
+    assert list(tree(tmp_path / "output")) == ["new.txt", "old.txt"]
+    shutil.rmtree(tmp_path / "output")
+    assert _state(tmp_path) == before
+    assert (folder / "old.txt").read_text("utf-8") == "old"
 
 
-# Publishing -----------------------------------------------------------------------------------------
+@_posix
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_in_one_that_is_a_link_comes_back(
+    folder: Path, tmp_path: Path, *, exists: bool
+) -> None:
+    parent = tmp_path / "links" / "package"
+    parent.parent.mkdir()
+    parent.symlink_to(tmp_path)
+    before = _state(tmp_path)
+    name = folder.name if exists else "fresh"
+
+    loan = Loan(parent / name)
+    _write(parent / name / "new.txt")
+    loan.take_out(tmp_path / "output")
+    loan.end()
+
+    assert list(tree(tmp_path / "output")) == ["new.txt"]
+    shutil.rmtree(tmp_path / "output")
+    assert _state(tmp_path) == before
+
+
+@_posix
+def test_a_folder_that_is_on_loan_is_waited_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = Loan(folder)
+    _write(folder / "new.txt")
+    seen: list[list[str]] = []
+
+    def borrow() -> None:
+        second = Loan(folder)
+        seen.append(list(tree(folder)))
+        second.end()
+
+    waiting = threading.Thread(target=borrow)
+    waiting.start()
+    waiting.join(0.3)
+    assert seen == []
+    first.end()
+    waiting.join(20)
+
+    assert seen == [["deep", "deep/old.txt", "old.txt"]]
+    assert capsys.readouterr().out == (
+        "another build is training in this source tree: waiting for it\n"
+    )
+    assert list(tree(folder.parent)) == ["data", "data/deep", "data/deep/old.txt", "data/old.txt"]
+
+
+@_posix
+def test_a_folder_that_a_killed_process_had_on_loan_comes_back_with_the_next_loan(
+    folder: Path, tmp_path: Path
+) -> None:
+    before = _state(tmp_path)
+    code = (
+        "import os, signal, sys; from pathlib import Path; from hatch_model.artifacts import Loan\n"
+        "folder = Path(sys.argv[1]); loan = Loan(folder); (folder / 'old.txt').write_text('new')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    completed = subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
+    assert completed.returncode == -9
+    assert (folder / "old.txt").read_text("utf-8") == "new"
+
+    Loan(folder).end()
+
+    assert _state(tmp_path) == before
+
+
+_REFUSAL = (
+    "training writes to {folder}, which cannot be set aside and put back afterwards: Permission "
+    "denied. Have the training function take `output_dir` and write there."
+)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere"
+)
+def test_a_folder_in_one_that_is_read_only_is_refused(folder: Path) -> None:
+    folder.parent.chmod(0o500)
+    try:
+        with pytest.raises(HatchModelError) as raised:
+            Loan(folder)
+    finally:
+        folder.parent.chmod(0o700)
+    assert str(raised.value) == _REFUSAL.format(folder=folder)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_where_nothing_can_be_set_aside_only_what_can_be_written_to_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, exists: bool
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(artifacts_module, "Workspace", refuse)
+    before = _state(folder.parent)
+
+    if exists:
+        with pytest.raises(HatchModelError) as raised:
+            Loan(folder)
+        assert str(raised.value) == _REFUSAL.format(folder=folder)
+    else:
+        Loan(folder / "nothing").end()
+    assert _state(folder.parent) == before
+
+
+def test_a_folder_that_cannot_be_copied_comes_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _state(folder.parent)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(artifacts_module, "_copy", refuse)
+
+    with pytest.raises(HatchModelError) as raised:
+        Loan(folder)
+    assert str(raised.value) == _REFUSAL.format(folder=folder)
+    assert _state(folder.parent) == before
+
+
+# Publishing
+
+
+def _fresh(folder: Path, names: Iterable[str]) -> list[Artifact]:
+    """Make artifacts called *names* in a new *folder*."""
+    for name in names:
+        _write(folder / name)
+    return written(folder)
+
+
+_MARK = "# Written by hatch-model: the model that it trained here, which is no source."
 
 
 def test_publishing_puts_artifacts_into_a_folder_and_over_others(
@@ -445,10 +775,18 @@ def test_publishing_puts_artifacts_into_a_folder_and_over_others(
     _write(fresh / "old.txt", "newer")
     _write(fresh / "sub" / "new.txt", "new")
 
-    publish(written(fresh), folder)
+    assert publish(written(fresh), folder) == ""
 
-    assert list(tree(folder)) == ["deep", "deep/old.txt", "old.txt", "sub", "sub/new.txt"]
+    assert list(tree(folder)) == [
+        ".gitignore",
+        "deep",
+        "deep/old.txt",
+        "old.txt",
+        "sub",
+        "sub/new.txt",
+    ]
     assert (folder / "old.txt").read_text("utf-8") == "newer"
+    assert (folder / "deep" / "old.txt").read_text("utf-8") == "deep and old"
 
 
 @_posix
@@ -479,8 +817,130 @@ def test_publishing_does_not_write_through_a_link_that_was_there(folder: Path) -
     assert (folder.parent / "outside" / "file.txt").read_text("utf-8") == "old"
 
 
-def test_a_path_is_relative_and_written_with_slashes(folder: Path) -> None:
-    assert [artifact.path for artifact in written(folder)] == [
-        PurePosixPath("deep/old.txt"),
-        PurePosixPath("old.txt"),
+def test_the_ignore_file_lists_exactly_the_files_and_itself(folder: Path, tmp_path: Path) -> None:
+    publish(_fresh(tmp_path / "fresh", ["sub/new.txt", "weights.bin"]), folder)
+
+    assert (folder / ".gitignore").read_text("utf-8") == (
+        f"{_MARK}\n/.gitignore\n/sub/new.txt\n/weights.bin\n"
+    )
+    assert list(map(str, published(folder))) == [".gitignore", "sub/new.txt", "weights.bin"]
+
+
+def test_nothing_was_published_to_a_folder_without_the_ignore_file(
+    folder: Path, tmp_path: Path
+) -> None:
+    assert published(folder) == []
+    assert published(tmp_path / "nothing") == []
+
+
+_NAMES = [
+    " first.txt",
+    "!important.txt",
+    "#1.txt",
+    "*.txt",
+    "[ab].txt",
+    "a b.txt",
+    "grüße.txt",
+    "last ",
+    "sub/#2 [x]*.txt",
+    "what?.txt",
+]
+
+
+@_posix
+def test_git_ignores_what_was_published_and_nothing_else(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    folder = repository / "src" / "small" / "data"
+    kept = ["a.txt", "ab.txt", "last", "sub/a.txt", "sub/weights.bin", "whats.txt"]
+    for name in kept:
+        _write(folder / name)
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+
+    def status() -> list[str]:
+        command = ["git", "status", "--porcelain", "-z", "--untracked-files=all"]
+        completed = subprocess.run(
+            command, cwd=repository, env=environment, check=True, capture_output=True, text=True
+        )
+        return completed.stdout.split("\0")[:-1]
+
+    subprocess.run(["git", "init", "--quiet"], cwd=repository, env=environment, check=True)
+    before = status()
+    assert before == [f"?? src/small/data/{name}" for name in kept]
+
+    assert publish(_fresh(tmp_path / "fresh", _NAMES), folder) == ""
+
+    assert status() == before
+    assert list(map(str, published(folder))) == [".gitignore", *_NAMES]
+
+
+@_posix
+def test_publishing_again_removes_what_the_first_time_left(folder: Path, tmp_path: Path) -> None:
+    publish(_fresh(tmp_path / "first", [*_NAMES, "both.txt"]), folder)
+
+    publish(_fresh(tmp_path / "second", ["both.txt", "new.txt"]), folder)
+
+    assert list(tree(folder)) == [
+        ".gitignore",
+        "both.txt",
+        "deep",
+        "deep/old.txt",
+        "new.txt",
+        "old.txt",
     ]
+    assert list(map(str, published(folder))) == [".gitignore", "both.txt", "new.txt"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("model", "model/a.txt"), ("model/deep/a.txt", "model")]
+)
+def test_a_file_may_become_a_folder_and_the_other_way_round(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    publish(_fresh(tmp_path / "first", [first]), tmp_path / "data")
+
+    publish(_fresh(tmp_path / "second", [second]), tmp_path / "data")
+
+    assert list(map(str, published(tmp_path / "data"))) == [".gitignore", second]
+    assert (tmp_path / "data" / second).read_text("utf-8") == "new"
+
+
+def test_what_was_published_may_have_gone_meanwhile(folder: Path, tmp_path: Path) -> None:
+    artifacts = _fresh(tmp_path / "fresh", ["sub/new.txt"])
+    publish(artifacts, folder)
+    shutil.rmtree(folder / "sub")
+
+    assert publish(artifacts, folder) == ""
+    assert (folder / "sub" / "new.txt").read_text("utf-8") == "new"
+
+
+@pytest.mark.parametrize(
+    "content", [b"*.log\n", b"", b"\xff", f"{_MARK} Not.\n/old.txt\n".encode()]
+)
+def test_a_users_own_ignore_file_is_left_as_it_is_and_the_user_is_told(
+    folder: Path, tmp_path: Path, content: bytes
+) -> None:
+    (folder / ".gitignore").write_bytes(content)
+    artifacts = _fresh(tmp_path / "fresh", ["new.txt", "sub/new.txt"])
+
+    for _ in range(2):
+        assert publish(artifacts, folder) == (
+            f"{folder / '.gitignore'} is not hatch-model's, so it was left as it is: have git ignore "
+            f"new.txt, sub/new.txt yourself."
+        )
+    assert (folder / ".gitignore").read_bytes() == content
+    assert published(folder) == []
+    assert (folder / "old.txt").read_text("utf-8") == "old"
+    assert (folder / "new.txt").read_text("utf-8") == "new"
+
+
+def test_an_ignore_file_among_the_artifacts_is_published_as_it_is(
+    folder: Path, tmp_path: Path
+) -> None:
+    _write(tmp_path / "fresh" / ".gitignore", "*.log\n")
+    _write(tmp_path / "fresh" / "new.txt")
+
+    assert publish(written(tmp_path / "fresh"), folder) == (
+        f"{folder / '.gitignore'} is not hatch-model's, so it was left as it is: have git ignore "
+        f".gitignore, new.txt yourself."
+    )
+    assert (folder / ".gitignore").read_text("utf-8") == "*.log\n"

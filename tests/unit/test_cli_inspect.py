@@ -161,11 +161,11 @@ largest files
         ({"a/PKG-INFO": b"Name: a\n"}, "its metadata has no Version"),
         (
             {"a/PKG-INFO": _PKG_INFO, "a/.hatch-model.json": b"{}"},
-            "a/.hatch-model.json: git is missing",
+            "a/.hatch-model.json: it is not what hatch-model writes",
         ),
         (
             {"a/PKG-INFO": _PKG_INFO, "a/.hatch-model.json": b"[]"},
-            "a/.hatch-model.json: it is not an object",
+            "a/.hatch-model.json: it is not what hatch-model writes",
         ),
         ({"a/PKG-INFO": bytes(70 << 20)}, "it unpacks to 73400320 bytes or more from SIZE"),
     ],

@@ -21,7 +21,7 @@ from models import (
 )
 from support import make_wheel
 
-from hatch_model.cli._recheck import same_result
+from hatch_model.cli.verify import same_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +115,7 @@ _DAMAGED: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ),
         [
             f"{MODEL_JSON}: its content is not what RECORD says",
-            f"{MODEL_JSON}: metrics is missing",
+            f"{MODEL_JSON}: it: 'metrics' is a required property",
         ],
     ),
     "no RECORD": (

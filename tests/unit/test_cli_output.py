@@ -135,7 +135,7 @@ def test_names_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
 # Without the packages of the extra
 
 
-@pytest.mark.parametrize("missing", ["click", "filelock", "platformdirs", "rich"])
+@pytest.mark.parametrize("missing", ["click", "jsonschema", "platformdirs", "rich"])
 def test_without_the_extra_the_command_says_what_it_takes(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +194,6 @@ def test_an_interrupted_command_exits_as_shells_have_it(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hatch_model.cli._commands.open_model", interrupt)
+    monkeypatch.setattr("hatch_model.cli.commands.open_model", interrupt)
 
     assert run("verify", "small") == Ran("", "hatch-model: interrupted\n", 130)

@@ -12,8 +12,8 @@ import pytest
 from models import FILES, WEIGHTS, Ran, make_model, record_of, run, stand_in_for_uv
 from support import make_sdist, make_wheel, tree
 
-from hatch_model.cli._rebuild import rebuild
-from hatch_model.errors import RebuildError, UnknownPythonError, UnrecordedModelError
+from hatch_model.cli.reproduce import rebuild
+from hatch_model.errors import HatchModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +43,9 @@ def _rebuild(folder: Path, uv: _Uv, *changes: Change, python: str | None = None)
     rebuild("small-0.1.0.tar.gz", record_of(FILES, *changes), folder, python=python, run=uv).close()
 
 
-def test_uv_gets_the_recorded_python_and_versions_and_is_to_train(tmp_path: Path) -> None:
+def test_uv_gets_the_recorded_python_and_versions_and_is_to_train_and_keep_nothing(
+    tmp_path: Path,
+) -> None:
     uv = _Uv()
 
     _rebuild(tmp_path / "new", uv)
@@ -55,7 +57,10 @@ def test_uv_gets_the_recorded_python_and_versions_and_is_to_train(tmp_path: Path
         str(Path.cwd() / "small-0.1.0.tar.gz"),
     ]
     assert uv.constraints == "anchor==1.2\njoblib==1.5.0\n"
-    assert uv.variables == {"HATCH_MODEL_RETRAIN": "1"}
+    assert uv.variables == {
+        "HATCH_MODEL_RETRAIN": "1",
+        "HATCH_MODEL_CACHE_DIR": str(tmp_path / "new" / "store"),
+    }
 
 
 def test_another_python_takes_the_place_of_the_recorded_one(tmp_path: Path) -> None:
@@ -106,7 +111,7 @@ def test_a_python_that_uv_has_no_name_for_must_be_named(
     def change(record: dict[str, Any]) -> None:
         record["python"] = {"implementation": implementation, "version": version}
 
-    with pytest.raises(UnknownPythonError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         _rebuild(tmp_path / "one", _Uv(), change)
 
     assert str(caught.value) == (
@@ -120,7 +125,7 @@ def test_a_build_that_fails_is_told_with_a_way_out(tmp_path: Path) -> None:
     def fail(arguments: Sequence[str], **variables: str) -> int:
         return len(arguments) + len(variables)
 
-    with pytest.raises(RebuildError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         rebuild("dist/small-0.1.0.tar.gz", record_of(FILES), tmp_path, run=fail)
 
     assert str(caught.value) == (
@@ -134,7 +139,7 @@ def test_an_sdist_that_another_tool_builds_is_told(tmp_path: Path) -> None:
         folder.mkdir()
         make_wheel(folder, "small", "0.1.0")
 
-    with pytest.raises(UnrecordedModelError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         _rebuild(tmp_path / "new", _Uv(make))
 
     assert str(caught.value) == (
@@ -272,6 +277,6 @@ def test_a_uv_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("UV", "elsewhere/uv")
 
     assert run(*_ARGUMENTS).err == (
-        "hatch-model: error: rebuilding a wheel takes uv, which was not found. Install uv, or put its "
+        "hatch-model: error: uv is required to rebuild a wheel, and was not found. Install uv, or put its "
         "path into UV.\n"
     )

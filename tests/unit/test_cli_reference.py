@@ -11,9 +11,9 @@ from checkout import CHECKOUT
 from models import make_model, run, stand_in_for_uv
 from support import make_sdist, make_wheel
 
-from hatch_model._store import Store
-from hatch_model.cli._commands import hatch_model
-from hatch_model.cli._reproduce import EXIT_CODES
+from hatch_model.cli.commands import hatch_model
+from hatch_model.cli.reproduce import EXIT_CODES
+from hatch_model.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,15 +120,15 @@ def test_the_names_of_a_diffs_summary_are_in_the_reference(tmp_path: Path) -> No
     assert sorted(summary) == sorted(re.findall(r"`([\w ]+)`", _table("diff", "key")["summary"]))
 
 
-def test_the_keys_of_the_stores_size_are_in_the_reference(
+def test_the_keys_of_the_stores_list_are_in_the_reference(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HATCH_MODEL_CACHE_DIR", str(tmp_path))
-    with Store(tmp_path, 1 << 20).claim("f1") as claim:
+    with Store(tmp_path, 1 << 20).claim("f" * 64) as claim:
         claim.keep({}, {})
 
-    printed = run("cache", "size", "--json").json
-    keys = _table("cache size", "key")
+    printed = run("cache", "list", "--json").json
+    keys = _table("cache list", "key")
     assert sorted(printed) == sorted(keys)
     assert sorted(printed["models"][0]) == sorted(re.findall(r"`(\w+)`", keys["models"]))
 

@@ -11,8 +11,8 @@ from checkout import CHECKOUT
 from models import FILES, MAIN, WEIGHTS, Ran, make_model, rewrite, run
 from support import make_sdist, make_wheel
 
-from hatch_model.cli._opening import open_model
-from hatch_model.cli._reproduce import Comparison, compare
+from hatch_model.cli.open import open_model
+from hatch_model.cli.reproduce import Comparison, compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -248,7 +248,7 @@ def test_pins_that_differ_are_told(tmp_path: Path) -> None:
 
 
 def test_no_part_of_a_record_is_left_out() -> None:
-    schema = json.loads((CHECKOUT / "docs" / "model.schema.json").read_text("utf-8"))
+    schema = json.loads((CHECKOUT / "src" / "hatch_model" / "model.schema.json").read_text("utf-8"))
 
     told_elsewhere = {
         "schema_version",  # this is the only one
@@ -282,7 +282,7 @@ def test_without_uv_nothing_is_rebuilt(sdist: Path, tmp_path: Path) -> None:
     wheel = make_model(tmp_path / "dist")
 
     assert run("reproduce", wheel, sdist) == _refused(
-        "rebuilding a wheel takes uv, which was not found. Install uv, or put its path into UV."
+        "uv is required to rebuild a wheel, and was not found. Install uv, or put its path into UV."
     )
 
 
@@ -328,8 +328,8 @@ def test_a_wheel_with_a_damaged_record_is_refused(sdist: Path, tmp_path: Path) -
     wheel = make_model(tmp_path / "dist", lambda record: record.pop("metrics"))
 
     assert run("reproduce", wheel, sdist) == _refused(
-        f"`{wheel}` cannot be read: small-0.1.0.dist-info/extra_metadata/model.json: metrics is "
-        "missing"
+        f"`{wheel}` cannot be read: small-0.1.0.dist-info/extra_metadata/model.json: it: 'metrics' "
+        "is a required property"
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from models import run
 
-from hatch_model.cli._train import read_arguments
+from hatch_model.cli.train import read_arguments
 
 if TYPE_CHECKING:
     from pathlib import Path

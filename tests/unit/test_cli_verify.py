@@ -29,7 +29,7 @@ from models import (
 )
 from support import make_sdist, make_wheel
 
-from hatch_model._recorded import read_record
+from hatch_model.cli.open import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -515,7 +515,7 @@ def test_a_large_file_that_packs_well_is_no_bomb_yet(wheel: Path) -> None:
 def test_metadata_without_end_is_not_read_whatever_size_it_claims(
     wheel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hatch_model.cli._opening._MOST_METADATA", 1 << 20)
+    monkeypatch.setattr("hatch_model.cli.open._MOST_METADATA", 1 << 20)
     held = contents(wheel)
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path, content in held.items():
@@ -558,7 +558,7 @@ def test_large_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
 _NOT_RECORDS = {
     "nothing": ("", "it is not JSON: Expecting value: line 1 column 1 (char 0)"),
     "half of one": ('{"a": ', "it is not JSON: Expecting value: line 1 column 7 (char 6)"),
-    "an array": ("[]", "it is not an object"),
+    "an array": ("[]", "it: [] is not of type 'object'"),
     "NaN": (
         '{"schema_version": NaN}',
         "it is not JSON: Out of range float values are not JSON compliant",
@@ -599,45 +599,54 @@ def test_a_record_that_was_changed_differs_from_record_too(wheel: Path) -> None:
 
 
 _FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "training": (lambda record: record.pop("training"), "training is missing"),
+    "training": (lambda record: record.pop("training"), "it: 'training' is a required property"),
     "entry point": (
         lambda record: record["training"].update(entry_point="small.main"),
-        "training.entry_point is not an object reference",
+        "training.entry_point: 'small.main' does not match '^[^:\\\\s]+:[^:\\\\s]+$'",
     ),
     "arguments": (
         lambda record: record["training"].update(arguments=[]),
-        "training.arguments is not an object",
+        "training.arguments: [] is not of type 'object'",
     ),
-    "metrics": (lambda record: record.update(metrics=[]), "metrics is not an object"),
+    "metrics": (lambda record: record.update(metrics=[]), "metrics: [] is not of type 'object'"),
     "metric": (
         lambda record: record["metrics"].update(accuracy=True),
-        "metrics.accuracy is not a number",
+        "metrics.accuracy: True is not of type 'number'",
     ),
-    "gate": (lambda record: record["gates"].update(accuracy=1), "gates.accuracy is not a string"),
-    "check": (lambda record: record.update(check="x:y"), "check is not an object"),
+    "gate": (
+        lambda record: record["gates"].update(accuracy=1),
+        "gates.accuracy: 1 is not of type 'string'",
+    ),
+    "check": (
+        lambda record: record.update(check="x:y"),
+        "check: 'x:y' is not of type 'object', 'null'",
+    ),
     "check's entry point": (
         lambda record: record["check"].update(entry_point=["os", "remove"]),
-        "check.entry_point is not an object reference",
+        "check.entry_point: ['os', 'remove'] is not of type 'string'",
     ),
     "dirty": (
         lambda record: record["git"].update(dirty="yes"),
-        "git.dirty is not true or false",
+        "git.dirty: 'yes' is not of type 'boolean'",
     ),
-    "artifacts": (lambda record: record.update(artifacts={}), "artifacts is not an array"),
+    "artifacts": (
+        lambda record: record.update(artifacts={}),
+        "artifacts: {} is not of type 'array'",
+    ),
     "digest": (
         lambda record: record["artifacts"][0].update(sha256="0"),
-        "artifacts[0].sha256 is not a SHA-256 digest",
+        "artifacts[0].sha256: '0' does not match '^[0-9a-f]{64}$'",
     ),
     "size": (
         lambda record: record["artifacts"][0].update(size=-1),
-        "artifacts[0].size is not a size",
+        "artifacts[0].size: -1 is less than the minimum of 0",
     ),
-    "pin": (lambda record: record["pins"].append("=="), "pins[1] is not a requirement"),
+    "pin": (lambda record: record["pins"].append("=="), "pins: `==` is not a requirement"),
     "package": (
         lambda record: record["environment"][1].pop("version"),
-        "environment[1].version is missing",
+        "environment[1]: 'version' is a required property",
     ),
-    "python": (lambda record: record.update(python=None), "python is not an object"),
+    "python": (lambda record: record.update(python=None), "python: None is not of type 'object'"),
 }
 
 
@@ -650,17 +659,17 @@ def test_a_record_that_breaks_its_schema_is_a_difference(
 
 def test_the_records_of_these_tests_are_records() -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    schema = json.loads((CHECKOUT / "docs" / "model.schema.json").read_text("utf-8"))
+    schema = json.loads((CHECKOUT / "src" / "hatch_model" / "model.schema.json").read_text("utf-8"))
 
     jsonschema.Draft202012Validator(schema).validate(record_of(FILES))
 
 
 def test_what_the_schema_requires_of_a_record_is_asked_of_it() -> None:
-    schema = json.loads((CHECKOUT / "docs" / "model.schema.json").read_text("utf-8"))
+    schema = json.loads((CHECKOUT / "src" / "hatch_model" / "model.schema.json").read_text("utf-8"))
     for key in set(schema["required"]) - {"schema_version"}:
         record = record_of(FILES)
         del record[key]
-        with pytest.raises(ValueError, match=f"^{key} is missing$"):
+        with pytest.raises(ValueError, match=f"^it: '{key}' is a required property$"):
             read_record(json.dumps(record))
 
 

@@ -11,7 +11,7 @@ import pytest
 from environments import LINUX, WINDOWS, on_python
 from packaging.markers import Marker
 
-from hatch_model._environment._conditions import ALWAYS, NEVER, Condition, condition_of
+from hatch_model.markers import ALWAYS, NEVER, Condition, condition_of
 
 
 def condition(text: str, extra: str = "") -> Condition:

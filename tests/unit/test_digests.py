@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hatch_model._digests import File, file_of, files_of
+from hatch_model.digests import File, file_of, files_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from hatch_model._environment._direct_urls import (
+from hatch_model.installed import (
     describe,
     is_local,
-    parse,
+    parse_direct_url,
     reference,
     without_credentials,
 )
@@ -102,7 +102,7 @@ def test_credentials_are_stripped(url: str, stripped: str) -> None:
 def test_a_reference_installs_the_very_same_thing(
     direct_url: dict[str, Any], description: str, written: str
 ) -> None:
-    assert parse(json.dumps(direct_url)) == direct_url
+    assert parse_direct_url(json.dumps(direct_url)) == direct_url
     assert not is_local(direct_url)
     assert describe(direct_url) == description
     assert reference(direct_url) == written
@@ -133,7 +133,7 @@ def test_a_reference_installs_the_very_same_thing(
 def test_an_address_of_this_machine_is_told_apart(
     direct_url: dict[str, Any], description: str
 ) -> None:
-    assert parse(json.dumps(direct_url)) == direct_url
+    assert parse_direct_url(json.dumps(direct_url)) == direct_url
     assert is_local(direct_url)
     assert describe(direct_url) == description
 
@@ -155,4 +155,4 @@ def test_an_address_of_this_machine_is_told_apart(
 )
 def test_what_pep_610_does_not_allow_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the caller writes the message
-        parse(text)
+        parse_direct_url(text)

@@ -9,9 +9,8 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from hatch_model._environment import InstalledEnvironment
-from hatch_model._environment._distributions import Distribution
 from hatch_model.errors import BrokenDistributionError
+from hatch_model.installed import Distribution, InstalledEnvironment
 
 
 def write(folder: Path, path: str, *lines: str) -> None:

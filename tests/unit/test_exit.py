@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_model._exit import exit_on_error
-from hatch_model.errors import HatchModelError, SwitchedOffError
+from hatch_model.errors import HatchModelError, exit_on_error
 
 
 def test_what_is_refused_ends_in_one_message_and_exit_code_1(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as exit_, exit_on_error():
-        raise SwitchedOffError("HATCH_BUILD_NO_HOOKS")
+        raise HatchModelError("the lock is missing. Write it.")
 
     assert exit_.value.code == 1
     assert capfd.readouterr() == (
         "",
-        (
-            "hatch-model: error: the build hook is switched off by HATCH_BUILD_NO_HOOKS, so this wheel "
-            "would hold no model. Switch it on again, or build only an sdist or an editable install "
-            "this way.\n"
-        ),
+        "hatch-model: error: the lock is missing. Write it.\n",
     )
 
 

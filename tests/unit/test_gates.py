@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from hatch_model._gates import Gate, compare, enforce, table
-from hatch_model.errors import MissedGateError
+from hatch_model.errors import HatchModelError
+from hatch_model.gates import Gate, check_gates, compare, table
 
 _ULP = 2**-53
 
@@ -96,19 +96,36 @@ def test_a_whole_number_that_no_float_can_hold_is_shown() -> None:
     )
 
 
-def test_gates_that_are_all_passed_raise_nothing() -> None:
-    enforce(compare({"accuracy": 0.9, "loss": 7}, {"accuracy": Gate(">= 0.9")}))
-    enforce([])
+class _Log:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.lines.append(message)
+
+    warning = output = info
+
+
+def test_gates_that_are_all_passed_are_shown() -> None:
+    log = _Log()
+
+    check_gates({"accuracy": 0.9, "loss": 7}, {"accuracy": Gate(">= 0.9")}, log, is_release=True)
+    check_gates({}, {}, log, is_release=True)
+
+    assert log.lines == [
+        "metric    value  gate",
+        "accuracy  0.9    >= 0.9  ok",
+        "loss      7",
+    ]
 
 
 def test_the_error_names_what_is_missed_and_shows_the_table() -> None:
-    rows = compare(
-        {"accuracy": 0.75, "recall": 0.9},
-        {"accuracy": Gate(">= 0.8"), "f1": Gate("> 0"), "recall": Gate(">= 0.9")},
-    )
+    metrics = {"accuracy": 0.75, "recall": 0.9}
+    gates = {"accuracy": Gate(">= 0.8"), "f1": Gate("> 0"), "recall": Gate(">= 0.9")}
+    log = _Log()
 
-    with pytest.raises(MissedGateError) as missed:
-        enforce(rows)
+    with pytest.raises(HatchModelError) as missed:
+        check_gates(metrics, gates, log, is_release=True)
 
     assert str(missed.value) == (
         "the model misses its gates (accuracy, f1), so it is not packaged:\n"
@@ -117,3 +134,12 @@ def test_the_error_names_what_is_missed_and_shows_the_table() -> None:
         "  f1        not returned  > 0     MISSED\n"
         "  recall    0.9           >= 0.9  ok"
     )
+    assert log.lines == []
+
+
+def test_where_nothing_is_released_a_missed_gate_is_only_shown() -> None:
+    log = _Log()
+
+    check_gates({"accuracy": 0.75}, {"accuracy": Gate(">= 0.8")}, log, is_release=False)
+
+    assert log.lines == ["metric    value  gate", "accuracy  0.75   >= 0.8  MISSED"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -9,13 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from support import tree
 
-from hatch_model._carried import Carried, Commit, write_carried
-from hatch_model._git import commit_of
+from hatch_model.sdist import CARRIED_FILE, commit_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_CARRIED: Commit = {"commit": "c" * 40, "dirty": True}
+_CARRIED = {"commit": "c" * 40, "dirty": True}
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +144,7 @@ def test_an_sdist_in_somebody_elses_repository_says_what_it_carries(tmp_path: Pa
     make_repository(tmp_path)
     sdist = tmp_path / "small-0.1.0"
     sdist.mkdir()
-    write_carried(Carried(commit=_CARRIED), sdist)
+    (sdist / CARRIED_FILE).write_text(json.dumps({"git": _CARRIED}), "utf-8")
     (sdist / "PKG-INFO").touch()
 
     assert commit_of(sdist) == _CARRIED
@@ -159,3 +159,18 @@ def test_an_sdist_that_carries_nothing_has_no_commit_in_somebody_elses_repositor
     (sdist / "PKG-INFO").touch()
 
     assert commit_of(sdist) is None
+
+
+def test_a_repository_that_a_variable_of_gits_names_is_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = make_repository(tmp_path / "project")
+    other = tmp_path / "other"
+    make_repository(other)
+    (other / "more.txt").touch()
+    git(other, "add", ".")
+    git(other, "commit", "--quiet", "--message", "Two")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+
+    assert commit_of(tmp_path / "project") == {"commit": commit, "dirty": False}

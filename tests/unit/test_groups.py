@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.requirements import Requirement
 
-from hatch_model._environment._closure import Root
-from hatch_model._settings._groups import requirements_of_group
+from hatch_model.closure import Root
+from hatch_model.tables import requirements_of_group
 
 if TYPE_CHECKING:
     from hatch_model.errors import Problem

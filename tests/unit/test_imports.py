@@ -8,8 +8,7 @@ import pytest
 from environments import FakeEnvironment
 from packaging.utils import canonicalize_name
 
-from hatch_model._environment import imported_strangers
-from hatch_model._environment._distributions import Distribution
+from hatch_model.installed import Distribution, imported_names, imported_strangers
 
 
 def installed(name: str, location: Path, *record: str, direct_url: str = "") -> Distribution:
@@ -31,7 +30,8 @@ def strangers(
     environment: list[Distribution], *imported: Path, known: tuple[str, ...] = ()
 ) -> list[str]:
     names = set(map(canonicalize_name, known))
-    return [*imported_strangers({*map(str, imported)}, FakeEnvironment(environment), names)]
+    tops = {"a", "b", "c", "known", "lib"}
+    return [*imported_strangers({*map(str, imported)}, FakeEnvironment(environment), names, tops)]
 
 
 @pytest.fixture
@@ -90,3 +90,28 @@ def test_a_broken_direct_url_of_any_package_does_not_matter(site: Path) -> None:
     environment = [installed("broken", site, direct_url="{"), installed("a", site, "a.py,,")]
 
     assert strangers(environment, site / "a.py") == ["a"]
+
+
+def test_what_only_a_library_imports_is_its_own_business(site: Path) -> None:
+    environment = [installed("a", site, "a.py,,"), installed("b", site, "b.py,,")]
+    imported = {str(site / "a.py"), str(site / "b.py")}
+
+    assert imported_strangers(imported, FakeEnvironment(environment), (), {"b"}) == ["b"]
+
+
+def test_a_module_says_what_it_imports_wherever_that_stands(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        "import a.b, c as d\nfrom e.f import g\nfrom . import h\nfrom .i import j\n"
+        "def load():\n    import k\n",
+        "utf-8",
+    )
+    broken = tmp_path / "broken.py"
+    broken.write_text("import (", "utf-8")
+
+    assert imported_names(map(str, [module, broken, tmp_path / "absent.py"])) == {
+        "a",
+        "c",
+        "e",
+        "k",
+    }

@@ -9,9 +9,8 @@ import pytest
 from made_up import LINUX
 from packaging.utils import canonicalize_name
 
-from hatch_model._lock import Lock, read_lock
-from hatch_model._lock._pylock import is_pylock
-from hatch_model.errors import LockReaderMissingError, MalformedLockError
+from hatch_model.errors import HatchModelError
+from hatch_model.lock import Lock, is_pylock, read_lock
 
 _HEAD = 'lock-version = "1.0"\ncreated-by = "tests"\n'
 _DIGEST = "0123456789abcdef" * 4
@@ -221,22 +220,22 @@ def test_what_the_lock_covers_is_read(tmp_path: Path) -> None:
 def test_a_malformed_or_newer_lock_is_refused_with_its_reason(
     text: str, reason: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(MalformedLockError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         _read(tmp_path, text)
 
     assert str(caught.value) == (
-        f"`locks/pylock.toml` cannot be read as a lock: {reason}. Write it anew."
+        f"`locks/pylock.toml` cannot be read as a lock: {reason}. Write it again."
     )
 
 
 def test_an_older_packaging_cannot_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "packaging.pylock", None)
 
-    with pytest.raises(LockReaderMissingError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         _read(tmp_path, _HEAD + _package("anchor", "1.2"))
 
     assert str(caught.value) == (
-        "reading `locks/pylock.toml` takes packaging 26.0 or newer, but this environment holds an "
+        "packaging 26.0 or newer is required to read `locks/pylock.toml`, but this environment holds an "
         "older one. Add `hatch-model[lock]` to build-system.requires; where the lock itself holds "
         "an older packaging, raise it there, or lock with a requirements file."
     )

@@ -10,19 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.utils import canonicalize_name
 
-from hatch_model._lock import read_lock
-from hatch_model._lock._uv import run_uv
-from hatch_model.errors import (
-    LockMissingError,
-    MalformedLockError,
-    UvExportError,
-    UvNotFoundError,
-)
+from hatch_model.errors import HatchModelError
+from hatch_model.lock import read_lock, run_uv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hatch_model._lock import Lock
+    from hatch_model.lock import Lock
 
 # A stand-in for uv: an interpreter, whose first argument `export` is a script in the folder that
 # uv would be run in.
@@ -82,11 +76,11 @@ def test_the_uv_that_builds_comes_before_the_one_on_path(
 
 
 def test_where_there_is_no_uv_both_ways_out_are_named(folder: Path) -> None:
-    with pytest.raises(UvNotFoundError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         run_uv(["export"], path="uv.lock", root=folder)
 
     assert str(caught.value) == (
-        "reading `uv.lock` takes uv, which is not on PATH. Install uv, or lock in a format that "
+        "uv is required to read `uv.lock`, and is not on PATH. Install uv, or lock in a format that "
         "needs none: `uv export --format pylock.toml --no-emit-project --output-file pylock.toml`, "
         "and name that file instead."
     )
@@ -98,7 +92,7 @@ def test_what_uv_complains_about_is_passed_on(
     (folder / "export").write_text('raise SystemExit("error: no such thing\\n")', "utf-8")
     monkeypatch.setenv("UV", sys.executable)
 
-    with pytest.raises(UvExportError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         run_uv(["export"], path="uv.lock", root=folder)
 
     assert str(caught.value) == (
@@ -188,7 +182,7 @@ def test_an_answer_that_is_no_lock_is_refused(tmp_path: Path) -> None:
 
     (tmp_path / "uv.lock").touch()
 
-    with pytest.raises(MalformedLockError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         read_lock(
             PurePosixPath("uv.lock"),
             tmp_path,
@@ -200,7 +194,7 @@ def test_an_answer_that_is_no_lock_is_refused(tmp_path: Path) -> None:
 
     assert str(caught.value) == (
         "`uv.lock` cannot be read as a lock: Missing required value in 'lock-version'. Write it "
-        "anew."
+        "again."
     )
 
 
@@ -229,7 +223,7 @@ def test_an_answer_that_is_no_lock_is_refused(tmp_path: Path) -> None:
 def test_a_missing_lock_is_named_with_the_command_that_writes_it(
     path: str, groups: list[str], command: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(LockMissingError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         read_lock(
             PurePosixPath(path),
             tmp_path,

@@ -12,7 +12,7 @@ from hatchling.cli.build import build_impl
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
 
-from hatch_model._phase import Build, Target, current_build
+from hatch_model.phase import Build, Target, current_build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ from pathlib import Path
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.builders.plugin.interface import BuilderInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
-from hatch_model._phase import current_build
+from hatch_model.phase import current_build
 
 def note(where):
     build = current_build()

@@ -9,19 +9,8 @@ from environments import MODEL, WINDOWS, FakeEnvironment, distribution, pinned, 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
-from hatch_model._environment import (
-    PinPolicy,
-    declared_lines,
-    marker_environment,
-    pin,
-    same_lines,
-)
-from hatch_model.errors import (
-    BrokenDistributionError,
-    DirectReferenceError,
-    LocalReferenceError,
-    NotInstalledError,
-)
+from hatch_model.errors import BrokenDistributionError, HatchModelError
+from hatch_model.pins import PinPolicy, declared_lines, marker_environment, pin, same_lines
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -172,7 +161,7 @@ def test_direct_pins_are_of_what_is_declared() -> None:
 
 
 def test_direct_pins_ask_for_the_whole_closure_all_the_same() -> None:
-    with pytest.raises(NotInstalledError):
+    with pytest.raises(HatchModelError):
         pinned(["a"], [distribution("a", "1.0", "b")], PinPolicy(pins="direct"))
 
 
@@ -222,7 +211,7 @@ _EDITABLE = {"url": "file:///srv/a", "dir_info": {"editable": True}}
 def test_what_is_not_from_an_index_is_an_error_by_default(
     direct_url: dict[str, Any], origin: str
 ) -> None:
-    with pytest.raises(DirectReferenceError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         pinned(
             ["b"], [distribution("b", "1.0", "a"), distribution("a", "1.2", direct_url=direct_url)]
         )
@@ -263,7 +252,7 @@ def test_an_address_of_this_machine_is_an_error_where_the_policy_is_url(
     direct_url: dict[str, Any], origin: str
 ) -> None:
     policy = PinPolicy(direct_references="url", key="hooks.model")
-    with pytest.raises(LocalReferenceError) as caught:
+    with pytest.raises(HatchModelError) as caught:
         pinned(["a"], [distribution("a", "1.2", direct_url=direct_url)], policy)
 
     assert str(caught.value) == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,10 +11,21 @@ import threading
 import time
 from pathlib import Path
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 
-from hatch_model._training._process import LineRelay, run_process
+from hatch_model.process import (
+    _CHILD,
+    FrontendGoneError,
+    LineRelay,
+    call,
+    how_it_ended,
+    run_process,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 _posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
 
@@ -121,6 +133,27 @@ def test_a_late_end_of_a_line_does_not_make_a_line_of_its_own() -> None:
     relay.close()
 
     assert lines == ["one", "two"]
+
+
+@pytest.mark.parametrize("character", ["x", "é", "∑", "\U0001f600"])
+def test_a_line_without_an_end_is_handed_on_in_pieces_and_nothing_is_lost(character: str) -> None:
+    """As where a function prints a large array, or binary data: quickly, and in little memory."""
+    text = character * ((32 << 20) // len(character.encode()))
+    content = text.encode()
+    pieces: list[str] = []
+    relay = LineRelay(pieces.append, _Clock())
+    started = time.monotonic()
+
+    for start in range(0, len(content), 65536 - 1):
+        relay.feed(content[start : start + 65536 - 1])
+    relay.feed(b"\nnext\n")
+    relay.close()
+
+    assert time.monotonic() - started < 10
+    assert pieces[-1] == "next"
+    assert "".join(pieces[:-1]) == text
+    assert len(pieces) > 100
+    assert max(len(piece.encode()) for piece in pieces) < 1 << 19
 
 
 def _run(code: str, lines: list[str] | None = None, **environment: str) -> int:
@@ -305,8 +338,7 @@ def test_the_end_of_the_frontend_ends_the_run(tmp_path: Path) -> None:
         """
         import os, sys
         from pathlib import Path
-        from hatch_model._frontend import FrontendGoneError
-        from hatch_model._training._process import run_process
+        from hatch_model.process import FrontendGoneError, run_process
 
         seen = Path("seen")
         def emit(line):
@@ -342,3 +374,79 @@ def test_the_end_of_the_frontend_ends_the_run(tmp_path: Path) -> None:
     while not (tmp_path / "outcome").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+# The child script
+
+
+def _call(
+    folder: Path, code: int = 0, *, result: str | None = None, error: Exception | None = None
+) -> tuple[dict[str, object] | None, int]:
+    """Have a stand-in for the child script end with *code*, and leave *result* behind."""
+
+    def run(
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        emit: Callable[[str], None],
+    ) -> int:
+        assert command == ["some-python", str(_CHILD), str(folder)]
+        assert (cwd, environment) == (folder.parent, {"COLOUR": "blue"})
+        assert json.loads((folder / "request.json").read_text("utf-8")) == {"task": "é", "n": [1]}
+        emit("a line")
+        if error is not None:
+            raise error
+        if result is not None:
+            (folder / "result.json").write_text(result, "utf-8")
+        return code
+
+    lines: list[str] = []
+    try:
+        return call(
+            {"task": "é", "n": [1]},
+            folder,
+            python="some-python",
+            cwd=folder.parent,
+            environment={"COLOUR": "blue"},
+            emit=lines.append,
+            run=run,
+        )
+    finally:
+        assert lines == ["a line"]
+
+
+@pytest.mark.parametrize("code", [0, 3, -9])
+def test_the_result_of_a_call_comes_with_the_exit_code(code: int, tmp_path: Path) -> None:
+    assert _call(tmp_path, code, result='{"outcome": "returned"}') == (
+        {"outcome": "returned"},
+        code,
+    )
+
+
+def test_a_call_may_end_without_a_result(tmp_path: Path) -> None:
+    assert _call(tmp_path, -9) == (None, -9)
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), FrontendGoneError()])
+def test_a_call_ends_when_nobody_listens_any_more(error: Exception, tmp_path: Path) -> None:
+    with pytest.raises(FrontendGoneError):
+        _call(tmp_path, error=error)
+
+
+def test_any_other_error_of_a_call_gets_through(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        _call(tmp_path, error=FileNotFoundError())
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        (0, "ended with exit code 0"),
+        (3, "ended with exit code 3"),
+        pytest.param(-9, "was killed by SIGKILL", marks=_posix),
+        (-200, "was killed by signal 200"),
+    ],
+)
+def test_an_end_is_told_in_words(code: int, how: str) -> None:
+    assert how_it_ended(code) == how

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_model._progress import Progress
+from hatch_model.log import Progress
 
 
 class _Clock:

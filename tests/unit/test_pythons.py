@@ -8,12 +8,13 @@ import pytest
 from environments import MODEL, FakeEnvironment, distribution, on_python, roots
 from packaging.specifiers import SpecifierSet
 
-from hatch_model._environment import closure_of, narrowed, unsupported_pythons
+from hatch_model.closure import closure_of
+from hatch_model.pythons import narrowed, unsupported_pythons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hatch_model._environment._distributions import Distribution
+    from hatch_model.installed import Distribution
 
 
 def judged(

@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import platform
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+from checkout import CHECKOUT
 from environments import LINUX, MODEL, FakeEnvironment, distribution, roots
 
-from hatch_model._digests import File
-from hatch_model._environment import PinPolicy, pin
-from hatch_model._gates import Gate
-from hatch_model._record import make_record, to_bytes, with_check_result
-from hatch_model._settings import ObjectReference, TrainingSettings
+from hatch_model.check import CheckResult
+from hatch_model.digests import File
+from hatch_model.gates import Gate
+from hatch_model.pins import PinPolicy, pin
+from hatch_model.record import Provenance, make_record, to_bytes
+from hatch_model.settings import ObjectReference, TrainingSettings
 
 if TYPE_CHECKING:
-    from hatch_model._carried import Commit
+    from hatch_model.git import Commit
 
-_SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "model.schema.json").read_text("utf-8"))
+_SCHEMA = json.loads((CHECKOUT / "src" / "hatch_model" / "model.schema.json").read_text("utf-8"))
 _COMMIT: Commit = {"commit": "a" * 40, "dirty": True}
 _FILE = File(path="small/data/weights.txt", sha256="0" * 64, size=4)
 _FILE_JSON = {"path": "small/data/weights.txt", "sha256": "0" * 64, "size": 4}
@@ -33,7 +35,7 @@ _INSTALLED = [
 ]
 
 
-def made(**settings: Any) -> dict[str, Any]:
+def made(check_result: CheckResult | None = None, **settings: Any) -> dict[str, Any]:
     """Make the record of a model with *settings*, which must be valid."""
     environment = FakeEnvironment(_INSTALLED)
     record = make_record(
@@ -46,11 +48,14 @@ def made(**settings: Any) -> dict[str, Any]:
         [(each.name, each.raw_version) for each in _INSTALLED],
         project=("model", "0.1.0"),
         metrics={"accuracy": 0.75},
-        inputs=[],
+        provenance=Provenance(
+            commit=_COMMIT if "check" in settings else None,
+            inputs=[],
+            lock=_FILE if "lock" in settings else None,
+        ),
         sources=[],
         artifacts=[_FILE],
-        lock=_FILE if "lock" in settings else None,
-        commit=_COMMIT if "check" in settings else None,
+        check=check_result,
     )
     validate(record)
     return record
@@ -102,13 +107,17 @@ def test_what_is_not_set_is_null_or_empty() -> None:
 
 @pytest.mark.parametrize("result", [None, 1e-300, {"a": [1, None]}, "é", []])
 def test_the_result_of_the_check_goes_beside_its_name(result: object) -> None:
-    before = made(check=ObjectReference(module="small", attribute="check"))
+    check = ObjectReference(module="small", attribute="check")
 
-    after = with_check_result(before, result)
+    recorded = made(CheckResult(returned=result, is_recordable=True), check=check)
 
-    validate(after)
-    assert after["check"] == {"entry_point": "small:check", "result": result}
-    assert "result" not in before["check"]
+    assert recorded["check"] == {"entry_point": "small:check", "result": result}
+
+
+def test_a_result_that_json_cannot_hold_is_left_out() -> None:
+    check = ObjectReference(module="small", attribute="check")
+
+    assert made(CheckResult(), check=check)["check"] == {"entry_point": "small:check"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from hatch_model._sbom import make_bom
+from hatch_model.sbom import make_bom
 
 _RECORD: dict[str, Any] = {
     "project": {"name": "small", "version": "0.1.0"},
@@ -223,7 +223,7 @@ def test_odd_paths_are_valid() -> None:
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_the_same_record_gives_the_same_bytes_in_every_process(seed: str) -> None:
     script = (
-        "import json, sys; from hatch_model._sbom import make_bom;"
+        "import json, sys; from hatch_model.sbom import make_bom;"
         "sys.stdout.buffer.write(make_bom(json.load(sys.stdin)))"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_model._sizes import human_size, parse_size
+from hatch_model.log import human_size, parse_size
 
 
 @pytest.mark.parametrize(

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 from textwrap import dedent
 from typing import Any
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
-from support import tree
 
-from hatch_model._settings import ObjectReference, TrainingSettings
-from hatch_model._sources import (
+from hatch_model.errors import HatchModelError, SettingsError
+from hatch_model.settings import ObjectReference, TrainingSettings
+from hatch_model.sources import (
     SourceFile,
-    TrainingTree,
+    artifacts_folder,
     distribution_path,
+    lay_out_installed,
+    python_path,
+    shipped_files,
     source_files,
-    training_tree,
-)
-from hatch_model.errors import (
-    HatchModelError,
-    ModuleNotFoundInTrainingError,
-    SelectionError,
-    SettingsError,
-    UnknownArtifactsFolderError,
 )
 
 _KEY = "tool.hatch.build.hooks.model"
@@ -51,16 +49,14 @@ def _builder(root: Path, files: str, wheel: str = "") -> WheelBuilder:
     return WheelBuilder(str(root))
 
 
-def _training_tree(builder: WheelBuilder, train: str, **settings: Any) -> TrainingTree:
+def _found(builder: WheelBuilder, train: str, **options: Any) -> tuple[list[Path], PurePosixPath]:
+    """Give where training imports from, and the artifacts folder."""
     module, _, attribute = train.partition(":")
-    return training_tree(
-        TrainingSettings(
-            key=_KEY, train=ObjectReference(module=module, attribute=attribute), **settings
-        ),
-        source_files(builder),
-        builder,
-        Path(builder.root) / "staging",
+    settings = TrainingSettings(
+        key=_KEY, train=ObjectReference(module=module, attribute=attribute), **options
     )
+    files, root = source_files(builder), Path(builder.root)
+    return python_path(settings, files, root), artifacts_folder(settings, files, root)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +97,7 @@ def test_a_module_is_importable_from_the_tree_unless_it_was_renamed(
 
 
 @pytest.mark.parametrize(
-    ("files", "wheel", "train", "python_path", "artifacts"),
+    ("files", "wheel", "train", "path", "artifacts"),
     [
         pytest.param(
             "src/iris/__init__.py src/iris/main.py", "", "iris.main:train", "src", "src/iris/data",
@@ -139,71 +135,12 @@ def test_a_module_is_importable_from_the_tree_unless_it_was_renamed(
     ],
 )  # fmt: skip
 def test_training_imports_from_the_tree_and_writes_beside_its_module(
-    tmp_path: Path, *, files: str, wheel: str, train: str, python_path: str, artifacts: str
+    tmp_path: Path, *, files: str, wheel: str, train: str, path: str, artifacts: str
 ) -> None:
-    found = _training_tree(_builder(tmp_path, files, wheel), train)
-
-    assert list(found.python_path) == [tmp_path / each for each in python_path.split()]
-    assert found.artifacts == PurePosixPath(artifacts)
-    assert found.artifacts_dir == tmp_path / artifacts
-    assert not (tmp_path / "staging").exists()
-
-
-@pytest.mark.parametrize(
-    ("files", "wheel", "staged", "artifacts", "artifacts_dir"),
-    [
-        pytest.param(
-            "src/foo/__init__.py src/foo/main.py src/foo/words.txt",
-            'include = ["src/foo"]\n[tool.hatch.build.targets.wheel.sources]\n"src/foo" = "iris"',
-            ["iris", "iris/__init__.py", "iris/main.py", "iris/words.txt"],
-            "src/foo/data",
-            "iris/data",
-            id="a package gets another name",
-        ),
-        pytest.param(
-            "main.py extra.py",
-            'include = ["*.py"]\n[tool.hatch.build.targets.wheel.sources]\n"" = "iris"',
-            ["iris", "iris/extra.py", "iris/main.py"],
-            "data",
-            "iris/data",
-            id="modules get a package",
-        ),
-    ],
-)
-def test_where_sources_renames_a_package_training_imports_it_under_its_new_name(
-    tmp_path: Path,
-    *,
-    files: str,
-    wheel: str,
-    staged: list[str],
-    artifacts: str,
-    artifacts_dir: str,
-) -> None:
-    found = _training_tree(_builder(tmp_path, files, wheel), "iris.main:train")
-
-    staging = tmp_path / "staging"
-    assert list(found.python_path) == [staging]
-    assert found.artifacts == PurePosixPath(artifacts)
-    assert found.artifacts_dir == staging / artifacts_dir
-    assert list(tree(staging)) == staged
-
-
-def test_the_renamed_package_finds_itself_by_its_real_path_and_its_data(tmp_path: Path) -> None:
-    """`Path(__file__).resolve().parent / "data"` is common, and must not lead back to the tree."""
-    builder = _builder(
-        tmp_path,
-        "src/foo/main.py src/foo/words.txt src/foo/data/old.txt",
-        'include = ["src/foo"]\n[tool.hatch.build.targets.wheel.sources]\n"src/foo" = "iris"',
+    assert _found(_builder(tmp_path, files, wheel), train) == (
+        [tmp_path / each for each in path.split()],
+        PurePosixPath(artifacts),
     )
-
-    _training_tree(builder, "iris.main:train")
-
-    staged = tmp_path / "staging" / "iris"
-    assert (staged / "main.py").resolve() == (tmp_path / "staging" / "iris" / "main.py").resolve()
-    assert not (staged / "main.py").is_symlink()
-    assert (staged / "words.txt").read_text("utf-8") == "# src/foo/words.txt\n"
-    # What training is going to write over is a copy: the user's file stays as it is.
-    assert not (staged / "data" / "old.txt").is_symlink()
 
 
 def test_a_custom_artifacts_folder_is_moved_with_the_sources(tmp_path: Path) -> None:
@@ -213,29 +150,133 @@ def test_a_custom_artifacts_folder_is_moved_with_the_sources(tmp_path: Path) -> 
         'include = ["src/foo"]\n[tool.hatch.build.targets.wheel.sources]\n"src/foo" = "iris"',
     )
 
-    found = _training_tree(builder, "iris.main:train", artifacts=PurePosixPath("src/foo/weights"))
+    _, artifacts = _found(builder, "iris.main:train", artifacts=PurePosixPath("src/foo/weights"))
 
-    assert found.artifacts_dir == tmp_path / "staging" / "iris" / "weights"
-    assert distribution_path(builder, found.artifacts) == PurePosixPath("iris/weights")
+    assert distribution_path(builder, artifacts) == PurePosixPath("iris/weights")
 
 
 def test_a_python_path_of_ones_own_is_used_as_it_is(tmp_path: Path) -> None:
     builder = _builder(tmp_path, "src/iris/__init__.py src/iris/main.py tools/fit.py")
 
-    found = _training_tree(
+    path, artifacts = _found(
         builder,
         "fit:train",
         python_path=(PurePosixPath("tools"), PurePosixPath("src")),
         artifacts=PurePosixPath("src/iris/data"),
     )
 
-    assert list(found.python_path) == [tmp_path / "tools", tmp_path / "src"]
-    assert found.artifacts_dir == tmp_path / "src" / "iris" / "data"
+    assert path == [tmp_path / "tools", tmp_path / "src"]
+    assert artifacts == PurePosixPath("src/iris/data")
+
+
+# The project as if it were installed
+
+
+def _run(
+    builder: WheelBuilder, folder: Path, code: str, *path: Path, **build_data: Any
+) -> list[str]:
+    """Lay the project out in *folder*, and give the lines that *code* prints with that on the path."""
+    data = builder.get_default_build_data()
+    builder.set_build_data_defaults(data)
+    data.update(build_data)
+    lay_out_installed(builder, data, shipped_files(builder, data), folder)
+    completed = subprocess.run(
+        [sys.executable, "-c", dedent(code)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [folder, *path]))},
+        check=False,
+        cwd=folder.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return completed.stdout.splitlines()
+
+
+def test_the_project_has_its_metadata(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    builder = _builder(root, "src/iris/__init__.py")
+    (root / "pyproject.toml").write_text(
+        '[project]\nname = "iris"\nversion = "1.5"\nscripts = { iris = "iris:main" }\n', "utf-8"
+    )
+    builder = WheelBuilder(str(root))
+
+    assert _run(
+        builder,
+        tmp_path / "installed",
+        """
+        from importlib.metadata import entry_points, packages_distributions, version
+        print(version("iris"), packages_distributions()["iris"])
+        print([each.value for each in entry_points(group="console_scripts", name="iris")])
+        import iris
+        print(iris.__file__)
+        """,
+        root / "src",
+    ) == ["1.5 ['iris']", "['iris:main']", str(root / "src" / "iris" / "__init__.py")]
+
+
+def test_a_renamed_package_is_imported_from_the_tree_under_its_new_name(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    builder = _builder(
+        root,
+        "src/foo/__init__.py src/foo/main.py src/foo/sub/__init__.py src/foo/words.txt",
+        'include = ["src/foo"]\n[tool.hatch.build.targets.wheel.sources]\n"src/foo" = "iris"',
+    )
+    (root / "src/foo/__init__.py").write_text(
+        "from importlib.resources import files\nfrom pathlib import Path\n"
+        "here = Path(__file__).resolve().parent\nfrom . import main\n",
+        "utf-8",
+    )
+
+    foo = root / "src" / "foo"
+    assert _run(
+        builder,
+        tmp_path / "installed",
+        """
+        import iris, iris.sub, inspect, importlib
+        print(iris.here, iris.main.__file__, iris.sub.__name__, sep="\\n")
+        print((iris.files("iris") / "words.txt").read_text().strip())
+        print(inspect.getsourcefile(iris), importlib.reload(iris).__name__)
+        """,
+    ) == [
+        str(foo),
+        str(foo / "main.py"),
+        "iris.sub",
+        "# src/foo/words.txt",
+        f"{foo / '__init__.py'} iris",
+    ]
+
+
+def test_modules_from_elsewhere_are_found_beside_those_of_the_tree(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    outside = [tmp_path / f"{number}.py" for number in range(3)]
+    for file in outside:
+        file.write_text("name = __name__\n", "utf-8")
+    builder = _builder(root, "src/iris/__init__.py src/iris/main.py src/iris/deep/__init__.py")
+
+    assert _run(
+        builder,
+        tmp_path / "installed",
+        """
+        import iris, iris.main, iris.version, iris.deep.extra, more.module
+        print(iris.__file__, iris.version.name, iris.deep.extra.name, more.module.name, sep="\\n")
+        """,
+        root / "src",
+        force_include={
+            str(outside[0]): "src/iris/version.py",
+            str(outside[1]): "src/iris/deep/extra.py",
+            str(outside[2]): "more/module.py",
+        },
+    ) == [
+        str(root / "src" / "iris" / "__init__.py"),
+        "iris.version",
+        "iris.deep.extra",
+        "more.module",
+    ]
 
 
 def _message(error: type[HatchModelError], builder: WheelBuilder, train: str, **given: Any) -> str:
     with pytest.raises(error) as raised:
-        _training_tree(builder, train, **given)
+        _found(builder, train, **given)
     return str(raised.value)
 
 
@@ -258,9 +299,7 @@ def test_training_code_that_is_not_shipped_needs_a_place_for_its_artifacts(
 ) -> None:
     builder = _builder(tmp_path, "src/iris/__init__.py src/iris/main.py tools/fit.py")
 
-    message = _message(
-        UnknownArtifactsFolderError, builder, train, python_path=(PurePosixPath("tools"),)
-    )
+    message = _message(HatchModelError, builder, train, python_path=(PurePosixPath("tools"),))
 
     assert message == (
         f"{train} lies outside of the files that the wheel ships, so there is no package to put "
@@ -279,7 +318,7 @@ def test_a_module_that_nothing_has_is_not_found_before_training(
     builder = _builder(tmp_path, "src/iris/__init__.py src/iris/main.py")
 
     module = train.partition(":")[0]
-    assert _message(ModuleNotFoundInTrainingError, builder, train) == (
+    assert _message(HatchModelError, builder, train) == (
         f"{_KEY}.train is `{train}`, but there is no module `{module}` among the wheel's files, on "
         f"`python-path` or in the training environment.{suggestion}"
     )
@@ -297,7 +336,7 @@ def test_a_module_that_nothing_has_is_not_found_before_training(
 def test_a_project_that_no_package_is_named_after_is_told_what_to_write(
     tmp_path: Path, files: str, packages: str
 ) -> None:
-    with pytest.raises(SelectionError) as raised:
+    with pytest.raises(HatchModelError) as raised:
         source_files(_builder(tmp_path, files))
 
     assert str(raised.value) == (

@@ -13,22 +13,26 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from stores import NESTED, contents_of, find, keep, keep_aged, kept_in, make, slot_of
+from stores import contents_of, find, keep_aged, kept_in, names_in, take
 
-from hatch_model._store import Store
-from hatch_model._store._locks import try_lock, wait_for_lock
+from hatch_model.store import Store
+from hatch_model.workspace import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_A = "a" * 64
+_B = "b" * 64
+_C = "c" * 64
 
 _posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
 
 _PRELUDE = """
 import json, os, sys, time
 from pathlib import Path, PurePosixPath
-from hatch_model._frontend import FrontendGoneError
-from hatch_model._store import Store
+from hatch_model.process import FrontendGoneError
+from hatch_model.store import Store
 
 folder = Path(sys.argv[1])
 store = Store(folder / "store", 1 << 30)
@@ -76,7 +80,7 @@ def _tell(process: subprocess.Popen[str], word: str = "on") -> None:
 # Claims
 
 _CLAIM = """
-with store.claim("f1", on_wait=lambda: say("waits")):
+with store.claim("a" * 64, on_wait=lambda: say("waits")):
     say("has it")
     sys.stdin.readline()
 """
@@ -97,10 +101,10 @@ def test_another_fingerprint_is_not_waited_for(store: Store) -> None:
     told: list[str] = []
     with (
         _process(store, _CLAIM) as first,
-        store.claim("f2", on_wait=lambda: told.append("waits")),
+        store.claim(_B, on_wait=lambda: told.append("waits")),
     ):
         _hear(first, "has it")
-        with store.claim("f3", on_wait=lambda: told.append("waits")):
+        with store.claim(_C, on_wait=lambda: told.append("waits")):
             pass
 
     assert told == []
@@ -112,29 +116,48 @@ def test_a_killed_process_has_no_claim(store: Store) -> None:
         _hear(first, "has it")
         first.kill()
         first.wait()
-        with store.claim("f1", on_wait=lambda: told.append("waits")):
+        with store.claim(_A, on_wait=lambda: told.append("waits")):
             pass
 
     assert told == []
+    assert names_in(store) == []
 
 
-def test_being_claimed_for_a_moment_is_not_worth_a_word(tmp_path: Path) -> None:
+def test_being_claimed_for_a_moment_is_not_worth_a_word(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As it is while another process prunes."""
     told: list[str] = []
-    held = try_lock(tmp_path / "lock")
+    store.layout.mkdir(parents=True)
+    held = FileLock.acquire(store.layout / f"{_A}.lock")
     assert held is not None
+    monkeypatch.setattr(time, "sleep", lambda _: held.release())
 
-    lock = wait_for_lock(
-        tmp_path / "lock", lambda: told.append("waits"), pause=lambda _: held.release()
-    )
-    lock.release()
+    with store.claim(_A, lambda: told.append("waits")):
+        pass
 
     assert told == []
+
+
+def test_what_another_process_has_claimed_is_not_removed(store: Store) -> None:
+    keep_aged(store, a=100, b=200)
+    with _process(store, _CLAIM) as process:
+        _hear(process, "has it")
+
+        store.prune(0)
+        assert kept_in(store) == {"a"}
+        store.clear()
+        assert names_in(store) == [_A, f"{_A}.lock"]
+
+        process.kill()
+        process.wait()
+    store.clear()
+    assert names_in(store) == []
 
 
 @_posix
 def test_waiting_can_be_interrupted(store: Store) -> None:
-    with store.claim("f1"), _process(store, _CLAIM, stderr=subprocess.PIPE) as second:
+    with store.claim(_A), _process(store, _CLAIM, stderr=subprocess.PIPE) as second:
         _hear(second, "waits")
         second.send_signal(signal.SIGINT)
         _, errors = second.communicate(timeout=20)
@@ -146,7 +169,7 @@ def test_waiting_can_be_interrupted(store: Store) -> None:
 def test_waiting_ends_with_the_process_that_asked_for_the_build(store: Store) -> None:
     build = """
 try:
-    with store.claim("f1", on_wait=(folder / "waits").touch):
+    with store.claim("a" * 64, on_wait=(folder / "waits").touch):
         outcome = "claimed"
 except FrontendGoneError:
     outcome = "gone"
@@ -161,7 +184,7 @@ while not (folder / "waits").exists():
     time.sleep(0.02)
 """
     outcome = store.folder.parent / "outcome"
-    with store.claim("f1"), _process(store, frontend) as process:
+    with store.claim(_A), _process(store, frontend) as process:
         _tell(process, (_PRELUDE + build).encode("unicode_escape").decode())
         process.wait(20)
         deadline = time.monotonic() + 20
@@ -176,9 +199,9 @@ _TRAIN_UNLESS_STORED = """
 waits, is_alone = folder / f"waits-{os.getpid()}", folder / "alone"
 made = folder / f"made-{os.getpid()}"
 made.write_text("weights")
-with store.claim("f1", on_wait=lambda: waits.touch(exist_ok=False)) as claim:
+with store.claim("a" * 64, on_wait=lambda: waits.touch(exist_ok=False)) as claim:
     is_alone.mkdir()  # which fails for the second of two at a time
-    is_stored = claim.find() is not None
+    is_stored = claim.read() is not None
     if not is_stored:
         while len(list(folder.glob("waits-*"))) < int(sys.argv[2]) - 1:
             time.sleep(0.02)
@@ -201,65 +224,51 @@ def test_of_ten_processes_one_trains_and_the_others_wait_for_it(store: Store) ->
     ]
 
 
-# What is in use
-
-_HOLD = """
-with store.claim("f1") as claim:
-    claim.find().hold()
-say("holds it")
-sys.stdin.readline()
+_CLAIM_AND_LEAVE_NOTHING = """
+say("begins")
+for _ in range(200):
+    with store.claim("a" * 64):
+        (folder / "alone").mkdir()  # which fails for the second of two at a time
+        (folder / "alone").rmdir()
 """
 
 
-def test_what_a_process_holds_is_never_evicted_until_it_is_gone(store: Store) -> None:
-    keep_aged(store, f1=100, f2=200)
-    small = Store(store.folder, 1000)
-    with _process(store, _HOLD) as process:
-        _hear(process, "holds it")
+def test_nobody_has_a_claim_on_a_lock_file_that_another_has_removed(store: Store) -> None:
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(_process(store, _CLAIM_AND_LEAVE_NOTHING)) for _ in range(3)
+        ]
+        for process in processes:
+            _hear(process, "begins")
+        codes = [process.wait(60) for process in processes]
 
-        store.prune(0)
-        assert kept_in(store) == {"f1"}
-        store.clear()
-        assert kept_in(store) == {"f1"}
-        keep_aged(small, f3=300)
-        assert kept_in(store) == {"f1", "f3"}
-
-        process.kill()
-        process.wait()
-    assert len(slot_of(store, "f1")) == 3  # with a lease that is nobody's
-    keep_aged(small, f3=300)
-    assert kept_in(store) == {"f3"}
-    assert slot_of(store, "f1") == []
+    assert codes == [0, 0, 0]
+    assert names_in(store) == []
 
 
-def test_a_process_that_ends_leaves_no_lease(store: Store) -> None:
-    keep_aged(store, f1=100)
-    before = slot_of(store, "f1")
-    with _process(store, _HOLD) as process:
-        _hear(process, "holds it")
-        assert len(slot_of(store, "f1")) == len(before) + 1
-        _tell(process)
-        process.wait()
-
-    assert slot_of(store, "f1") == before
-
-
-def test_replacing_what_a_process_reads_leaves_it_its_files(store: Store, tmp_path: Path) -> None:
-    keep(store, "f1", make(tmp_path / "old", {NESTED: b"old"}))
-    old = find(store, "f1")
-    assert old is not None
-    with _process(store, _HOLD) as process:
-        _hear(process, "holds it")
-
-        keep(store, "f1", make(tmp_path / "new", {NESTED: b"new"}))
-        store.clear()
-        assert kept_in(store) == set()
-        assert contents_of(old) == {NESTED: b"old"}
-
-        process.kill()
-        process.wait()
+_KEEP_AND_PRUNE = """
+made = folder / f"made-{os.getpid()}"
+made.write_bytes(b"x" * 1000)
+say("begins")
+for number in range(30):
+    with store.claim(sys.argv[2] * 63 + "0123456789"[number % 10]) as claim:
+        claim.keep({}, {PurePosixPath("weights"): made})
     store.clear()
-    assert slot_of(store, "f1") == []
+"""
+
+
+def test_processes_that_remove_the_same_models_do_not_fail(store: Store) -> None:
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(_process(store, _KEEP_AND_PRUNE, digit)) for digit in "aab"
+        ]
+        for process in processes:
+            _hear(process, "begins")
+        codes = [process.wait(60) for process in processes]
+
+    assert codes == [0, 0, 0]
+    store.clear()
+    assert names_in(store) == []
 
 
 # Killed while it stores
@@ -267,23 +276,22 @@ def test_replacing_what_a_process_reads_leaves_it_its_files(store: Store, tmp_pa
 _KEEP_FOR_EVER = """
 from itertools import count
 made = {}
-with store.claim("f0"):  # so that what it takes is imported
+with store.claim("b" * 64):  # so that what it takes is imported
     say("keeps")
 for version in count(1):
     for number in range(6):
         path = PurePosixPath(f"part-{number % 3}/{number}.bin")
         (folder / "made" / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "made" / path).unlink(missing_ok=True)
         (folder / "made" / path).write_bytes(bytes([version % 251]) * 50_000)
         made[path] = folder / "made" / path
-    with store.claim("f1") as claim:
-        claim.keep({"version": version}, made, may_link=version % 2 == 0)
+    with store.claim("a" * 64) as claim:
+        claim.keep({"version": version}, made)
 """
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_process_killed_while_it_stores_leaves_the_old_model_or_the_new_one(
-    store: Store, seed: int
+    store: Store, tmp_path: Path, seed: int
 ) -> None:
     moment = random.Random(seed).uniform(0, 0.05)  # noqa: S311 - a moment is no secret
     with _process(store, _KEEP_FOR_EVER) as process:
@@ -292,12 +300,48 @@ def test_a_process_killed_while_it_stores_leaves_the_old_model_or_the_new_one(
         process.kill()
         process.wait()
 
-    entry = find(store, "f1")
+    store.prune(store.limit)
+    entry = find(store, _A)
     if entry is not None:
-        assert entry.damage() == ""
+        assert take(store, _A, tmp_path / "taken") == ""
         expected = bytes([entry.description["version"] % 251]) * 50_000
-        assert contents_of(entry) == {
+        assert contents_of(tmp_path / "taken") == {
             PurePosixPath(f"part-{number % 3}/{number}.bin"): expected for number in range(6)
         }
+    # Killed when a workspace was just made or all but gone, it leaves an empty one, which has no lock.
+    left = [path for path in store.layout.glob(".hatch-model-*") if not (path / "lock").exists()]
+    assert [each.name for path in left for each in path.iterdir() if each.name != "lock.new"] == []
+    names = set(names_in(store)) - {path.name for path in left} - {f"{_B}.lock"}
+    assert names == ({_A, f"{_A}.lock"} if entry is not None else set())
+
+
+_KEEP_TWICE_AND_STOP = """
+made = folder / "made"
+for version in (1, 2):
+    made.write_text(f"version {version}")
+    if version == 2:
+        rename = Path.rename
+        def stop(path, target):
+            if path.name != "entry":
+                return rename(path, target)
+            say("stops")
+            time.sleep(60)
+        Path.rename = stop
+    with store.claim("a" * 64) as claim:
+        claim.keep({"version": version}, {PurePosixPath("weights"): made})
+"""
+
+
+def test_a_process_killed_between_the_old_model_and_the_new_one_leaves_the_old_one(
+    store: Store, tmp_path: Path
+) -> None:
+    with _process(store, _KEEP_TWICE_AND_STOP) as process:
+        _hear(process, "stops")
+        process.kill()
+        process.wait()
+    assert find(store, _A) is None
+
     store.prune(store.limit)
-    assert slot_of(store, "f1") == (["model.json", entry.folder.name] if entry is not None else [])
+
+    assert take(store, _A, tmp_path / "taken") == ""
+    assert contents_of(tmp_path / "taken") == {PurePosixPath("weights"): b"version 1"}

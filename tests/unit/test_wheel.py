@@ -1,204 +1,103 @@
-"""A finished wheel unpacked, and a metadata file of it exchanged."""
+"""A wheel's RECORD, a wheel laid out, and what is said of its size."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import stat
-import subprocess
-import sys
-import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 from support import make_wheel, tree
-from wheels import INFO, MODEL, contents, write_wheel
+from wheels import INFO, MODEL, contents, listed, write_wheel
 
-from hatch_model._archives import LARGE, exchange, unpack
+from hatch_model.digests import File
+from hatch_model.wheel import Record, lay_out, unpack, upload_notice
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+# What is larger is linked rather than copied.
+_LARGE = 1 << 20
 
-@pytest.fixture
-def wheel(tmp_path: Path) -> Path:
-    """A wheel as hatchling writes it: metadata at the end, the record last but for RECORD."""
-    return write_wheel(
-        tmp_path / "dist", {"small/__init__.py": b"", "small/data/w.bin": b"\0" * 99}
+
+def record_of(wheel: Path) -> Record:
+    with zipfile.ZipFile(wheel) as archive:
+        return Record.read(archive)
+
+
+def a_file(path: str, content: bytes) -> File:
+    return File(path=path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+
+# RECORD
+
+
+def test_a_record_is_read_with_its_place(tmp_path: Path) -> None:
+    record = record_of(write_wheel(tmp_path / "dist", {"small/__init__.py": b"x"}))
+
+    assert (record.path, record.info) == (f"{INFO}/RECORD", f"{INFO}/")
+    assert record.rows[0] == ["small/__init__.py", listed(b"x"), "1"]
+    assert [row[0] for row in record.rows] == [
+        "small/__init__.py",
+        f"{INFO}/METADATA",
+        f"{INFO}/WHEEL",
+        f"{INFO}/sboms/model.cdx.json",
+        MODEL,
+        f"{INFO}/RECORD",
+    ]
+
+
+def test_the_record_of_metadata_that_a_package_ships_of_others_is_not_taken_for_its_own(
+    tmp_path: Path,
+) -> None:
+    vendored = {"small/_vendor/other-1.0.dist-info/RECORD": b"other/__init__.py,,\n"}
+
+    assert record_of(write_wheel(tmp_path / "dist", vendored)).path == f"{INFO}/RECORD"
+
+
+def test_the_files_of_a_record_are_those_of_the_project_itself(tmp_path: Path) -> None:
+    wheel = write_wheel(
+        tmp_path / "dist",
+        {
+            "small/__init__.py": b"",
+            'small/a,b "c".txt': b"1",
+            "small/å ∑.txt": b"2",
+            "small/weights.data/part.txt": b"3",
+            "small-1.0.data/scripts/run": b"#!python\n",
+        },
     )
 
-
-# Exchanged
-
-
-def test_one_file_is_exchanged_and_record_mended(wheel: Path) -> None:
-    before = contents(wheel)
-
-    exchange(wheel, {MODEL: b'{"check": 1}\n'})
-
-    after = contents(wheel)
-    assert {path for path in after if after[path] != before[path]} == {MODEL, f"{INFO}/RECORD"}
-    assert after[MODEL] == b'{"check": 1}\n'
-    assert list(after) == list(before)
-    assert [path.name for path in wheel.parent.iterdir()] == [wheel.name]
+    assert record_of(wheel).files() == [
+        a_file("small/__init__.py", b""),
+        a_file('small/a,b "c".txt', b"1"),
+        a_file("small/å ∑.txt", b"2"),
+        a_file("small/weights.data/part.txt", b"3"),
+    ]
 
 
-def test_what_comes_after_an_exchanged_file_stays_as_it_is(wheel: Path) -> None:
-    before = contents(wheel)
-
-    exchange(wheel, {f"{INFO}/METADATA": b"Metadata-Version: 2.4\nName: small\nVersion: 2.0\n"})
-
-    after = contents(wheel)
-    assert list(after) == list(before)
-    assert {path for path in after if after[path] != before[path]} == {
-        f"{INFO}/METADATA",
+def test_an_updated_record_keeps_its_order_and_ends_with_itself() -> None:
+    record = Record(
         f"{INFO}/RECORD",
-    }
+        [
+            ["small/a", "sha256=a", "1"],
+            ["small/b", "sha256=b", "2"],
+            ["small/c", "sha256=c", "3"],
+            [f"{INFO}/RECORD", "", ""],
+        ],
+    )
 
+    updated = record.updated(
+        [a_file("small/new, too", b"1"), a_file("small/b", b"22")], ["small/a"]
+    )
 
-def test_entries_keep_their_times_modes_and_compression(wheel: Path) -> None:
-    names = ["filename", "date_time", "external_attr", "create_system", "compress_type"]
-
-    def described(wheel: Path) -> list[tuple[object, ...]]:
-        with zipfile.ZipFile(wheel) as archive:
-            return [tuple(getattr(info, name) for name in names) for info in archive.infolist()]
-
-    before = described(wheel)
-
-    exchange(wheel, {MODEL: b"other\n"})
-
-    assert described(wheel) == before
-
-
-def test_the_same_exchange_gives_the_same_bytes(wheel: Path) -> None:
-    original = wheel.read_bytes()
-    exchange(wheel, {MODEL: b"other\n"})
-    first = wheel.read_bytes()
-    wheel.write_bytes(original)
-    exchange(wheel, {MODEL: b"other\n"})
-
-    assert wheel.read_bytes() == first
-
-
-def test_an_exchange_for_the_same_content_gives_the_same_bytes(wheel: Path) -> None:
-    original = wheel.read_bytes()
-
-    exchange(wheel, {MODEL: b"{}\n"})
-
-    assert wheel.read_bytes() == original
-
-
-@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
-def test_the_wheel_keeps_its_mode(wheel: Path) -> None:
-    wheel.chmod(0o640)
-
-    exchange(wheel, {MODEL: b"other\n"})
-
-    assert stat.S_IMODE(wheel.stat().st_mode) == 0o640
-
-
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_an_archive_as_the_last_file_is_not_taken_for_the_wheel_itself(
-    compression: int, tmp_path: Path
-) -> None:
-    """Many formats of weights are ZIP archives, and deflating leaves what is random as it is."""
-    inner = io.BytesIO()
-    with zipfile.ZipFile(inner, "w") as archive:
-        archive.writestr("arr_0.npy", hashlib.shake_256(b"weights").digest(70_000))
-        archive.comment = hashlib.shake_256(b"comment").digest(60_000)
-    files = {"small/__init__.py": b"", "zz/w.npz": inner.getvalue()}
-    # In the order of the archive, so that the entry before the exchanged one is the inner archive.
-    wheel = write_wheel(tmp_path / "dist", files, compression)
-
-    exchange(wheel, {f"{INFO}/METADATA": b"Metadata-Version: 2.4\nName: small\nVersion: 2.0\n"})
-
-    assert contents(wheel)["zz/w.npz"] == inner.getvalue()
-    assert "arr_0.npy" not in contents(wheel)
-
-
-def test_metadata_that_a_package_ships_of_others_is_left_alone(tmp_path: Path) -> None:
-    vendored = {"small/_vendor/other-1.0.dist-info/RECORD": b"other/__init__.py,,\n"}
-    wheel = write_wheel(tmp_path / "dist", vendored)
-
-    exchange(wheel, {MODEL: b"other\n"})
-
-    assert contents(wheel)[MODEL] == b"other\n"
-    assert contents(wheel)["small/_vendor/other-1.0.dist-info/RECORD"] == b"other/__init__.py,,\n"
-
-
-def test_paths_that_record_has_to_quote_are_found(tmp_path: Path) -> None:
-    wheel = write_wheel(tmp_path / "dist", {'small/a,b "c".txt': b"1", "small/å.txt": b"2"})
-
-    exchange(wheel, {MODEL: b"other\n"})
-
-    assert contents(wheel)['small/a,b "c".txt'] == b"1"
-
-
-def test_large_files_are_never_held_in_memory(tmp_path: Path) -> None:
-    weights = b"\0" * (64 << 20)
-    wheel = write_wheel(tmp_path / "dist", {"small/w.bin": weights}, zipfile.ZIP_STORED)
-    tracemalloc.start()
-    try:
-        exchange(wheel, {MODEL: b"other\n"})
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert peak < 4 << 20
-    with zipfile.ZipFile(wheel) as archive:
-        assert archive.testzip() is None
-        assert archive.read("small/w.bin") == weights
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        [sys.executable, "-m", "zipfile", "-t", "{wheel}"],
-        ["unzip", "-tqq", "{wheel}"],
-        pytest.param(
-            [sys.executable, "-m", "pip", "install", "-q", "--no-index", "-t", "{out}", "{wheel}"],
-            marks=pytest.mark.network,
-        ),
-        ["uv", "pip", "install", "-q", "--offline", "--target", "{out}", "{wheel}"],
-    ],
-    ids=["zipfile", "unzip", "pip", "uv"],
-)
-def test_others_read_the_wheel(command: list[str], wheel: Path, tmp_path: Path) -> None:
-    exchange(wheel, {MODEL: b"other\n"})
-
-    filled = [part.format(wheel=wheel, out=tmp_path / "out") for part in command]
-    try:
-        completed = subprocess.run(filled, check=False, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip(f"there is no {command[0]}")
-
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    if (tmp_path / "out").exists():
-        assert (tmp_path / "out" / MODEL).read_text() == "other\n"
-
-
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, OSError])
-@pytest.mark.parametrize(
-    "moment", ["zipfile.ZipFile.writestr", "zipfile.ZipFile._write_end_record"]
-)
-def test_an_interrupted_exchange_leaves_the_old_wheel_and_nothing_else(
-    moment: str,
-    interruption: type[BaseException],
-    wheel: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    before = tree(wheel.parent)
-
-    def interrupt(*_: object, **__: object) -> None:
-        raise interruption
-
-    monkeypatch.setattr(moment, interrupt)
-    with pytest.raises(interruption):
-        exchange(wheel, {MODEL: b"other\n"})
-
-    assert tree(wheel.parent) == before
+    assert updated.decode() == (
+        "small/b,sha256=eF8-x-sy8wuQzQ_PNlfTiLX_Qpfy-XFv9m6bacBd3Qk,2\n"
+        "small/c,sha256=c,3\n"
+        '"small/new, too",sha256=a4ayc_80_OGda4BO_1o_V0etpOqiLx1JwB5S3beHW0s,1\n'
+        f"{INFO}/RECORD,,\n"
+    )
 
 
 # Unpacked
@@ -236,9 +135,28 @@ def test_a_wheel_is_laid_out_as_it_is_imported(tmp_path: Path) -> None:
     ]
 
 
+def test_entries_may_be_left_out_where_a_wheel_is_laid_out(tmp_path: Path) -> None:
+    wheel = make_wheel(
+        tmp_path,
+        "small",
+        "1.0",
+        files={"small/__init__.py": "", "small/w.bin": "1", "small-1.0.data/unfinished/x": ""},
+    )
+
+    unpack(wheel, tmp_path / "unpacked", without=["small/w.bin"])
+
+    unpacked = tree(tmp_path / "unpacked")
+    assert sorted(path for path, digest in unpacked.items() if digest) == [
+        "small-1.0.dist-info/METADATA",
+        "small-1.0.dist-info/RECORD",
+        "small-1.0.dist-info/WHEEL",
+        "small/__init__.py",
+    ]
+
+
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_large_files_are_laid_out_as_they_were(compression: int, tmp_path: Path) -> None:
-    weights = hashlib.shake_256(b"weights").digest(LARGE)
+def test_large_files_are_unpacked_as_they_were(compression: int, tmp_path: Path) -> None:
+    weights = hashlib.shake_256(b"weights").digest(_LARGE)
     files = {"small/data/w.bin": weights, "small-1.0.data/purelib/small/v.bin": weights + b"1"}
     wheel = write_wheel(tmp_path / "dist", files, compression)
 
@@ -246,3 +164,78 @@ def test_large_files_are_laid_out_as_they_were(compression: int, tmp_path: Path)
 
     assert (tmp_path / "unpacked/small/data/w.bin").read_bytes() == weights
     assert (tmp_path / "unpacked/small/v.bin").read_bytes() == weights + b"1"
+    assert contents(wheel)["small/data/w.bin"] == weights
+
+
+# Laid out beside what was unpacked
+
+
+@pytest.mark.parametrize(("size", "linked"), [(0, False), (_LARGE, False), (_LARGE + 1, True)])
+def test_a_large_file_is_laid_out_as_a_link(size: int, linked: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    file, target = tmp_path / "w.bin", tmp_path / "out" / "small" / "w.bin"
+    file.write_bytes(bytes(size))
+
+    lay_out(file, target)
+
+    assert target.read_bytes() == bytes(size)
+    assert file.samefile(target) is linked
+    assert not target.is_symlink()
+
+
+def test_a_large_file_is_copied_where_there_are_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(os, "link", refused)
+    file, target = tmp_path / "w.bin", tmp_path / "out" / "w.bin"
+    file.write_bytes(bytes(_LARGE + 1))
+
+    lay_out(file, target)
+
+    assert target.read_bytes() == bytes(_LARGE + 1)
+    assert not file.samefile(target)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
+def test_a_file_that_is_laid_out_keeps_its_mode(tmp_path: Path) -> None:
+    file, target = tmp_path / "tool", tmp_path / "out" / "tool"
+    file.write_bytes(b"1")
+    file.chmod(0o750)
+
+    lay_out(file, target)
+
+    assert stat.S_IMODE(target.stat().st_mode) == 0o750
+
+
+# Its size
+
+
+@pytest.mark.parametrize(
+    ("size", "notice"),
+    [
+        (0, ""),
+        (100 << 20, ""),
+        (
+            (100 << 20) + 1,
+            (
+                "small-1.0-py3-none-any.whl has 100.0 MiB: PyPI takes 100.0 MiB a file unless it "
+                "was asked for more, and other indexes have limits, too"
+            ),
+        ),
+        (
+            1200 << 20,
+            (
+                "small-1.0-py3-none-any.whl has 1.2 GiB: PyPI takes 100.0 MiB a file unless it was "
+                "asked for more, and other indexes have limits, too"
+            ),
+        ),
+    ],
+)
+def test_a_wheel_that_indexes_may_refuse_is_told_of(size: int, notice: str, tmp_path: Path) -> None:
+    wheel = tmp_path / "small-1.0-py3-none-any.whl"
+    with wheel.open("wb") as stream:
+        stream.truncate(size)
+
+    assert upload_notice(wheel) == notice

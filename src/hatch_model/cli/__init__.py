@@ -6,7 +6,7 @@ import io
 import sys
 from importlib.util import find_spec
 
-_REQUIREMENTS = ("click", "filelock", "platformdirs", "rich")
+_REQUIREMENTS = ("click", "jsonschema", "platformdirs", "rich")
 
 
 def main() -> None:
@@ -18,6 +18,6 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A pipe's encoding may lack a character of a name; that is no reason to stop.
         sys.stdout.reconfigure(errors="backslashreplace")
-    from hatch_model.cli._commands import hatch_model  # noqa: PLC0415
+    from hatch_model.cli.commands import hatch_model  # noqa: PLC0415
 
     hatch_model(prog_name="hatch-model")

@@ -1,0 +1,282 @@
+"""What training wrote: told apart from what was there before, and taken out of the source tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from hatch_model.errors import HatchModelError
+from hatch_model.workspace import FileLock, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+_Stamp = tuple[int, int, int, int]
+
+_IGNORE_FILE = ".gitignore"
+_IGNORE_MARK = "# Written by hatch-model: the model that it trained here, which is no source."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Artifact:
+    """A file that training wrote."""
+
+    path: PurePosixPath
+    """Relative to the artifacts folder."""
+    source: Path
+    """Where it lies now."""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.source.stat().st_size
+
+
+class Loan:
+    """A folder of the source tree, which may not exist, for as long as a function writes to it.
+
+    What is there is set aside, and a copy put in its place. It comes back when the loan ends, whatever
+    the function did: with this process at the latest, and where that is killed, with whoever makes the
+    next workspace there. One process at a time has a folder on loan, and others wait for it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raise HatchModelError where the folder can be written to, and yet not be set aside."""
+        self._folder = folder
+        self._workspace: Workspace | None = None
+        self._lock: FileLock | None = None
+        parent = next(each for each in folder.parents if each.is_dir()).resolve()
+        try:
+            self._lock = _turn(parent)
+            self._workspace = Workspace(parent)
+            if os.path.lexists(folder):
+                linked = folder.resolve() if folder.is_symlink() else None
+                aside = self._workspace.set_aside(folder)
+                _copy(linked or aside, folder)
+            else:
+                self._workspace.note_absent(folder)
+        except OSError as error:
+            self.end()
+            # Where nothing can be written, nothing has to be put back.
+            if os.access(folder, os.W_OK):
+                raise HatchModelError(
+                    f"training writes to {folder}, which cannot be set aside and put back afterwards: "
+                    f"{error.strerror or error}. Have the training function take `output_dir` and write "
+                    f"there."
+                ) from error
+        self._before = _stamps(folder)
+
+    def take_out(self, output_dir: Path) -> None:
+        """Move what was written to the folder to *output_dir*. Raises HatchModelError as `written`."""
+        found = written(self._folder, self._before)
+        root = self._folder.resolve()
+        linked = [each for each in found if each.source.resolve() != root / each.path]
+        # What a link leads to is copied before it is gone.
+        for artifact in linked:
+            shutil.copy2(artifact.source, _place(output_dir, artifact))
+        for artifact in found:
+            if artifact not in linked:
+                shutil.move(artifact.source, _place(output_dir, artifact))
+
+    def end(self) -> None:
+        """Have the folder be as it was before."""
+        if self._workspace is not None:
+            self._workspace.close()
+        if self._lock is not None:
+            self._lock.release()
+        self._workspace = self._lock = None
+
+
+def _turn(folder: Path) -> FileLock | None:
+    """Wait for whoever else has something in *folder* on loan, as far as the system can tell."""
+    if os.name == "nt":
+        return None  # It has no locks on folders.
+    lock = FileLock.acquire(folder)
+    if lock is None:
+        print("another build is training in this source tree: waiting for it", flush=True)  # noqa: T201
+        lock = FileLock.acquire(folder, wait=True)
+    return lock
+
+
+def _copy(folder: Path, target: Path) -> None:
+    if folder.is_dir():
+        shutil.copytree(folder, target, symlinks=True, ignore=_special_files)
+    else:
+        shutil.copy2(folder, target)
+
+
+def _special_files(folder: str, names: list[str]) -> list[str]:
+    """Name what has no content to copy: pipes, sockets and devices."""
+    paths = [Path(folder, name) for name in names]
+    return [
+        path.name for path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())
+    ]
+
+
+def _stamps(folder: Path) -> dict[PurePosixPath, _Stamp]:
+    """Note what *folder*, which may not exist, holds: files, and links of any kind."""
+    stamps = {}
+    for parent, folders, names in os.walk(folder):
+        relative = PurePosixPath(Path(parent).relative_to(folder).as_posix())
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        stamps.update({relative / name: _stamp(Path(parent, name)) for name in [*names, *links]})
+    return stamps
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Give what moves when a file is written once more, even with the same content.
+
+    The time of the last change cannot be set back. (On Windows it is the time of creation, and the
+    time of modification has to do.)
+    """
+    stat = path.lstat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def written(folder: Path, before: Mapping[PurePosixPath, _Stamp] | None = None) -> list[Artifact]:
+    """List what *folder* holds, by path, but for what was there *before* and is as it was.
+
+    A file that a symbolic link leads to is listed under the link's name, too. Raises HatchModelError
+    for what cannot be shipped: a link that leads out of *folder*, what is no file at all, and a name
+    that an archive or another system could not hold. What has been there *before* is passed over,
+    whatever it is.
+    """
+    known = before or {}
+    found = [
+        Artifact(path=path, source=folder / path)
+        for path in sorted(_files(folder, PurePosixPath(), (), known))
+        if _changed(folder, path, known)
+    ]
+    _refuse_names([str(each.path) for each in found])
+    return found
+
+
+def _changed(folder: Path, path: PurePosixPath, known: Mapping[PurePosixPath, _Stamp]) -> bool:
+    """Say whether the file at *path*, or a link on the way to it, is not what is *known*."""
+    real = PurePosixPath((folder / path).resolve().relative_to(folder.resolve()).as_posix())
+    below = (path, *path.parents[:-1])  # the last one is the folder itself
+    links = [each for each in below if (folder / each).is_symlink()]
+    return any(known.get(each) != _stamp(folder / each) for each in (real, *links))
+
+
+def _files(
+    folder: Path,
+    below: PurePosixPath,
+    ancestors: tuple[Path, ...],
+    known: Mapping[PurePosixPath, _Stamp],
+) -> Iterator[PurePosixPath]:
+    """Give the files below a sub-folder, through symbolic links that stay within *folder*."""
+    real = (folder / below).resolve()
+    if real in ancestors or not real.is_dir():
+        return
+    ancestors = (*ancestors, real)
+    for entry in sorted(os.scandir(folder / below), key=lambda entry: entry.name):
+        path = below / entry.name
+        problem = _problem_of(folder, path, ancestors)
+        if problem:
+            if known.get(path) != _stamp(folder / path):
+                raise HatchModelError(problem)
+        elif entry.is_dir():
+            yield from _files(folder, path, ancestors, known)
+        else:
+            yield path
+
+
+def _problem_of(folder: Path, path: PurePosixPath, ancestors: Collection[Path]) -> str:
+    """Say why what lies at *path* cannot be shipped, in folders with the real paths *ancestors*."""
+    found = folder / path
+    kind = ""
+    try:
+        target = found.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: a link to itself, up to Python 3.12
+        kind = "a symbolic link that leads nowhere"
+    else:
+        if not target.is_relative_to(folder.resolve()):
+            return (
+                f"training wrote the symbolic link `{path}`, which leads to `{found.readlink()}` "
+                f"outside of the artifacts. Write a copy of the file instead."
+            )
+        if found.is_symlink() and target in ancestors:
+            kind = "a symbolic link to a folder around itself"
+        elif not target.is_dir() and not target.is_file():
+            kind = "neither a file nor a folder"
+    return kind and f"training wrote `{path}`, which is {kind} and cannot be put into a wheel."
+
+
+def _refuse_names(paths: Sequence[str]) -> None:
+    """Refuse names that RECORD cannot hold, or that are one name on macOS and Windows."""
+    by_name: dict[str, str] = {}
+    for path in paths:
+        shown = path.encode("utf-8", "backslashreplace").decode()
+        shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in shown)
+        if shown != path or "\\" in path:
+            raise HatchModelError(
+                f"training wrote a file called `{shown}`, a name that not every installer takes. Use "
+                f"printable characters, in UTF-8, and no backslash."
+            )
+        other = by_name.setdefault(path.casefold(), path)
+        if other != path:
+            raise HatchModelError(
+                f"training wrote `{other}` and `{path}`, which are the same file on macOS and Windows. "
+                f"Give one of them another name."
+            )
+
+
+def _place(folder: Path, artifact: Artifact) -> Path:
+    target = folder / artifact.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+# A model in the source tree, for development
+
+
+def publish(artifacts: Sequence[Artifact], folder: Path) -> str:
+    """Copy *artifacts* into *folder* of the tree, and have git ignore them there.
+
+    Says what the user has to do about the latter; "" for nothing.
+    """
+    for path in published(folder):  # of an earlier training
+        (folder / path).unlink(missing_ok=True)
+        for parent in path.parents[:-1]:  # the last one is the folder itself
+            with suppress(OSError):  # there is something else
+                (folder / parent).rmdir()
+    for artifact in artifacts:
+        target = _place(folder, artifact)
+        target.unlink(missing_ok=True)  # rather than written to: it may be a link to elsewhere
+        shutil.copy2(artifact.source, target)
+    names = [str(artifact.path) for artifact in artifacts]
+    ignore = folder / _IGNORE_FILE
+    if _IGNORE_FILE in names or (ignore.exists() and not _is_ours(ignore)):
+        return (
+            f"{ignore} is not hatch-model's, so it was left as it is: have git ignore "
+            f"{', '.join(names)} yourself."
+        )
+    lines = [_IGNORE_MARK, f"/{_IGNORE_FILE}", *(f"/{_escaped(name)}" for name in names)]
+    ignore.write_text("\n".join([*lines, ""]), "utf-8")
+    return ""
+
+
+def published(folder: Path) -> list[PurePosixPath]:
+    """Give the files that :func:`publish` has left in *folder*, relative to it."""
+    ignore = folder / _IGNORE_FILE
+    if not _is_ours(ignore):
+        return []
+    lines = ignore.read_text("utf-8").splitlines()[1:]
+    paths = [PurePosixPath(line[1:].replace("\\", "")) for line in lines if line.startswith("/")]
+    return [path for path in paths if not path.is_absolute() and ".." not in path.parts]
+
+
+def _is_ours(ignore: Path) -> bool:
+    with suppress(OSError, UnicodeDecodeError):
+        return ignore.read_text("utf-8").startswith(f"{_IGNORE_MARK}\n")
+    return False
+
+
+def _escaped(name: str) -> str:
+    """Write *name* as gitignore has it, where some characters make patterns."""
+    return "".join(f"\\{each}" if each in "*?[ #!" else each for each in name)

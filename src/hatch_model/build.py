@@ -1,0 +1,198 @@
+"""One build of an archive, of whatever kind: what it needs installed, and what is done for it."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import SpecifierSet
+from packaging.tags import INTERPRETER_SHORT_NAMES
+
+from hatch_model.errors import HatchModelError
+from hatch_model.installed import InstalledEnvironment
+from hatch_model.phase import Target, current_build
+from hatch_model.pins import check_same_pins, declared_lines, same_lines
+from hatch_model.project import unsupported_pythons_warning
+from hatch_model.settings import retrain_wanted
+from hatch_model.workspace import Termination
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from hatch_model.project import Project
+    from hatch_model.release import Release
+
+
+def build_requirements(project: Project) -> list[str]:
+    """Give what the frontend has to install for a build: nothing where nothing is trained."""
+    record = _carried_record(project)
+    if not _trains(project, record):
+        return []
+    if record is not None and project.training.lock is None:
+        # The metadata says these already, and what trains the model again has to agree.
+        groups = declared_lines(project.training.groups)
+        return [*record["pins"], *groups, *project.tool_requirements()]
+    return project.requirements()
+
+
+def _carried_record(project: Project) -> Mapping[str, Any] | None:
+    """Give the record of the model that lies in the tree already, as in a trained sdist."""
+    from hatch_model.sdist import CARRIED_FILE, carried_record  # noqa: PLC0415
+
+    return carried_record(project.root) if (project.root / CARRIED_FILE).is_file() else None
+
+
+def _trains(project: Project, record: Mapping[str, Any] | None) -> bool:
+    if record is not None and not retrain_wanted():
+        return False
+    target, training = project.builder.PLUGIN_NAME, project.training
+    if target != "wheel":
+        return target == "sdist" and training.sdist == "trained"
+    return current_build().target is not Target.EDITABLE or training.editable == "train"
+
+
+class Build:
+    """One build, from hatchling's `initialize` to its `finalize`."""
+
+    def __init__(self, project: Project, directory: Path, app: Any) -> None:
+        self._project = project
+        self._directory = directory
+        self._app = app
+        self._record = _carried_record(project)
+        self._release: Release | None = None
+        self._filled_in = False
+        self._termination: Termination | None = None
+
+    def start(self, version: str, build_data: dict[str, Any]) -> None:
+        """Do what comes before hatchling writes. Raises HatchModelError."""
+        project = self._project
+        self._termination = Termination()
+        trains = _trains(project, self._record)
+        if trains:
+            project.check_tools(InstalledEnvironment())
+        if project.builder.PLUGIN_NAME != "wheel":
+            self._start_sdist(build_data, trains=trains)
+        elif version == "editable":
+            self._start_editable(build_data, trains=trains)
+        elif trains:
+            self._start_wheel(build_data)
+        else:
+            self._start_wheel_of_carried(build_data)
+
+    def finish(self, artifact: Path) -> None:
+        """Do what comes after hatchling has written *artifact*. Raises HatchModelError."""
+        if self._release is not None:
+            self._release.finish(artifact)
+
+    def close(self) -> None:
+        """Have everything be as it was before, but for what has been finished."""
+        if self._release is not None:
+            self._release.close()
+        self._project.close()
+        if self._filled_in:
+            self._project.metadata.core.dynamic.append("dependencies")
+        if self._termination is not None:
+            self._termination.close()
+
+    def _start_sdist(self, build_data: dict[str, Any], *, trains: bool) -> None:
+        from hatch_model import sdist, sources  # noqa: PLC0415 - wheels are made more often
+
+        project, packed, left = self._project, None, []
+        if project.builder.PLUGIN_NAME == "sdist":
+            before = sources.top_level(project.root)
+            if self._record is not None and not trains and project.training.sdist == "trained":
+                packed = sdist.packed_in(project, self._record)
+            elif trains:
+                packed = sdist.train_for_sdist(project, self._app)
+            left = sorted(sources.top_level(project.root) - before)
+        if packed is not None:
+            self._write_dependencies(packed.record["pins"], build_data)
+        sdist.add_to_sdist(project, build_data, packed)
+        sources.leave_out_of_sdist(project.builder, left)
+
+    def _start_editable(self, build_data: dict[str, Any], *, trains: bool) -> None:
+        self._fill_in_dependencies(declared_lines(self._project.model.roots), build_data)
+        if trains:
+            from hatch_model.model import make_model_in_tree  # noqa: PLC0415 - rarely done
+
+            make_model_in_tree(self._project, build_data)
+
+    def _start_wheel(self, build_data: dict[str, Any]) -> None:
+        # Imported where something is trained only: every build first asks for its requirements, in
+        # a process of its own.
+        from hatch_model.model import make_model  # noqa: PLC0415
+        from hatch_model.release import release_trained  # noqa: PLC0415
+
+        project = self._project
+        self._check_metadata(build_data)
+        if project.model.python == "minor":
+            _tag(build_data, platform.python_implementation(), platform.python_version())
+        model = make_model(project, build_data)
+        self._release = release_trained(project, model, self._directory, build_data)
+
+    def _start_wheel_of_carried(self, build_data: dict[str, Any]) -> None:
+        from hatch_model.release import Release  # noqa: PLC0415 - as above
+        from hatch_model.sdist import CarriedContent, packed_in  # noqa: PLC0415
+
+        project, record = self._project, self._record
+        assert record is not None  # noqa: S101 - or it would be trained
+        project.log.info("the model was trained when this source distribution was made")
+        packed = packed_in(project, record)
+        self._write_dependencies(record["pins"], build_data)
+        if project.model.python == "minor":
+            _tag(build_data, **record["python"])
+        self._release = Release(project, self._directory)
+        self._release.place(packed.artifacts, CarriedContent(packed), build_data)
+
+    # Metadata
+
+    def _check_metadata(self, build_data: dict[str, Any]) -> None:
+        """Check that hatchling is about to write the pins, and see to it where it has none."""
+        project, core = self._project, self._project.metadata.core
+        pins = project.pins()
+        self._write_dependencies(pins.lines, build_data)
+        if project.model.requires_python is not None and not core.requires_python:
+            raise HatchModelError(
+                "hatchling builds the sdist and the wheel from one reading of the metadata here, and "
+                "an sdist must leave the dynamic `requires-python` open. Build the targets one by one: "
+                "`hatchling build -t sdist`, then `hatchling build -t wheel`."
+            )
+        for line in pins.unlocked:
+            project.log.warning(
+                f"the lock holds nothing for `{line}`, which stays in the wheel as it was declared. "
+                f"A lock that is made for those platforms, too, would pin it."
+            )
+        claimed = SpecifierSet(core.requires_python or "")
+        warning = unsupported_pythons_warning(project.model, claimed, pins)
+        if warning:
+            project.log.warning(warning)
+
+    def _write_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
+        """Check that hatchling is about to write *lines*, and see to it where it has none."""
+        self._fill_in_dependencies(lines, build_data)
+        found = self._project.metadata.core.dependencies
+        if not self._filled_in and not same_lines(found, lines):
+            check_same_pins(found, lines)
+
+    def _fill_in_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
+        """Write *lines* where hatchling has none: a plain `hatchling build` of several targets.
+
+        They share one reading of the metadata, in which an sdist needs the dependencies left open.
+        """
+        dynamic = self._project.metadata.core.dynamic
+        if "dependencies" in dynamic:
+            build_data["dependencies"].extend(lines)
+            dynamic.remove("dependencies")
+            self._filled_in = True
+
+
+def _tag(build_data: dict[str, Any], implementation: str, version: str) -> None:
+    """Have installers refuse the wheel on any minor version of Python but that of *version*.
+
+    Not all of them heed the upper bound of Requires-Python; a tag, they all do.
+    """
+    if not build_data["infer_tag"]:  # That tag is narrower still.
+        name = INTERPRETER_SHORT_NAMES.get(implementation.lower(), implementation.lower())
+        minor = "".join(version.split(".")[:2])
+        build_data.setdefault("tag", f"{name}{minor}-none-any")

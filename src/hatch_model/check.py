@@ -1,0 +1,231 @@
+"""The check: the wheel's own code, called away from the source tree, with what a user would have.
+
+Whatever the wheel does not require is hidden from imports and from importlib.metadata meanwhile, so the
+verdict is that of a fresh environment: an optional import fails softly, and a hard one fails the check.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hatch_model.errors import HatchModelError
+from hatch_model.installed import editable_folder, is_site_folder
+from hatch_model.process import FrontendGoneError, RunProcess, call, how_it_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from packaging.utils import NormalizedName
+
+    from hatch_model.installed import Environment
+    from hatch_model.settings import ObjectReference
+
+_MODULES = (".py", ".pyc", ".so", ".pyd", ".dll")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hidden:
+    """What a check must not find; see the child script."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[str, str] = field(default_factory=dict)
+    shown: Sequence[str] = ()
+    distributions: Sequence[tuple[str, str]] = ()
+
+
+def hidden_from_check(
+    root: Path,
+    environment: Environment,
+    project: NormalizedName,
+    required: Collection[NormalizedName],
+    workspace: Path,
+) -> Hidden:
+    """Hide the source tree at *root*, and what of *environment* the wheel does not require.
+
+    The tree is also where the *project* is installed from as editable. What is installed is no part
+    of it, wherever that lies, nor is *workspace*, where the wheel is unpacked. A file that belongs to
+    a *required* distribution, too, is not hidden.
+    """
+    files: dict[str, str] = {}
+    kept: set[str] = set()
+    folders, shown = {str(root): ""}, [sys.prefix, sys.base_prefix, str(workspace)]
+    distributions = []
+    for each in environment:
+        paths = [
+            os.path.normpath(os.path.join(each.location, path))  # noqa: PTH118 - there are thousands
+            for path in each.files()
+            if path.endswith(_MODULES)
+        ]
+        folder = editable_folder(each)
+        if each.name in required:
+            kept.update(paths)
+            shown += [folder] if folder else []
+            continue
+        distributions.append((os.path.normpath(each.location), str(each.name)))
+        files.update(dict.fromkeys(paths, str(each.name)))
+        if folder:
+            folders[folder] = "" if each.name == project else str(each.name)
+    # An installation may lie in the tree, and the tree in one.
+    shown += [entry for entry in sys.path if is_site_folder(entry)]
+    return Hidden(
+        files={path: name for path, name in files.items() if path not in kept},
+        folders=folders,
+        shown=shown,
+        distributions=distributions,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckResult:
+    """What came of a check that passed."""
+
+    returned: Any = None
+    is_recordable: bool = False
+    """Whether *returned* is what the function returned: JSON can hold it."""
+
+
+def run_check(
+    check: ObjectReference | None,
+    workspace: Path,
+    emit: Callable[[str], None],
+    *,
+    python: str,
+    folder: Path | None = None,
+    models: Sequence[tuple[Path, bool]] = (),
+    hidden: Hidden | None = None,
+    key: str = "",
+    scratch: Path | None = None,
+    run: RunProcess | None = None,
+) -> CheckResult:
+    """Call *check* with the interpreter *python*, in *workspace*, an empty folder.
+
+    It is imported from *folder* (default: from where it is installed), and nothing that is *hidden*
+    is found. Before that, *models* are loaded, each of which has to be if it says so. *key* is that
+    of the metadata hook's table, for messages. If this process is killed, the other one removes
+    *scratch* (default: *workspace*). Raises HatchModelError.
+    """
+    elsewhere, hidden = workspace / "empty", hidden or Hidden()
+    elsewhere.mkdir()
+    request = {
+        "task": "check",
+        "module": check and check.module,
+        "attribute": check and check.attribute,
+        "models": [(str(path), is_needed) for path, is_needed in models],
+        "hidden": {
+            "files": hidden.files,
+            "folders": hidden.folders,
+            "shown": hidden.shown,
+            "distributions": hidden.distributions,
+        },
+        "scratch": str(scratch or workspace),
+    }
+    try:
+        result, returncode = call(
+            request,
+            workspace,
+            python=python,
+            cwd=elsewhere,
+            environment=_environment(folder),
+            emit=emit,
+            run=run,
+        )
+    except FrontendGoneError:
+        raise HatchModelError(f"the build frontend is gone, so {check} was stopped") from None
+    if result is not None and result["outcome"] != "returned":
+        raise HatchModelError(_failure(check, result, hidden, key, folder))
+    if result is None or returncode != 0:
+        raise HatchModelError(
+            f"the wheel does not pass its check: the process that ran {check or 'it'} "
+            f"{how_it_ended(returncode)}."
+        )
+    return CheckResult(returned=result.get("value"), is_recordable="value" in result)
+
+
+def _environment(folder: Path | None) -> dict[str, str]:
+    environment = {
+        **os.environ,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if folder is None:
+        return environment
+    inherited = environment.get("PYTHONPATH")
+    path = [str(folder), *([inherited] if inherited else [])]
+    return {**environment, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def _failure(
+    check: ObjectReference | None,
+    result: Mapping[str, Any],
+    hidden: Hidden,
+    key: str,
+    folder: Path | None,
+) -> str:
+    """Say why the wheel does not pass."""
+    missed: Mapping[str, tuple[str, str]] = result["missed"]
+    subject = str(check)
+    if result["outcome"] == "unloadable":
+        path = Path(result["file"])
+        subject = f"loading `{path.relative_to(folder).as_posix() if folder else path}`"
+        if result["unknown"] and not any(name in missed for name in result["modules"]):
+            unknown = result["unknown"][0]
+            reason = "" if unknown.startswith("__main__.") else f" ({result['reason']})"
+            return (
+                f"the model cannot be loaded where the wheel is installed: {subject} needs `{unknown}`, "
+                f"which the wheel does not ship{reason}. Define it in a module of the package that ships, "
+                f"and import it from there."
+            )
+    roots = {name.partition(".")[0] for name in result.get("modules", ())}
+    undeclared: set[str] = set()
+    in_tree: set[str] = set()
+    for module, (name, origin) in missed.items():
+        if module in result.get("modules", ()) or module in roots:
+            (undeclared if name else in_tree).add(name or _relative(origin, hidden))
+    failed = "the wheel does not pass its check: "
+    if undeclared:
+        return (
+            f"{failed}{subject} imported {', '.join(sorted(undeclared))}, which the wheel does not "
+            f"require. It is installed here only for training or for the build, so whoever installs "
+            f"the wheel would not have it: add it to {key}.dependencies, or do without it when "
+            f"predicting."
+        )
+    if in_tree:
+        return (
+            f"{failed}{subject} imported {', '.join(sorted(in_tree))} from the source tree, which the "
+            f"wheel does not hold."
+        )
+    others = sorted({name for name, _ in missed.values() if name})
+    hint = (
+        f"\nWhat it looked for in vain, as the wheel does not require it: {', '.join(others)}."
+        if others
+        else ""
+    )
+    return f"{failed}{subject} raised {_reason(result, check.module if check else '')}{hint}"
+
+
+def _reason(result: Mapping[str, Any], module: str) -> str:
+    reasons = {
+        "module-not-found": lambda: f"ModuleNotFoundError: No module named {result['module']!r}",
+        "attribute-not-found": lambda: (
+            f"AttributeError: module {module!r} has no attribute {result['attribute']!r}"
+        ),
+        "not-callable": lambda: f"TypeError: it is no function, but of type `{result['type']}`",
+        "raised": lambda: str(result["exception"]),
+        "exited": lambda: f"SystemExit: {result['code']}",
+        "unloadable": lambda: str(result["reason"]),
+    }
+    return reasons[result["outcome"]]()
+
+
+def _relative(path: str, hidden: Hidden) -> str:
+    """Name *path*, of a file of the source tree, relative to that."""
+    real = Path(path).resolve()
+    for folder, name in hidden.folders.items():
+        if not name and real.is_relative_to(Path(folder).resolve()):
+            return real.relative_to(Path(folder).resolve()).as_posix()
+    return path

@@ -1,0 +1,517 @@
+"""Call a function of the user's in a process of its own: a training function, or a check.
+
+``python call.py FOLDER``, with standard input connected to whoever asks, who closes it by ending.
+Everything is said through files in FOLDER:
+
+request.json (read)
+    ``task``
+        ``"train"`` or ``"check"``.
+    ``module``, ``attribute``
+        The object reference of the function. A check may have none (``null``).
+    ``scratch``
+        The folder to remove if whoever asks is gone without a word.
+
+    For training:
+
+    ``arguments``
+        Its keyword arguments.
+    ``output_dir``
+        An empty folder, where the model is to be in the end. It is handed to a function that takes a
+        parameter of this name.
+    ``artifacts_dir``
+        The folder of the source tree that any other function writes to; it may not exist. What was
+        written there is moved to ``output_dir``, and it is as it was before when this ends.
+
+    For a check, which is called without arguments:
+
+    ``models``
+        Files to load with joblib first, each with whether it has to succeed. One that needs a module
+        or class that is not there is a failure in any case.
+    ``hidden``
+        What must not be found, as an environment without it would not: ``files`` and ``folders``, by
+        path the name of the distribution that they belong to ("" for the source tree), ``shown``,
+        folders within these that are to be found all the same, and ``distributions``, each by location
+        and normalized name.
+
+result.json (written, whole or not at all, just before the process ends)
+    ``outcome``
+        ``"returned"``, or what went wrong: ``"module-not-found"`` (with ``module``),
+        ``"attribute-not-found"`` (``attribute``, ``candidates``), ``"not-callable"`` (``type``),
+        ``"signature"`` (``signature``, ``reason``), ``"raised"`` (``exception`` and ``modules``, those
+        that were not found; its traceback went to standard error), ``"exited"`` (``code``),
+        ``"metric"`` (``metric``, ``value``), ``"unsavable"`` (``type``, ``reason``), ``"twice"`` (a
+        model was returned and written, too), ``"unloadable"`` (``file``, ``reason``, ``modules``, and
+        ``unknown``, what it refers to and is not there), ``"refused"`` (``message``).
+    ``path``
+        ``sys.path`` at the end.
+    ``metrics``, ``model_saved``, ``imported``
+        Of training: the metrics that were returned, by name; whether a model was returned and saved
+        with joblib, as ``model.joblib``; the files of the modules that were imported.
+    ``value``
+        Of a check: what the function returned, if JSON can hold it.
+    ``missed``
+        Of a check: by module what was hidden from it, as name of a distribution and path.
+
+This script stands alone in its folder, so that no neighbour can shadow a module of the user's. Before
+the function has returned, it imports nothing but the standard library, and of hatch_model what takes
+care of the tree where a function writes to it.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import importlib
+import inspect
+import json
+import os
+import re
+import shutil
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from contextlib import nullcontext
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+_ABSENT = object()
+_MODEL_FILE = "model.joblib"
+_at_end: list[Any] = []
+"""What to call before this process ends because whoever asked is gone."""
+
+
+class _Failure(Exception):  # noqa: N818 - an outcome of the protocol, not an error of this script
+    def __init__(self, outcome: str, **details: object) -> None:
+        super().__init__(outcome)
+        self.result = {"outcome": outcome, **details}
+
+
+def main(folder: Path) -> None:
+    request = json.loads((folder / "request.json").read_text("utf-8"))
+    _end_with_the_build(Path(request["scratch"]))
+    _leave_no_trace_of_this_script()
+    try:
+        result = (_train if request["task"] == "train" else _check)(request)
+    except _Failure as failure:
+        result = failure.result
+    if request["task"] == "check":
+        result["missed"] = _Hiding.missed
+    entries: list[Any] = [*sys.path]  # Python passes over what is no string, and so does this
+    result["path"] = [entry for entry in entries if isinstance(entry, str)]
+    _write(folder / "result.json", result)
+
+
+def _end_with_the_build(scratch: Path) -> None:
+    """End this process, and what it started, as soon as the build is gone without a word."""
+    pipe = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+
+    def watch() -> None:
+        if os.read(pipe, 1) == b"":
+            for tidy_up in _at_end:
+                tidy_up()
+            shutil.rmtree(scratch, ignore_errors=True)
+            if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+                os.killpg(os.getpgrp(), 9)
+            os._exit(1)
+
+    threading.Thread(target=watch, name="hatch-model-watch", daemon=True).start()
+
+
+def _leave_no_trace_of_this_script() -> None:
+    """Take its folder off ``sys.path``, where Python put it, and its argument off ``sys.argv``."""
+    del sys.argv[1:]
+    own = Path(__file__).parent
+    sys.path[:] = [entry for entry in sys.path if not entry or Path(entry) != own]
+
+
+# Training
+
+
+def _train(request: dict[str, Any]) -> dict[str, Any]:
+    own_modules = set(sys.modules)
+    function = _load(request["module"], request["attribute"])
+    # What is imported by now stays until the end. To look through it for garbage then, as an
+    # interpreter does that exits, takes a good part of a second with scikit-learn.
+    gc.freeze()
+    arguments, output_dir = dict(request["arguments"]), Path(request["output_dir"])
+    takes_folder = "output_dir" in _parameters(function)
+    if takes_folder:
+        arguments["output_dir"] = output_dir
+    _check_arguments(function, arguments)
+    with nullcontext() if takes_folder else _written_to(Path(request["artifacts_dir"]), output_dir):
+        returned = _guarded(lambda: function(**arguments))
+    model, metrics = _model_and_metrics(returned)
+    imported = _imported_files(own_modules)
+    metrics = {_metric_name(name, value): _number(name, value) for name, value in metrics.items()}
+    if model is not None:
+        _save(model, output_dir / _MODEL_FILE)
+    return {
+        "outcome": "returned",
+        "metrics": metrics,
+        "model_saved": model is not None,
+        "imported": imported,
+    }
+
+
+class _written_to:  # noqa: N801 - a context manager, used as a function
+    """Have a folder of the tree written to, and move that to *output_dir*; see hatch_model.artifacts."""
+
+    def __init__(self, folder: Path, output_dir: Path) -> None:
+        from hatch_model import artifacts, errors  # noqa: PLC0415 - only where the tree is written to
+
+        self._error = errors.HatchModelError
+        try:
+            self._loan = artifacts.Loan(folder)
+        except self._error as error:
+            raise _Failure("refused", message=str(error)) from None
+        self._output_dir = output_dir
+        _at_end.append(self._loan.end)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self._loan.take_out(self._output_dir)
+        except self._error as error:
+            raise _Failure("refused", message=str(error)) from None
+        finally:
+            self._loan.end()
+            _at_end.clear()
+
+
+def _load(module: str, attribute: str) -> Any:
+    try:
+        target: Any = _guarded(lambda: importlib.import_module(module), absent=module)
+    except ModuleNotFoundError as error:
+        raise _Failure("module-not-found", module=error.name) from None
+    for name in attribute.split("."):
+        found = _guarded(functools.partial(getattr, target, name, _ABSENT))
+        if found is _ABSENT:
+            candidates = [each for each in dir(target) if callable(getattr(target, each, None))]
+            raise _Failure("attribute-not-found", attribute=name, candidates=candidates)
+        target = found
+    if not callable(target):
+        raise _Failure("not-callable", type=_type_name(target))
+    return target
+
+
+def _guarded(call: Any, absent: str = "") -> Any:
+    """Run the user's code; nothing that it raises gets further than this.
+
+    Only a ModuleNotFoundError for *absent*, or a package around it, is let through.
+    """
+    try:
+        return call()
+    except SystemExit as error:
+        code = "" if error.code is None else repr(error.code)
+        raise _Failure("exited", code=code) from None
+    except BaseException as error:
+        # What importlib.metadata raises is a ModuleNotFoundError, too, with a distribution's name.
+        if (
+            isinstance(error, ModuleNotFoundError)
+            and "PackageNotFoundError" not in {each.__name__ for each in type(error).__mro__}
+            and f"{absent}.".startswith(f"{error.name}.")
+        ):
+            raise
+        _print_traceback(error)
+        exception = "".join(traceback.format_exception_only(type(error), error)).strip()
+        raise _Failure("raised", exception=exception, modules=_not_found(error)) from None
+
+
+def _not_found(error: BaseException | None) -> list[str]:
+    """Name the modules and distributions that *error*, or what led to it, did not find."""
+    names = []
+    while error is not None:
+        if isinstance(error, ImportError) and error.name:
+            names.append(error.name)
+        error = error.__cause__ or error.__context__
+    return names
+
+
+def _print_traceback(error: BaseException) -> None:
+    """Print the traceback from the user's first line on."""
+    frames = error.__traceback__
+    own = (__file__, importlib.__file__)
+    while frames is not None:
+        file = frames.tb_frame.f_code.co_filename
+        if file not in own and not file.startswith("<frozen importlib"):
+            break
+        frames = frames.tb_next
+    traceback.print_exception(type(error), error, frames)
+
+
+def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # some callables of extension modules tell nothing of themselves
+        return {}
+
+
+def _check_arguments(function: Any, arguments: dict[str, Any]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise _Failure("signature", signature=str(signature), reason=str(error)) from None
+
+
+def _model_and_metrics(returned: Any) -> tuple[Any, Mapping[Any, Any]]:
+    """Tell a model from metrics: a mapping is metrics, any other object is the model."""
+    if isinstance(returned, tuple) and len(returned) == 2:  # noqa: PLR2004 - a pair
+        first, second = returned
+        if isinstance(second, Mapping):
+            return first, second
+        if isinstance(first, Mapping):
+            return second, first
+    if isinstance(returned, Mapping):
+        return None, returned
+    return returned, {}
+
+
+def _metric_name(name: Any, value: Any) -> str:
+    if not isinstance(name, str):
+        raise _Failure("metric", metric=repr(name), value=repr(value))
+    return name
+
+
+def _number(name: Any, value: Any) -> int | float:
+    """Give *value* as JSON can hold it; NumPy's scalars are numbers, a truth value is not."""
+    import math  # noqa: PLC0415 - not for a check
+    import numbers  # noqa: PLC0415
+
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if not isinstance(value, bool):
+        if isinstance(value, numbers.Integral):
+            return int(value)
+        if isinstance(value, numbers.Real) and math.isfinite(value):
+            return float(value)
+    raise _Failure("metric", metric=repr(name), value=repr(value))
+
+
+def _save(model: Any, file: Path) -> None:
+    import joblib  # noqa: PLC0415 - only once training is over
+
+    if file.exists():
+        raise _Failure("twice")
+    try:
+        joblib.dump(model, file)
+    except Exception as error:  # noqa: BLE001 - what pickling raises is up to the object
+        reason = "".join(traceback.format_exception_only(type(error), error)).strip()
+        raise _Failure("unsavable", type=_type_name(model), reason=reason) from None
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+
+
+def _imported_files(before: set[str]) -> list[str]:
+    """List the files of the modules that were imported since *before*, but for this project's."""
+    files = {
+        _file_of(module)
+        for name, module in list(sys.modules.items())
+        if name not in before and not f"{name}.".startswith("hatch_model.")
+    }
+    return sorted(files - {__file__, ""})  # multiprocessing gives this script a second name
+
+
+def _file_of(module: Any) -> str:
+    try:
+        file = getattr(module, "__file__", None)
+    except Exception:  # noqa: BLE001 - a module may load itself only now, and fail
+        return ""
+    # torch.ops has a relative one, which is the path of nothing.
+    return file if isinstance(file, str) and os.path.isabs(file) else ""  # noqa: PTH117
+
+
+# The check
+
+
+def _check(request: dict[str, Any]) -> dict[str, Any]:
+    _Hiding(request["hidden"]).install()
+    for path, is_needed in request["models"]:
+        _load_model(path, is_needed=is_needed)
+    if request["module"] is None:
+        return {"outcome": "returned"}
+    function = _load(request["module"], request["attribute"])
+    return {"outcome": "returned", **_recordable(_guarded(function))}
+
+
+def _load_model(path: str, *, is_needed: bool) -> None:
+    import joblib  # noqa: PLC0415
+    from joblib.numpy_pickle import NumpyUnpickler  # noqa: PLC0415
+
+    unknown: list[str] = []
+    find_class = NumpyUnpickler.find_class
+
+    def find(self: Any, module: str, name: str) -> Any:
+        try:
+            # This script is __main__ here; whoever loads the model has another.
+            return find_class(
+                self, module if module != "__main__" else "__main__ of training", name
+            )
+        except (ImportError, AttributeError):
+            unknown.append(f"{module}.{name}")
+            raise
+
+    NumpyUnpickler.find_class = find
+    try:
+        joblib.load(path)
+    except BaseException as error:  # noqa: BLE001 - what unpickling raises is up to the objects
+        if unknown or is_needed:
+            if not unknown:
+                _print_traceback(error)
+            reason = "".join(traceback.format_exception_only(type(error), error)).strip()
+            modules = _not_found(error)
+            raise _Failure(
+                "unloadable", file=path, reason=reason, unknown=unknown[-1:], modules=modules
+            ) from None
+    finally:
+        NumpyUnpickler.find_class = find_class
+
+
+def _recordable(returned: Any) -> dict[str, Any]:
+    """Give *returned* if JSON can hold it; arrays and scalars of NumPy's kind are unpacked."""
+    try:
+        return {"value": json.loads(json.dumps(returned, allow_nan=False, default=_unpack))}
+    except Exception:  # noqa: BLE001 - what unpacking raises is up to the object
+        return {}
+
+
+def _unpack(value: Any) -> Any:
+    for method in ("tolist", "to_dict", "item"):
+        if hasattr(value, method):
+            return getattr(value, method)()
+    raise TypeError
+
+
+class _Hiding:
+    """Keeps imports and importlib.metadata from finding what is hidden.
+
+    Not hidden are distributions whose installer wrote no RECORD, from calls of PathFinder itself, and
+    from processes that the check starts.
+    """
+
+    missed: dict[str, tuple[str, str]] = {}  # noqa: RUF012 - one for this process
+
+    def __init__(self, hidden: dict[str, Any]) -> None:
+        self._files: dict[str, str] = hidden["files"]
+        folders = {_with_separator(path): name for path, name in hidden["folders"].items()}
+        shown = {_with_separator(path): None for path in hidden["shown"]}
+        # The innermost folder that holds a file decides.
+        self._folders = sorted({**folders, **shown}.items(), key=lambda item: -len(item[0]))
+        self._distributions = {tuple(each) for each in hidden["distributions"]}
+
+    def install(self) -> None:
+        if not (self._files or self._folders):
+            return
+        for name, module in list(sys.modules.items()):  # what .pth files have imported
+            if name != "__main__" and self._owner(_file_of(module)) is not None:
+                del sys.modules[name]
+        # Other finders may be added later, such as importlib_metadata's own.
+        sys.meta_path = _MetaPath(self, sys.meta_path)
+
+    def hides(self, spec: Any) -> bool:
+        owner = None if spec is None else self._owner(spec.origin)
+        if owner is None:
+            return False
+        self.missed[spec.name] = owner, spec.origin
+        return True
+
+    def holds(self, distribution: Any) -> bool:
+        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
+        return (os.path.normpath(str(distribution.locate_file(""))), name) in self._distributions
+
+    def _owner(self, origin: object) -> str | None:
+        """Name the hidden distribution that *origin*, a module's file, belongs to."""
+        if not isinstance(origin, str) or not origin:
+            return None
+        if origin in self._files:
+            return self._files[origin]
+        real = os.path.realpath(origin)
+        return next((name for folder, name in self._folders if real.startswith(folder)), None)
+
+
+def _with_separator(path: str) -> str:
+    return os.path.join(os.path.realpath(path), "")  # noqa: PTH118 - Path drops the separator
+
+
+class _MetaPath(list):  # type: ignore[type-arg]
+    """``sys.meta_path``, of which every finder hides what is hidden."""
+
+    def __init__(self, hiding: _Hiding, finders: list[Any]) -> None:
+        super().__init__(_Finder(hiding, each) for each in finders)
+        self._hiding = hiding
+
+    def append(self, finder: Any) -> None:
+        super().append(_Finder(self._hiding, finder))
+
+    def insert(self, index: Any, finder: Any) -> None:
+        super().insert(index, _Finder(self._hiding, finder))
+
+
+class _Finder:
+    def __init__(self, hiding: _Hiding, finder: Any) -> None:
+        self._hiding, self._finder = hiding, finder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._finder, name)
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self._finder
+
+    def __hash__(self) -> int:
+        return hash(self._finder)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        find = getattr(self._finder, "find_spec", None)
+        spec: Any = find(name, path, target) if find else None
+        while self._hiding.hides(spec):
+            if self._finder is not PathFinder:
+                return None
+            # It ends with the first find, behind which may lie what another package vendors.
+            entries = [*(sys.path if path is None else path)]
+            path = entries[_index_of(spec.origin, entries) + 1 :]
+            spec = PathFinder.find_spec(name, path, target) if path else None
+        return spec
+
+    def find_distributions(self, *args: Any, **kwargs: Any) -> Any:
+        find = getattr(self._finder, "find_distributions", None)
+        for each in find(*args, **kwargs) if find else ():
+            if not self._hiding.holds(each):
+                yield each
+            elif getattr(args[0] if args else None, "name", None):  # looked for by this name
+                name = each.metadata["Name"]
+                self._hiding.missed[args[0].name] = self._hiding.missed[name] = name, ""
+
+
+def _index_of(origin: str, entries: list[Any]) -> int:
+    for index, entry in enumerate(entries):
+        if isinstance(entry, str) and origin.startswith(os.path.join(entry, "")):  # noqa: PTH118
+            return index
+    return len(entries)
+
+
+def _write(file: Path, result: dict[str, Any]) -> None:
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(result), "utf-8")
+    partial.replace(file)
+
+
+if __name__ == "__main__":  # multiprocessing's spawn imports this file once more
+    main(Path(sys.argv[1]))

@@ -1,0 +1,229 @@
+"""The commands: what they take, print and exit with."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import click
+
+from hatch_model.cli.cache import cache
+from hatch_model.cli.diff import changes
+from hatch_model.cli.inspect import facts, sections
+from hatch_model.cli.interpreter import Interpreter, describe, this_interpreter
+from hatch_model.cli.open import open_model, unreadable
+from hatch_model.cli.output import (
+    as_json_option,
+    exits_on_error,
+    print_json,
+    print_line,
+    print_table,
+    printable,
+    shown,
+)
+from hatch_model.cli.reproduce import EXIT_CODES, compare, rebuild, recorded_in
+from hatch_model.cli.train import train
+from hatch_model.cli.verify import check_again, differences, not_installed
+from hatch_model.installed import InstalledEnvironment
+from hatch_model.log import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hatch_model.cli.open import ModelFiles
+
+_python = click.option(
+    "--python",
+    "command",
+    metavar="PATH",
+    help="Look for installed models where this Python does.",
+)
+
+
+_P = ParamSpec("_P")
+
+
+def _tolerance(what: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    return click.option(
+        "--tolerance",
+        type=click.FloatRange(min=0),
+        default=1e-6,
+        show_default=True,
+        help=f"How far floats of {what} may differ: relative, but absolute below 1.",
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hatch-model")
+def hatch_model() -> None:
+    """Look into models that are packaged as wheels, and train them in their projects."""
+
+
+hatch_model.add_command(cache)
+hatch_model.add_command(train)
+
+
+@hatch_model.command()
+@click.argument("model")
+@as_json_option
+@_python
+@exits_on_error
+def inspect(model: str, *, as_json: bool, command: str | None) -> None:
+    """Show what MODEL is: a wheel, an sdist, or the name of an installed model."""
+    known = facts(_open_readable(model, _interpreter(command).path))
+    if as_json:
+        print_json(known)
+        return
+    for title, rows in sections(known):
+        print_table(title, ("", ""), rows)
+
+
+@hatch_model.command()
+@click.argument("model")
+@as_json_option
+@_python
+@_tolerance("the check's result")
+@exits_on_error
+def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) -> None:
+    """List what differs in MODEL from what it says of itself; exit with 1 if anything does.
+
+    An installed model is also compared with what is installed beside it, and its check is called
+    again.
+    """
+    interpreter = _interpreter(command)
+    opened = _open(model, interpreter.path)
+    if opened.kind == "sdist":
+        raise click.UsageError("An sdist has no RECORD that it could be held to: verify its wheel.")
+    found = differences(opened, Progress(_to_stderr))
+    check = None
+    if opened.kind == "installed":
+        environment = InstalledEnvironment(interpreter.path)
+        found += not_installed(opened, environment, interpreter.markers)
+        check = opened.record and opened.record["check"]
+    # Code that is known to be damaged is not run.
+    is_checked = bool(check) and not found
+    if check and is_checked:
+        found += check_again(check, interpreter.command, tolerance, _to_stderr)
+    if as_json:
+        print_json(
+            {
+                "name": opened.name,
+                "version": opened.version,
+                "kind": opened.kind,
+                "recorded": opened.record is not None,
+                "checked": is_checked,
+                "differences": found,
+            }
+        )
+    else:
+        for difference in found:
+            print_line(difference)
+        click.echo(f"{printable(opened.name)} {printable(opened.version)}: ", err=True, nl=False)
+        click.echo(_verdict(found, is_recorded=opened.record is not None), err=True)
+    sys.exit(1 if found else 0)
+
+
+def _to_stderr(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _verdict(found: list[str], *, is_recorded: bool) -> str:
+    if found:
+        return f"{len(found)} difference{'s' if len(found) > 1 else ''}"
+    return (
+        "nothing differs" if is_recorded else "nothing differs from RECORD (there is no model.json)"
+    )
+
+
+@hatch_model.command()
+@click.argument("a")
+@click.argument("b")
+@as_json_option
+@_python
+@exits_on_error
+def diff(a: str, b: str, *, as_json: bool, command: str | None) -> None:
+    """Show what differs between the models A and B."""
+    path = _interpreter(command).path
+    one, other = _open_readable(a, path), _open_readable(b, path)
+    changed = changes(one, other)
+    if as_json:
+        print_json(changed)
+        return
+    if not any(changed.values()):
+        print_line("nothing differs")
+    _print_pairs(changed, f"{one.name} {one.version}", f"{other.name} {other.version}")
+
+
+@hatch_model.command()
+@click.argument("wheel")
+@click.argument("sdist")
+@as_json_option
+@click.option(
+    "--python",
+    metavar="PATH",
+    help="Rebuild with this Python instead of the recorded one.",
+)
+@_tolerance("metrics and the check's result")
+@exits_on_error
+def reproduce(
+    wheel: str, sdist: str, *, as_json: bool, python: str | None, tolerance: float
+) -> None:
+    """Build SDIST again with the Python and the versions that WHEEL records, and compare.
+
+    This trains the model. The exit code is 0 if files came out identical, 3 if they did not, but
+    what was measured of the model is the same, and 4 if it is not.
+    """
+    original = _open_readable(wheel)
+    record = recorded_in(original, _open(sdist))
+    with (
+        tempfile.TemporaryDirectory(prefix="hatch-model-") as folder,
+        closing(rebuild(sdist, record, Path(folder), python=python)) as rebuilt,
+    ):
+        comparison = compare(original, rebuilt, tolerance)
+    if as_json:
+        print_json(
+            {
+                "name": original.name,
+                "version": original.version,
+                "verdict": comparison.verdict,
+                "differences": comparison.differences,
+            }
+        )
+    else:
+        reason = f": {comparison.reason}" if comparison.reason else ""
+        print_line(f"{original.name} {original.version}: {comparison.verdict}{reason}")
+        _print_pairs(comparison.differences, "recorded", "rebuilt")
+    sys.exit(EXIT_CODES[comparison.verdict])
+
+
+def _print_pairs(
+    changed: Mapping[str, Mapping[str, tuple[Any, Any]]], one: str, other: str
+) -> None:
+    """Print what differs between *one* and *other*: pairs of values by section and name."""
+    headings = ("", one, other)
+    for section, pairs in changed.items():
+        if pairs:
+            rows = [(name, *map(shown, pair)) for name, pair in pairs.items()]
+            print_table(section, headings, rows)
+
+
+def _open(model: str, path: Sequence[str] | None = None) -> ModelFiles:
+    """Open *model*, and close it when the command ends."""
+    opened = open_model(model, path)
+    click.get_current_context().call_on_close(opened.close)
+    return opened
+
+
+def _open_readable(model: str, path: Sequence[str] | None = None) -> ModelFiles:
+    """Open *model*, whose record must be readable, as nothing else would be shown of it."""
+    opened = _open(model, path)
+    if opened.record_fault:
+        raise unreadable(model, f"{opened.record_path}: {opened.record_fault}")
+    return opened
+
+
+def _interpreter(command: str | None) -> Interpreter:
+    return describe(command) if command else this_interpreter()

@@ -1,0 +1,107 @@
+"""What a model is: the same facts for people and for machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hatch_model.cli.output import shown
+from hatch_model.cli.verify import split
+from hatch_model.log import human_size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_model.cli.open import ModelFiles
+
+
+# How many files are told of where nothing says which of them are the model.
+_LARGEST = 10
+
+
+def facts(model: ModelFiles) -> dict[str, Any]:
+    """Give everything that is known of *model*; what only a record tells is None without one."""
+    record: Mapping[str, Any] = model.record or {}
+    training: Mapping[str, Any] = record.get("training", {})
+    return {
+        "name": model.name,
+        "version": model.version,
+        "kind": model.kind,
+        "built_by": record.get("generator"),
+        "requires_python": model.metadata["Requires-Python"],
+        "tags": sorted(model.tags),
+        "entry_point": training.get("entry_point"),
+        "arguments": training.get("arguments"),
+        "metrics": record.get("metrics"),
+        "gates": record.get("gates"),
+        "check": record.get("check"),
+        "python": record.get("python"),
+        "platform": record.get("platform"),
+        "git": record.get("git"),
+        "lock": record.get("lock"),
+        "requires": model.requires,
+        "environment": record.get("environment"),
+        "inputs": record.get("inputs"),
+        "sources": record.get("sources"),
+        "artifacts": record.get("artifacts"),
+        "files": {
+            "count": len(model.sizes),
+            "size": sum(model.sizes.values()),
+            "largest": _largest(model.sizes),
+        },
+    }
+
+
+def sections(known: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Lay out *known*, as :func:`facts` gives it, as titled tables of two columns."""
+    metrics, gates = known["metrics"] or {}, known["gates"] or {}
+    every_section = [
+        (f"{known['name']} {known['version']}", _summary(known)),
+        (
+            "metrics",
+            [(name, _metric(value, gates.get(name))) for name, value in sorted(metrics.items())],
+        ),
+        (
+            "arguments",
+            [(name, shown(value)) for name, value in sorted((known["arguments"] or {}).items())],
+        ),
+        ("requires", [split(line) for line in known["requires"]]),
+        ("artifacts", _sized(known["artifacts"])),
+        ("inputs", _sized(known["inputs"])),
+        ("largest files", [] if known["artifacts"] else _sized(known["files"]["largest"])),
+    ]
+    return [(title, rows) for title, rows in every_section if rows]
+
+
+def _summary(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+    git, python, built_by, check = known["git"], known["python"], known["built_by"], known["check"]
+    system = known["platform"]
+    rows = [
+        ("built by", built_by and f"{built_by['name']} {built_by['version']}"),
+        ("trained by", known["entry_point"]),
+        (
+            "trained on",
+            python
+            and f"{python['implementation']} {python['version']}, "
+            f"{system['system']} {system['machine']}",
+        ),
+        ("commit", git and f"{git['commit']}{' and uncommitted changes' if git['dirty'] else ''}"),
+        ("lock", known["lock"] and known["lock"]["path"]),
+        ("checked by", check and check["entry_point"]),
+        ("needs Python", known["requires_python"]),
+        ("tags", ", ".join(known["tags"])),
+        ("files", f"{known['files']['count']}, {human_size(known['files']['size'])}"),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _metric(value: float, gate: str | None) -> str:
+    return f"{value:.6g}  (gate {gate})" if gate else f"{value:.6g}"
+
+
+def _largest(sizes: Mapping[str, int]) -> list[dict[str, Any]]:
+    largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:_LARGEST]
+    return [{"path": path, "size": size} for path, size in largest]
+
+
+def _sized(files: list[Mapping[str, Any]] | None) -> list[tuple[str, str]]:
+    return [(file["path"], human_size(file["size"])) for file in files or []]

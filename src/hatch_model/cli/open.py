@@ -1,0 +1,320 @@
+"""A model in any of its three forms: a wheel, an sdist or an installation. Nothing is imported."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import lzma
+import sys
+import tarfile
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from email.parser import Parser
+from importlib.metadata import distributions
+from pathlib import Path, PurePosixPath
+from struct import error as StructError  # noqa: N812 - its name says nothing
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+import hatch_model
+from hatch_model.cli.output import printable
+from hatch_model.errors import HatchModelError
+from hatch_model.record import RECORD_FILE, SCHEMA_VERSION, read_json
+from hatch_model.sdist import CARRIED_FILE, read_carried
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from email.message import Message
+    from importlib.metadata import Distribution
+
+METADATA = ".dist-info/METADATA"
+_SCHEMA = Path(hatch_model.__file__).parent / "model.schema.json"
+_LONGEST_REASON = 200  # characters
+# What package indexes refuse as a bomb: so many bytes, from so many times fewer.
+_BOMB_SIZE, _BOMB_RATIO = 64 << 20, 50
+
+DAMAGE = (
+    *(OSError, EOFError, KeyError, ValueError, RuntimeError, csv.Error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError, StructError),
+)
+"""What reading a damaged file may raise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFiles:
+    """A model's metadata, and how to read its files. Paths are those of the wheel's RECORD."""
+
+    kind: Literal["wheel", "sdist", "installed"]
+    origin: str
+    """What the user named."""
+    metadata: Message
+    record: Mapping[str, Any] | None = None
+    """``model.json``; None for what hatch-model did not build. Of an sdist, only its commit."""
+    record_path: str = ""
+    record_fault: str = ""
+    """Why there is a ``model.json``, but no record."""
+    tags: Sequence[str] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """In bytes, of every file there is, whether RECORD lists it or not."""
+    entries: Sequence[zipfile.ZipInfo] = ()
+    """A wheel's, as they are."""
+    packed_size: int | None = None
+    """In bytes, of the archive."""
+    listed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """RECORD: each path's ``algorithm=digest`` and size, both "" where it gives none."""
+    open: Callable[[str], IO[bytes]] = field(repr=False)
+    close: Callable[[], None] = field(repr=False, default=lambda: None)
+    """Let go of the archive, which Windows would not remove before."""
+
+    def __post_init__(self) -> None:
+        for header in ("Name", "Version"):
+            if not self.metadata[header]:
+                raise ValueError(f"its metadata has no {header}")
+
+    @property
+    def name(self) -> str:
+        return str(self.metadata["Name"])
+
+    @property
+    def version(self) -> str:
+        return str(self.metadata["Version"])
+
+    @property
+    def requires(self) -> list[str]:
+        return [str(line) for line in self.metadata.get_all("Requires-Dist", [])]
+
+    @property
+    def is_bomb(self) -> bool:
+        """Whether it would unpack to far more than it takes up."""
+        return self.packed_size is not None and unpacks_to_a_bomb(
+            sum(self.sizes.values()), self.packed_size
+        )
+
+
+def unpacks_to_a_bomb(size: int, packed: int) -> bool:
+    return size > _BOMB_SIZE and size > _BOMB_RATIO * packed
+
+
+def read_record(text: str) -> Mapping[str, Any]:
+    """Parse a record; raises ValueError, with a sentence, for what model.schema.json forbids."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - takes a while, and not all need it
+
+    record = read_json(text)
+    if isinstance(record, dict) and record.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(
+            f"its schema_version is {json.dumps(record.get('schema_version'))}, and this "
+            f"hatch-model reads {SCHEMA_VERSION}"
+        )
+    validator = Draft202012Validator(json.loads(_SCHEMA.read_text("utf-8")))
+    for error in validator.iter_errors(record):
+        if error.validator == "additionalProperties":
+            continue  # A later release may say more.
+        where = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in error.path)
+        raise ValueError(f"{where.lstrip('.') or 'it'}: {error.message[:_LONGEST_REASON]}")
+    for line in record["pins"]:
+        try:
+            Requirement(line)
+        except InvalidRequirement:
+            raise ValueError(f"pins: `{line[:_LONGEST_REASON]}` is not a requirement") from None
+    return dict(record)
+
+
+def read_model_json(text: str | None) -> tuple[Mapping[str, Any] | None, str]:
+    """Give the record, or else what is wrong with it."""
+    try:
+        return (None, "") if text is None else (read_record(text), "")
+    except ValueError as error:
+        return None, str(error)
+
+
+def tags_of(wheel: str) -> list[str]:
+    return [str(tag) for tag in Parser().parsestr(wheel).get_all("Tag", [])]
+
+
+def listed_in(record: str) -> dict[str, tuple[str, str]]:
+    rows = csv.reader(io.StringIO(record))
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) > 2}  # noqa: PLR2004 - RECORD's
+
+
+def open_installed(name: str, path: Sequence[str]) -> ModelFiles:
+    """Open what is installed on *path* as *name*; raises HatchModelError."""
+    found, metadata = _find(name, path)
+    folder = Path(str(found.locate_file("")))
+    listed = listed_in(found.read_text("RECORD") or "")
+    info = next((name.partition("/")[0] for name in listed if name.endswith(METADATA)), "")
+    record, fault = read_model_json(found.read_text(RECORD_FILE))
+    return ModelFiles(
+        kind="installed",
+        origin=name,
+        metadata=Parser().parsestr(metadata),
+        record=record,
+        record_path=f"{info}/{RECORD_FILE}",
+        record_fault=fault,
+        tags=tags_of(found.read_text("WHEEL") or ""),
+        sizes=_sizes(folder, info, listed),
+        listed=listed,
+        open=lambda path: (folder / path).open("rb"),
+    )
+
+
+def _find(name: str, path: Sequence[str]) -> tuple[Distribution, str]:
+    """Give what an import would use, and its METADATA."""
+    # An empty name would find everything.
+    for found in distributions(name=canonicalize_name(name), path=list(path)) if name else ():
+        metadata = found.read_text("METADATA")
+        # An interrupted uninstallation leaves folders without it.
+        if metadata is not None:
+            return found, metadata
+    raise _not_found(name)
+
+
+def _sizes(folder: Path, info: str, listed: Mapping[str, object]) -> dict[str, int]:
+    """Find the installed files: those that are listed, and what lies beside them in packages.
+
+    Folders without an ``__init__.py`` may be shared with other distributions, whose files lie there.
+    """
+    packages = {PurePosixPath(path).parent for path in listed if path.endswith("/__init__.py")}
+    own = [each for each in packages if not packages.intersection(each.parents)]
+    beside = {
+        file.relative_to(folder).as_posix()
+        for each in [*own, *([PurePosixPath(info)] if info else [])]
+        for file in (folder / each).rglob("*")
+        if "__pycache__" not in file.relative_to(folder).parts
+    }
+    if not beside <= listed.keys():
+        # Some share a folder in spite of an __init__.py.
+        beside -= _listed_by_any(folder)
+    return {
+        path: (folder / path).stat().st_size
+        for path in sorted(beside | listed.keys())
+        if (folder / path).is_file()
+    }
+
+
+def _listed_by_any(folder: Path) -> set[str]:
+    records = (each.read_text("RECORD") for each in distributions(path=[str(folder)]))
+    return {path for record in records for path in listed_in(record or "")}
+
+
+# METADATA and model.json are read whole; more than this is no metadata.
+_MOST_METADATA = 64 << 20
+
+
+def open_model(origin: str, path: Sequence[str] | None = None) -> ModelFiles:
+    """Open the wheel or sdist at *origin*, or else what is installed on *path* under that name.
+
+    Raises HatchModelError.
+    """
+    file = Path(origin)
+    try:
+        if file.suffix == ".whl" or (file.is_file() and zipfile.is_zipfile(file)):
+            return _open_wheel(file)
+        if file.is_file():
+            return _open_sdist(file)
+        return open_installed(origin, sys.path if path is None else path)
+    except FileNotFoundError:
+        raise _not_found(origin) from None
+    except DAMAGE as error:
+        # KeyError's text is the repr of its message; tarfile's goes on about every compression.
+        reason = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+        reason = reason.partition(":\n")[0] or type(error).__name__
+        raise unreadable(origin, reason) from None
+
+
+def _not_found(origin: str) -> HatchModelError:
+    return HatchModelError(
+        f"`{printable(origin)}` is neither a file nor the name of something that is installed here."
+    )
+
+
+def unreadable(origin: str, reason: str) -> HatchModelError:
+    return HatchModelError(f"`{printable(origin)}` cannot be read: {printable(reason)}")
+
+
+def _open_wheel(file: Path) -> ModelFiles:
+    archive = zipfile.ZipFile(file)
+    sizes = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
+    info = _only_one([name for name in sizes if name.endswith(METADATA)])
+
+    def read(path: str) -> str:
+        with archive.open(path) as stream:
+            return _read_metadata(stream, path)
+
+    record_path = f"{info}/{RECORD_FILE}"
+    record, fault = read_model_json(read(record_path) if record_path in sizes else None)
+    return ModelFiles(
+        kind="wheel",
+        origin=str(file),
+        metadata=Parser().parsestr(read(f"{info}/METADATA")),
+        record=record,
+        record_path=record_path,
+        record_fault=fault,
+        tags=tags_of(read(f"{info}/WHEEL")),
+        sizes=sizes,
+        entries=archive.infolist(),
+        packed_size=file.stat().st_size,
+        listed=listed_in(read(f"{info}/RECORD") if f"{info}/RECORD" in sizes else ""),
+        open=archive.open,
+        close=archive.close,
+    )
+
+
+def _open_sdist(file: Path) -> ModelFiles:
+    packed_size = file.stat().st_size
+    sizes: dict[str, int] = {}
+    total = 0
+    with tarfile.open(file) as archive:
+        for entry in archive:
+            total += entry.size
+            # Before the next entry is looked for, which unpacks this one.
+            if unpacks_to_a_bomb(total, packed_size):
+                raise ValueError(f"it unpacks to {total} bytes or more from {packed_size}")
+            if entry.isfile():
+                sizes[entry.name] = entry.size
+        folder = _only_one([name for name in sizes if name.endswith("/PKG-INFO")])
+
+        def read(path: str) -> str:
+            stream = archive.extractfile(path)
+            assert stream is not None  # noqa: S101 - it is a file
+            return _read_metadata(stream, path)
+
+        carried = f"{folder}/{CARRIED_FILE}"
+        return ModelFiles(
+            kind="sdist",
+            origin=str(file),
+            metadata=Parser().parsestr(read(f"{folder}/PKG-INFO")),
+            record=_carried_record(read(carried), carried) if carried in sizes else None,
+            sizes=sizes,
+            packed_size=packed_size,
+            open=_closed,
+        )
+
+
+def _carried_record(text: str, path: str) -> Mapping[str, Any]:
+    carried = read_carried(text, path)
+    # Of an sdist without a model, nothing else is known.
+    record: Mapping[str, Any] = carried.get("record", {"git": carried["git"]})
+    return record
+
+
+def _only_one(paths: Sequence[str]) -> str:
+    """Give the folder that holds the metadata, which is at the top, of the *paths* found."""
+    folders = sorted({path.partition("/")[0] for path in paths if path.count("/") == 1})
+    if len(folders) != 1:
+        raise ValueError(f"it has {', '.join(folders) or 'nothing'} for metadata")
+    return folders[0]
+
+
+def _read_metadata(stream: IO[bytes], path: str) -> str:
+    content = stream.read(_MOST_METADATA + 1)
+    if len(content) > _MOST_METADATA:
+        raise ValueError(f"{path} is too large to be metadata")
+    return content.decode()
+
+
+def _closed(path: str) -> IO[bytes]:
+    raise KeyError(path)

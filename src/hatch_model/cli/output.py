@@ -1,0 +1,91 @@
+"""Tables: in colour and with lines on a terminal, plain columns in a pipe."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import click
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hatch_model.errors import exit_on_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+# In hexadecimal, as model.json has it, or as RECORD does.
+_DIGEST = re.compile(r"[0-9a-f]{64}|sha256=[\w-]{43}")
+
+
+def printable(text: str) -> str:
+    """Escape what would move a terminal's cursor or clear its screen: names may come from anyone."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def shown(value: object) -> str:
+    """Write *value*, as JSON holds it, for a table's cell: digests short, None as a dash."""
+    if value is None:
+        return "-"
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return text.removeprefix("sha256=")[:12] if _DIGEST.fullmatch(text) else text
+
+
+def print_line(line: str) -> None:
+    print(printable(line))  # noqa: T201 - this is the output
+
+
+def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print *rows* under *title* and *headings*, which may be empty strings."""
+    title = printable(title)
+    headings, *rows = [[printable(cell) for cell in line] for line in (headings, *rows)]
+    if not sys.stdout.isatty():
+        _print_plain(title, headings, rows)
+        return
+    table = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=SIMPLE,
+        show_header=any(headings),
+        pad_edge=False,
+    )
+    for index, heading in enumerate(headings):
+        table.add_column(Text(heading), style="cyan" if index == 0 else None, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def _print_plain(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    lines = [headings, *rows] if any(headings) else list(rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    print_line(title)
+    for line in lines:
+        print_line(f"  {'  '.join(map(str.ljust, line, widths))}".rstrip())
+    print_line("")
+
+
+_P = ParamSpec("_P")
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def exits_on_error(command: Callable[_P, None]) -> Callable[_P, None]:
+    @wraps(command)
+    def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        with exit_on_error():
+            command(*args, **kwargs)
+
+    return wrapper
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, sort_keys=True))

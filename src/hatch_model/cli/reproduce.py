@@ -1,0 +1,231 @@
+"""An sdist, built once more as a record says that it was: by uv, which gets Python and versions."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from hatch_model.cli.diff import changed, changes
+from hatch_model.cli.open import open_model
+from hatch_model.cli.output import printable
+from hatch_model.cli.verify import differences, is_of, same_result
+from hatch_model.errors import HatchModelError
+from hatch_model.lock import find_uv, variables_for_uv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hatch_model.cli.open import ModelFiles
+
+_STANDARD_ERROR = 2
+_KINDS = {"wheel": "a wheel", "sdist": "an sdist", "installed": "an installed model"}
+
+
+class RunUv(Protocol):
+    """Runs uv and gives its exit code; a stand-in for :func:`run_uv` in tests."""
+
+    def __call__(self, arguments: Sequence[str], **variables: str) -> int: ...
+
+
+def run_uv(arguments: Sequence[str], **variables: str) -> int:
+    """Run uv with *arguments* and more environment *variables*; what it says goes to stderr.
+
+    Raises HatchModelError.
+    """
+    uv = find_uv()
+    if uv is None:
+        raise HatchModelError(
+            "uv is required to rebuild a wheel, and was not found. Install uv, or put its path into UV."
+        )
+    # By default, this signal would end the process with its temporary folder left behind.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    process = subprocess.Popen(
+        [uv, *arguments], env={**variables_for_uv(), **variables}, stdout=_STANDARD_ERROR
+    )
+    try:
+        return process.wait()
+    finally:
+        # It writes until it is gone, and would make anew a folder that is removed meanwhile.
+        process.kill()
+        process.wait()
+        signal.signal(signal.SIGTERM, before)
+
+
+def rebuild(
+    sdist: str,
+    record: Mapping[str, Any],
+    folder: Path,
+    *,
+    python: str | None = None,
+    run: RunUv = run_uv,
+) -> ModelFiles:
+    """Build the wheel of *sdist* in *folder*, which is empty, with what *record* says of versions.
+
+    It is for the caller to close. uv honours the user's own settings, such as indexes; *python*
+    takes the place of the recorded Python. Raises HatchModelError.
+    """
+    constraints = folder / "constraints.txt"
+    constraints.write_text("".join(_exact_versions(record["environment"])), "utf-8")
+    out = folder / "dist"
+    returncode = run(
+        [
+            *("build", "--wheel", "--no-sources", "--python", python or _name(record["python"])),
+            *("--build-constraints", str(constraints), "--out-dir", str(out)),
+            str(Path(sdist).absolute()),
+        ],
+        # What travels in the sdist, or was stored by an earlier build, would prove nothing.
+        HATCH_MODEL_RETRAIN="1",
+        # Nothing of it is kept.
+        HATCH_MODEL_CACHE_DIR=str(folder / "store"),
+    )
+    if returncode != 0:
+        raise HatchModelError(
+            f"`{sdist}` could not be rebuilt; uv says above why. If it cannot find the Python, name "
+            f"another one with `--python`."
+        )
+    (wheel,) = out.glob("*.whl")
+    rebuilt = open_model(str(wheel))
+    if rebuilt.record is None:
+        rebuilt.close()
+        raise _unrecorded(f"what was rebuilt from `{sdist}`")
+    return rebuilt
+
+
+def _exact_versions(environment: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    for each in environment:
+        try:
+            name, version = canonicalize_name(each["name"], validate=True), Version(each["version"])
+        except (InvalidName, InvalidVersion):
+            # Nothing that an index has. Options would be read from these lines, too.
+            continue
+        yield f"{name}=={version}\n"
+
+
+def _name(python: Mapping[str, str]) -> str:
+    """Name *python* as uv does; raises HatchModelError for what could be a path instead."""
+    name = f"{python['implementation']}@{python['version']}".lower()
+    if not re.fullmatch(r"[a-z]+@[0-9][0-9a-z.]*", name):
+        shown = printable(f"{python['implementation']} {python['version']}")
+        raise HatchModelError(
+            f"the record says that {shown} trained the model, which uv has no name for. Name a Python with "
+            f"`--python`."
+        )
+    return name
+
+
+Verdict = Literal["identical", "equivalent", "different"]
+
+# 1 and 2 are taken: by what could not be rebuilt, and by commands that are called wrongly.
+EXIT_CODES: Mapping[Verdict, int] = {"identical": 0, "equivalent": 3, "different": 4}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    verdict: Verdict
+    reason: str
+    """Why, to follow the verdict; "" where that says it all."""
+    differences: Mapping[str, Mapping[str, tuple[Any, Any]]]
+    """By section and name: what is recorded, and what came of the rebuild, None for nothing."""
+
+
+def recorded_in(wheel: ModelFiles, sdist: ModelFiles) -> Mapping[str, Any]:
+    """Give the record of *wheel*, refusing what no rebuild of *sdist* could be compared with.
+
+    Raises HatchModelError.
+    """
+    for model, expected in ((wheel, "wheel"), (sdist, "sdist")):
+        if model.kind != expected:
+            raise HatchModelError(
+                f"`{model.origin}` is {_KINDS[model.kind]}, but {_KINDS[expected]} is needed here."
+            )
+    if wheel.record is None:
+        raise _unrecorded(f"`{wheel.origin}`")
+    if not is_of(sdist, wheel.name, wheel.version):
+        held = [printable(f"{model.name} {model.version}") for model in (wheel, sdist)]
+        raise HatchModelError(
+            f"`{wheel.origin}` is of {held[0]}, but `{sdist.origin}` of {held[1]}. Give the sdist that the "
+            f"wheel was built from."
+        )
+    # Records are compared, and this one may say nothing of what the wheel holds by now.
+    if found := differences(wheel):
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        raise HatchModelError(
+            f"`{wheel.origin}` is not what it says of itself: {printable(found[0])}{more}. See `hatch-model "
+            f"verify`."
+        )
+    return wheel.record
+
+
+def compare(wheel: ModelFiles, rebuilt: ModelFiles, tolerance: float) -> Comparison:
+    """Compare two wheels that have records: their files, and else their metrics and checks."""
+    one, other = wheel.record, rebuilt.record
+    assert one is not None  # noqa: S101 - for the type checker
+    assert other is not None  # noqa: S101
+    found = {
+        **{
+            section: pairs
+            for section, pairs in changes(wheel, rebuilt).items()
+            if section != "files"
+        },
+        **{
+            section: changed(pairs, _circumstances(other)[section])
+            for section, pairs in _circumstances(one).items()
+        },
+    }
+    verdict, reason = _verdict(
+        one, other, tolerance, same_files=not (found["artifacts"] or found["sources"])
+    )
+    return Comparison(verdict=verdict, reason=reason, differences=found)
+
+
+def _unrecorded(model: str) -> HatchModelError:
+    return HatchModelError(
+        f"{model} holds no record of how it was made, as wheels that hatch-model built do."
+    )
+
+
+def _circumstances(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give what a record tells beyond what :func:`changes` compares."""
+    return {
+        "check": record["check"] or {},
+        "gates": record["gates"],
+        "environment": {each["name"]: each["version"] for each in record["environment"]},
+        "platform": {**record["platform"], "implementation": record["python"]["implementation"]},
+        "lock": record["lock"] or {},
+    }
+
+
+def _verdict(
+    one: Mapping[str, Any], other: Mapping[str, Any], tolerance: float, *, same_files: bool
+) -> tuple[Verdict, str]:
+    if same_files:
+        return "identical", ""
+    before, after = _measured(one), _measured(other)
+    measured = [name for name in ("metrics", "check's result") if name in {*before, *after}]
+    if not measured:
+        return (
+            "different",
+            "files differ, and there are no metrics and no check's result to compare",
+        )
+    apart = [
+        name for name in measured if not same_result(before.get(name), after.get(name), tolerance)
+    ]
+    if apart:
+        return "different", f"files differ, and the {' and the '.join(apart)}, too"
+    return "equivalent", f"files differ, but not the {' or the '.join(measured)}"
+
+
+def _measured(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what *record* says of how good the model is.
+
+    A check that returns nothing has passed in every wheel that there is, whatever the model is.
+    """
+    found = {"metrics": record["metrics"], "check's result": (record["check"] or {}).get("result")}
+    return {name: value for name, value in found.items() if value not in (None, {})}

@@ -1,0 +1,117 @@
+"""Training in the active environment, into the source tree, for development."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from hatchling.builders.wheel import WheelBuilder
+from hatchling.plugin.exceptions import UnknownPluginError
+from hatchling.plugin.manager import PluginManager
+
+from hatch_model.cli.output import exits_on_error, printable
+from hatch_model.errors import HatchModelError
+from hatch_model.installed import InstalledEnvironment
+from hatch_model.model import make_model_in_tree
+from hatch_model.project import Project
+from hatch_model.workspace import Termination
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hatch_model.log import Log
+    from hatch_model.model import Model
+
+
+class EchoLog:
+    """Speaks to whoever started the command: as a build does, but warnings to standard error."""
+
+    def info(self, message: str) -> None:
+        click.echo(f"hatch-model: {message}")
+
+    def warning(self, message: str) -> None:
+        click.echo(f"hatch-model: warning: {message}", err=True)
+
+    def output(self, line: str) -> None:
+        click.echo(line)
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False))
+@click.option(
+    "--arguments",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Train with another argument than the settings have; may be given again.",
+)
+@exits_on_error
+def train(folder: str, *, assignments: Sequence[str]) -> None:
+    """Train the model of the project in FOLDER (default: this one) into its source tree.
+
+    It is trained with what is installed beside this command, for an editable install to predict
+    with. A wheel is trained anew, with the arguments in the settings.
+    """
+    try:
+        arguments = read_arguments(assignments)
+    except ValueError as error:
+        raise click.BadParameter(f"{error} is not KEY=VALUE", param_hint="--arguments") from None
+    log = EchoLog()
+    for name, value in arguments.items():
+        log.info(f"argument {printable(name)} is {json.dumps(value)}, for this training only")
+    model = train_in_tree(Path(folder).resolve(), arguments, log)
+    for artifact in model.trained.artifacts:
+        log.info(f"wrote {printable(str(model.folder / artifact.path))}")
+
+
+def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Model:
+    """Train the project at *root* with *arguments* beside, or in place of, those in its settings.
+
+    Raises HatchModelError for what hatchling cannot make sense of, and whatever keeps a build from
+    training.
+    """
+    try:
+        builder = WheelBuilder(str(root), plugin_manager=PluginManager())
+        builder.metadata.validate_fields()
+        build_data = builder.get_default_build_data()
+        builder.set_build_data_defaults(build_data)
+    except (OSError, TypeError, UnknownPluginError, ValueError) as error:
+        raise HatchModelError(f"`{root}` is no project that can be built: {error}") from None
+    project = Project.read(builder, log)
+    # Neither is about this model: what is installed may be newer than the lock, or from elsewhere.
+    policy = replace(project.model.policy, direct_references="version")
+    project.model = replace(project.model, policy=policy)
+    project.training = replace(
+        project.training, lock=None, arguments={**project.training.arguments, **arguments}
+    )
+    project.check_tools(InstalledEnvironment())
+    termination = Termination()
+    try:
+        return make_model_in_tree(project, build_data, is_release=False)
+    finally:
+        project.close()
+        termination.close()
+
+
+def read_arguments(assignments: Sequence[str]) -> dict[str, Any]:
+    """Read ``key=value`` each: a value as JSON has it, or else a string. Raises ValueError."""
+    return dict(map(_argument, assignments))
+
+
+def _argument(assignment: str) -> tuple[str, Any]:
+    name, equals, text = assignment.partition("=")
+    if not equals or not name.isidentifier() or name == "output_dir":
+        raise ValueError(assignment)
+    try:
+        value = json.loads(text, parse_constant=_no_number)
+    except ValueError:
+        return name, text
+    # TOML has no null, so no build could be given it.
+    return name, text if value is None else value
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(constant)

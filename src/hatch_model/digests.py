@@ -1,0 +1,73 @@
+"""Files by their content, read on all cores."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from hatch_model.log import Progress
+
+# hashlib lets go of the interpreter's lock while it digests this much, and it stays in the cache.
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """A file by its content."""
+
+    path: str
+    """In the wheel, or relative to the project root for what does not ship."""
+    sha256: str
+    size: int
+    """In bytes."""
+
+
+def _ignore(_: int) -> None:
+    pass
+
+
+def file_of(path: str, source: Path, advance: Callable[[int], object] = _ignore) -> File:
+    """Read *source*, to be called *path*, and have *advance* told of every few bytes that are done."""
+    digest, size = hashlib.sha256(), 0
+    buffer = memoryview(bytearray(_CHUNK))
+    with source.open("rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            digest.update(buffer[:count])
+            size += count
+            advance(count)
+    return File(path=path, sha256=digest.hexdigest(), size=size)
+
+
+def files_of(
+    sources: Mapping[str, Path], progress: Progress | None = None, work: str = ""
+) -> list[File]:
+    """Read *sources*, by what each is to be called, in their order.
+
+    *progress* is told, as that of *work*.
+    """
+    sizes = {path: source.stat().st_size for path, source in sources.items()}
+    advance = progress.advance if progress else _ignore
+    if progress is not None:
+        progress.start(work, sum(sizes.values()))
+    if len(sources) < 2:  # noqa: PLR2004 - nothing to share out
+        return [file_of(path, source, advance) for path, source in sources.items()]
+    # The largest first, so that no core is left with one of them while the others have finished.
+    by_size = sorted(sources, key=lambda path: -sizes[path])
+    with ThreadPoolExecutor(cores()) as pool:
+        files = pool.map(lambda path: file_of(path, sources[path], advance), by_size)
+        read = dict(zip(by_size, files, strict=True))
+    return [read[path] for path in sources]
+
+
+def cores() -> int:
+    """Say how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

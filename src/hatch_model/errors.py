@@ -1,0 +1,109 @@
+"""What hatch-model refuses, and the one place that turns that into an exit.
+
+hatchling prints frames of its own above an exception that leaves a hook, and only build hooks have an
+``app`` to abort with; frontends show what the backend printed and that it failed, which is all that is
+needed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from packaging.requirements import Requirement
+
+_NOTHING = object()
+_INTERRUPTED = 130  # what shells give for SIGINT
+
+
+class HatchModelError(Exception):
+    """The root of all errors that this project raises on purpose. Its text is the message."""
+
+
+class StoreError(HatchModelError):
+    """The store cannot be used as it was meant to be, which is no reason not to build."""
+
+
+class BrokenDistributionError(HatchModelError):
+    """An installed distribution's own metadata cannot be read."""
+
+
+class RequirementError(HatchModelError):
+    """The training environment does not hold what is required."""
+
+    def __init__(self, message: str, requirement: Requirement, required_by: str) -> None:
+        super().__init__(message)
+        self.requirement = requirement
+        self.required_by = required_by
+        """A TOML key, or a distribution's name and version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a configuration file."""
+
+    key: str
+    """The full dotted key, with an index where an array's entry is meant."""
+    expected: str = ""
+    """Empty for a key that nothing knows."""
+    found: object = _NOTHING
+    suggestion: str = ""
+    known: Collection[str] = ()
+
+    def __str__(self) -> str:
+        hint = f"; did you mean `{self.suggestion}`?" if self.suggestion else ""
+        if not self.expected:
+            return f"{self.key}: unknown key{hint or f'; known are {_listed(self.known)}'}"
+        found = "it is missing" if self.found is _NOTHING else f"found {_toml(self.found)}"
+        return f"{self.key}: expected {self.expected}; {found}{hint}"
+
+
+class SettingsError(HatchModelError):
+    """The project's configuration is not one to build from."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return str(self.problems[0])
+        lines = "".join(f"\n  {problem}" for problem in self.problems)
+        return f"{len(self.problems)} problems in the project's configuration:{lines}"
+
+
+def _toml(value: object) -> str:
+    """Write *value* the way that its author did, or say what it is."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, (str, bool)):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """End the process with a message, and no traceback, on what this project raises on purpose."""
+    try:
+        yield
+    except HatchModelError as error:
+        _exit(f"error: {error}", 1)
+    except KeyboardInterrupt:
+        _exit("interrupted", _INTERRUPTED)
+
+
+def _exit(message: str, code: int) -> None:
+    print(f"hatch-model: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    raise SystemExit(code)

@@ -1,0 +1,113 @@
+"""Gates: what a metric must be for the build to go on."""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hatch_model.errors import HatchModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hatch_model.log import Log
+
+_OPERATORS = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+    "<": operator.lt,
+    "==": operator.eq,
+}
+_COMPARISON = re.compile(r"\s*(>=|<=|==|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
+_MOST_COMPARISONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One comparison of a metric with a number, or a range made of two."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless the text is made of comparisons such as ``>= 0.9, < 1``."""
+        parts = self.text.split(",")
+        if len(parts) > _MOST_COMPARISONS or not all(map(_COMPARISON.fullmatch, parts)):
+            raise ValueError(self.text)
+
+    def allows(self, value: float) -> bool:
+        """Say whether *value* satisfies every comparison."""
+        return all(
+            _OPERATORS[comparison](value, _number(text))
+            for comparison, text in _COMPARISON.findall(self.text)
+        )
+
+
+def _number(text: str) -> float:
+    """Read *text*: whole numbers exactly, which a float could not hold from 2**53 on."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: a metric beside its gate."""
+
+    metric: str
+    value: float | None
+    """None for what training did not return."""
+    gate: Gate | None
+
+    @property
+    def passes(self) -> bool:
+        return self.gate is None or (self.value is not None and self.gate.allows(self.value))
+
+
+def compare(metrics: Mapping[str, float], gates: Mapping[str, Gate]) -> list[Row]:
+    """Put every metric and every gate into a row, by the metric's name."""
+    return [Row(name, metrics.get(name), gates.get(name)) for name in sorted({*metrics, *gates})]
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Write *rows* as lines of text, in columns: those of the gates only if there are any."""
+    cells: list[tuple[str, ...]] = [("metric", "value", "gate", "")]
+    for row in rows:
+        verdict = "" if row.gate is None else "ok" if row.passes else "MISSED"
+        cells.append((row.metric, _shown(row), row.gate.text if row.gate else "", verdict))
+    if not any(row.gate for row in rows):
+        cells = [line[:2] for line in cells]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+
+
+def _shown(row: Row) -> str:
+    """Write the value as short as can be without the gate looking passed that is missed."""
+    if row.value is None:
+        return "not returned"
+    if isinstance(row.value, int):
+        return str(row.value)
+    short = f"{row.value:.6g}"
+    misleads = row.gate is not None and row.gate.allows(float(short)) != row.passes
+    return repr(row.value) if misleads else short
+
+
+def check_gates(
+    metrics: Mapping[str, float], gates: Mapping[str, Gate], log: Log, *, is_release: bool
+) -> None:
+    """Show *metrics* beside their *gates*.
+
+    Where that *is_release*, raises HatchModelError unless every gate is passed.
+    """
+    rows = compare(metrics, gates)
+    missed = [row.metric for row in rows if not row.passes]
+    if missed and is_release:
+        lines = "".join(f"\n  {line}" for line in table(rows))
+        raise HatchModelError(
+            f"the model misses its gates ({', '.join(missed)}), so it is not packaged:{lines}"
+        )
+    for line in table(rows) if rows else ():
+        log.info(line)

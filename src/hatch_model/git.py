@@ -1,0 +1,58 @@
+"""The commit that a source tree is at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+# What names another repository than the tree's, as it does in a hook of git's.
+_REPOSITORY = frozenset(
+    {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
+    | {"GIT_NAMESPACE", "GIT_PREFIX"}
+)
+
+
+class Commit(TypedDict):
+    commit: str
+    dirty: bool
+    """Whether the project's folder held anything that was not committed."""
+
+
+def commit_of_tree(root: Path) -> Commit | None:
+    """Give the commit that the repository of the tree at *root* is at; None where there is none."""
+    commit_id = _git(root, "rev-parse", "--verify", "HEAD")
+    status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ".")
+    if not commit_id or status is None or _is_ignored(root):
+        return None
+    return {"commit": commit_id.strip(), "dirty": bool(status.strip())}
+
+
+def _is_ignored(root: Path) -> bool:
+    """Say whether the repository is one around the project that takes no notice of it."""
+    return _git(root, "check-ignore", "--quiet", "pyproject.toml") is not None
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    git = shutil.which("git")
+    if git is None:
+        return None
+    completed = subprocess.run(
+        # Without the option, asking for the status writes to the repository.
+        [git, "--no-optional-locks", *arguments],
+        cwd=root,
+        env={key: value for key, value in os.environ.items() if key not in _REPOSITORY},
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    return completed.stdout if completed.returncode == 0 else None

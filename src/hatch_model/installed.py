@@ -1,0 +1,349 @@
+"""What is installed: distributions, where they came from, and which files are theirs.
+
+``importlib.metadata`` finds the distributions; of each, only METADATA's headers are parsed and only
+the requirements without an extra are turned into objects at once: a long description and hundreds
+of optional requirements are what makes the naive walk slow.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import importlib
+import importlib.metadata
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from hatch_model.errors import BrokenDistributionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from packaging.utils import NormalizedName
+
+_SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
+
+# PEP 610 lets these stand: no secrets are in them.
+_HARMLESS_USER = re.compile(r"git|\$\{[A-Za-z0-9-_]+\}(:\$\{[A-Za-z0-9-_]+\})?")
+
+
+def parse_direct_url(text: str) -> dict[str, Any]:
+    """Parse a ``direct_url.json``. Raises ValueError for what PEP 610 does not allow."""
+    match json.loads(text):
+        case (
+            {"url": str(), "vcs_info": {"vcs": str(), "commit_id": str()}}
+            | {"url": str(), "archive_info": {}}
+            | {"url": str(), "dir_info": {}}
+        ) as direct_url:
+            return dict(direct_url)
+        case _:
+            raise ValueError(text)
+
+
+def without_credentials(url: str) -> str:
+    """Strip user and password from *url*, but for what PEP 610 calls safe."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at or _HARMLESS_USER.fullmatch(user):
+        return url
+    return parts._replace(netloc=host).geturl()
+
+
+def is_local(direct_url: Mapping[str, Any]) -> bool:
+    """Say whether *direct_url* means something on this machine only."""
+    return urlsplit(str(direct_url["url"])).scheme == "file"
+
+
+def describe(direct_url: Mapping[str, Any]) -> str:
+    """Say how it was installed, in the words of a message: "from git at https://…"."""
+    url = without_credentials(direct_url["url"])
+    if "vcs_info" in direct_url:
+        return f"from {direct_url['vcs_info']['vcs']} at {url}"
+    if "dir_info" in direct_url:
+        editable = direct_url["dir_info"].get("editable", False)
+        return f"{'as editable' if editable else 'from a folder'} at {url}"
+    return f"from the archive {url}"
+
+
+def reference(direct_url: Mapping[str, Any]) -> str:
+    """Give the URL of a PEP 508 direct reference that installs the very same thing."""
+    url = without_credentials(direct_url["url"])
+    fragments = []
+    hashes = archive_hashes(direct_url)
+    if "vcs_info" in direct_url:
+        vcs = direct_url["vcs_info"]
+        url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
+    elif hashes:
+        # What every installer knows, or else the last by name: of the usual ones, the longest.
+        algorithm = "sha256" if "sha256" in hashes else max(hashes)
+        fragments.append(f"{algorithm}={hashes[algorithm]}")
+    if direct_url.get("subdirectory"):
+        fragments.append(f"subdirectory={direct_url['subdirectory']}")
+    return f"{url}#{'&'.join(fragments)}" if fragments else url
+
+
+def archive_hashes(direct_url: Mapping[str, Any]) -> dict[str, str]:
+    """Give an archive's digests by algorithm; ``hash`` is how PEP 610 wrote a single one at first."""
+    archive: Mapping[str, Any] = direct_url.get("archive_info", {})
+    if archive.get("hashes"):
+        return dict(archive["hashes"])
+    algorithm, _, digest = archive.get("hash", "").partition("=")
+    return {algorithm: digest} if digest else {}
+
+
+# What a marker that mentions an extra may hold by without one.
+_WIDENING = re.compile(r"\bor\b|!|\bnot\b")
+
+# With its continuation lines (RFC 822). The licence, which is long, is passed over.
+_HEADER = re.compile(
+    r"^(name|version|requires-python|requires-dist|provides-extra):(.*(?:\n[ \t].*)*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+class Environment(Protocol):
+    """Installed distributions by normalized name."""
+
+    def find(self, name: NormalizedName) -> Distribution | None: ...
+
+    def __iter__(self) -> Iterator[Distribution]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """An installed distribution, as its own metadata describes it."""
+
+    name: NormalizedName
+    raw_version: str
+    raw_requirements: tuple[str, ...] = ()
+    extras: frozenset[NormalizedName] = frozenset()
+    raw_requires_python: str = ""
+    raw_direct_url: str = ""
+    """PEP 610's ``direct_url.json``, empty for what came from an index."""
+    location: str = ""
+    """The folder that RECORD's paths are relative to."""
+    read_record: Callable[[], str] = str
+    """Gives RECORD's text, empty where the installer wrote none: long, and rarely asked for."""
+
+    def files(self) -> Iterator[str]:
+        """Give the paths that RECORD lists, relative to the location."""
+        return (row[0] for row in csv.reader(self.read_record().splitlines()) if row)
+
+    @cached_property
+    def version(self) -> Version:
+        try:
+            return Version(self.raw_version)
+        except InvalidVersion:
+            raise self._broken("Version", self.raw_version) from None
+
+    @cached_property
+    def requires_python(self) -> SpecifierSet:
+        """The Pythons that it supports: any, where that cannot be read.
+
+        Older packages say things like ``>=3.6.*``, which installers let pass.
+        """
+        try:
+            return SpecifierSet(self.raw_requires_python)
+        except InvalidSpecifier:
+            return SpecifierSet()
+
+    @cached_property
+    def direct_url(self) -> dict[str, Any] | None:
+        """What PEP 610 records of what did not come from an index."""
+        try:
+            return parse_direct_url(self.raw_direct_url) if self.raw_direct_url else None
+        except ValueError:
+            # Its text may hold a password.
+            raise self._broken("direct_url.json", "…") from None
+
+    @cached_property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """What may be required with no extra asked for."""
+        return tuple(self._parse(raw) for raw in self.raw_requirements if not _needs_extra(raw))
+
+    @cached_property
+    def optional_requirements(self) -> tuple[Requirement, ...]:
+        """What an extra may bring in."""
+        return tuple(self._parse(raw) for raw in self.raw_requirements if _mentions_extra(raw))
+
+    def _broken(self, header: str, value: str) -> BrokenDistributionError:
+        return BrokenDistributionError(
+            f"the installed {self.name} says `{header}: {value}`, which is not valid. Install another "
+            f"release of it, or tell its maintainers."
+        )
+
+    def _parse(self, raw: str) -> Requirement:
+        try:
+            return Requirement(raw)
+        except InvalidRequirement:
+            raise self._broken("Requires-Dist", raw) from None
+
+
+class InstalledEnvironment:
+    """The distributions that an interpreter finds on its *path* (default: this one's)."""
+
+    def __init__(self, path: Sequence[str] | None = None) -> None:
+        self._path = sys.path if path is None else list(path)
+        self._found: dict[NormalizedName, Distribution | None] = {}
+        # Something may have been installed since this process last looked.
+        importlib.invalidate_caches()
+
+    def find(self, name: NormalizedName) -> Distribution | None:
+        """Give the distribution called *name* that an import would use; None if there is none."""
+        if name not in self._found:
+            candidates = importlib.metadata.distributions(name=name, path=self._path)
+            self._found[name] = next(filter(None, map(_read, candidates)), None)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[Distribution]:
+        """Give every distribution, the first found of each name."""
+        for each in importlib.metadata.distributions(path=self._path):
+            distribution = _read(each)
+            if distribution is not None and distribution.name not in self._found:
+                self._found[distribution.name] = distribution
+        return iter([each for each in self._found.values() if each is not None])
+
+
+def _read(source: importlib.metadata.Distribution) -> Distribution | None:
+    """Read *source*; None for what an interrupted uninstallation leaves behind."""
+    text = source.read_text("METADATA")
+    if text is None:
+        return _read_egg(source)
+    headers: dict[str, list[str]] = {}
+    # The first empty line ends them; a line of spaces, as folded licence texts have it, does not.
+    for key, value in _HEADER.findall(text.partition("\n\n")[0]):
+        headers.setdefault(key.lower(), []).append(value.replace("\n", "").strip())
+    if "name" not in headers or "version" not in headers:
+        return None
+    return Distribution(
+        name=canonicalize_name(headers["name"][0]),
+        raw_version=headers["version"][0],
+        raw_requirements=tuple(headers.get("requires-dist", ())),
+        extras=frozenset(map(canonicalize_name, headers.get("provides-extra", ()))),
+        raw_requires_python=headers.get("requires-python", [""])[0],
+        raw_direct_url=source.read_text("direct_url.json") or "",
+        location=str(source.locate_file("")),
+        read_record=lambda: source.read_text("RECORD") or "",
+    )
+
+
+def _read_egg(source: importlib.metadata.Distribution) -> Distribution | None:
+    """Read what ``setup.py develop`` and Debian's packages leave: an ``egg-info``."""
+    try:
+        metadata = source.metadata
+    except FileNotFoundError:  # what newer versions of importlib_metadata say of None
+        return None
+    if metadata is None or "Name" not in metadata or "Version" not in metadata:  # type: ignore[redundant-expr]
+        return None
+    return Distribution(
+        name=canonicalize_name(metadata["Name"]),
+        raw_version=metadata["Version"],
+        raw_requirements=tuple(source.requires or ()),
+        extras=frozenset(map(canonicalize_name, metadata.get_all("Provides-Extra", ()))),
+        # Asking for a header that is missing is deprecated since Python 3.12.
+        raw_requires_python="".join(metadata.get_all("Requires-Python", ())),
+    )
+
+
+def _mentions_extra(raw_requirement: str) -> bool:
+    return "extra" in raw_requirement
+
+
+def _needs_extra(raw_requirement: str) -> bool:
+    """Say, without parsing, whether *raw_requirement* surely does not hold without an extra."""
+    if "extra" not in raw_requirement or " @ " in raw_requirement:
+        return False
+    marker = raw_requirement.partition(";")[2]
+    return "extra" in marker and _WIDENING.search(marker) is None
+
+
+def imported_strangers(
+    imported: Collection[str],
+    environment: Environment,
+    known: Collection[NormalizedName],
+    names: Collection[str],
+) -> list[NormalizedName]:
+    """Name the distributions outside *known* that own one of the *imported* files, sorted.
+
+    *imported* are absolute paths of modules, and *names* the top-level modules that count: what only a
+    library imports, if it is there, is that library's business. Ownership is read from RECORD, and for
+    an editable install from its folder (PEP 610).
+    """
+    below: dict[str, frozenset[str]] = {}
+    strangers = []
+    for distribution in environment:
+        if distribution.name in known:
+            continue
+        location = distribution.location
+        if location not in below:
+            below[location] = _relative(imported, location)
+        owned = {*distribution.files()} & below[location]
+        tops = {path.partition("/")[0].partition(".")[0] for path in owned}
+        folder = editable_folder(distribution)
+        if not tops.isdisjoint(names) or _holds_sources(folder, imported):
+            strangers.append(distribution.name)
+    return sorted(strangers)
+
+
+def imported_names(files: Iterable[str]) -> set[str]:
+    """Name the top-level modules that the Python *files* say they import."""
+    names: set[str] = set()
+    for file in files:
+        try:
+            tree = ast.parse(Path(file).read_bytes())
+        except (OSError, SyntaxError, ValueError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names
+
+
+def _relative(paths: Collection[str], folder: str) -> frozenset[str]:
+    """Give those of *paths* that are below *folder*, relative to it and as RECORD spells them."""
+    start = folder.rstrip(os.sep) + os.sep
+    return frozenset(
+        path[len(start) :].replace(os.sep, "/") for path in paths if path.startswith(start)
+    )
+
+
+def is_site_folder(path: str) -> bool:
+    """Say whether *path* lies where packages are installed: Debian's have a name of their own."""
+    return not _SITE_FOLDERS.isdisjoint(path.replace("\\", "/").split("/"))
+
+
+def _holds_sources(folder: str, imported: Collection[str]) -> bool:
+    """Say whether an editable install's *folder* holds one of *imported*.
+
+    A virtual environment inside the folder is another matter.
+    """
+    below = _relative(imported, folder) if folder else ()
+    return any(not is_site_folder(path) for path in below)
+
+
+def editable_folder(distribution: Distribution) -> str:
+    """Give the folder that *distribution* is installed from as editable; "" if it is not."""
+    try:
+        direct_url = distribution.direct_url or {}
+    except BrokenDistributionError:
+        return ""  # Only what is pinned must be in order.
+    if not direct_url.get("dir_info", {}).get("editable"):
+        return ""
+    # Brings all of HTTP and TLS along, which no other part of a build needs.
+    from urllib.request import url2pathname  # noqa: PLC0415
+
+    return url2pathname(urlsplit(direct_url["url"]).path)

@@ -1,0 +1,446 @@
+"""Locks: the exact versions that a team has tested, in any of three formats.
+
+``uv.lock``, whose format is uv's own, is read through uv's export to ``pylock.toml`` (PEP 751), and
+that by ``packaging.pylock``; a requirements file of exact versions is what pip-compile, ``uv pip
+compile`` and ``uv export`` write.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from packaging.markers import Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from hatch_model.errors import HatchModelError
+from hatch_model.installed import is_local, reference, without_credentials
+from hatch_model.markers import NEVER, condition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import PurePath, PurePosixPath
+
+    from packaging.pylock import Package, Pylock
+    from packaging.utils import NormalizedName
+
+
+def find_uv() -> str | None:
+    """Give the uv that is building, which names itself in ``UV``, or else one on PATH, or None."""
+    return shutil.which(os.environ.get("UV") or "uv")
+
+
+def variables_for_uv() -> dict[str, str]:
+    """Give this process's environment without what uv would take for the project's own."""
+    return {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedPackage:
+    """One package at one exact version or address."""
+
+    name: NormalizedName
+    version: Version | None
+    """None only for what comes from an address whose version the lock leaves out."""
+    marker: Marker | None = None
+    address: Mapping[str, Any] | None = None
+    """Where it comes from, in the terms of PEP 610, if not from an index."""
+    hashes: frozenset[str] = frozenset()
+    """The archives that the lock allows, as ``algorithm:digest``."""
+
+    def holds(self, markers: Mapping[str, str]) -> bool:
+        """Say whether it is meant for where the PEP 508 marker values are *markers*."""
+        return self.marker is None or self.marker.evaluate(dict(markers))
+
+    def fits(self, requirement: Requirement) -> bool:
+        """Say whether its version is one that *requirement* takes, as far as that is known."""
+        return self.version is None or requirement.specifier.contains(self.version, True)
+
+    @property
+    def reference(self) -> str:
+        """The URL of a direct reference (PEP 440); empty for what comes from an index."""
+        return reference(self.address) if self.address else ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the reference means something on this machine only."""
+        return self.address is not None and is_local(self.address)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its folder or archive exists, as far as that can be told without a network."""
+        if not self.address or "vcs_info" in self.address or not self.is_local:
+            return True
+        return Path(url2pathname(urlsplit(self.address["url"]).path)).exists()
+
+    @property
+    def requirement(self) -> str:
+        """The exact version, or the address, for an installer: without the marker."""
+        if self.address:
+            return f"{self.name} @ {self.reference}"
+        return f"{self.name}=={self.version}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Coverage:
+    """The environments that a lock was made for."""
+
+    requires_python: SpecifierSet = SpecifierSet()  # noqa: RUF009 - nobody changes it
+    environments: Sequence[Marker] = ()
+    """One of these has to hold; empty: any will do."""
+
+    def holds(self, markers: Mapping[str, str]) -> bool:
+        """Say whether that includes where the PEP 508 marker values are *markers*."""
+        python = markers["python_full_version"].removesuffix("+")  # as built from a checkout
+        return self.requires_python.contains(python, prereleases=True) and (
+            not self.environments or any(each.evaluate(dict(markers)) for each in self.environments)
+        )
+
+    def __str__(self) -> str:
+        python = f"Python {self.requires_python}" if self.requires_python else "any Python"
+        return f"{python}, {' or '.join(map(str, self.environments)) or 'any platform'}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
+    """A lock file's content."""
+
+    path: str
+    """Relative to the project root."""
+    renewal: str
+    """The command that brings the file up to date, for messages."""
+    packages: Sequence[LockedPackage]
+    """The whole training environment, for every platform that the lock covers."""
+    runtime: Sequence[LockedPackage] | None = None
+    """What the model needs of it at run time, where the format tells; None where it does not."""
+    coverage: Coverage | None = None
+    """Where the whole lock is meant for, where the format tells; None where it does not."""
+
+    def active(self, markers: Mapping[str, str]) -> list[LockedPackage]:
+        """Give what is to be installed where the PEP 508 marker values are *markers*."""
+        return [package for package in self.packages if package.holds(markers)]
+
+    def requirements(self, markers: Mapping[str, str]) -> list[str]:
+        """Give the same for an installer."""
+        return sorted(str(Requirement(each.requirement)) for each in self.active(markers))
+
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedGroups:
+    """A PEP 751 lock, which may hold several dependency groups to choose from."""
+
+    path: str
+    """Relative to the project root, for messages."""
+    folder: Path
+    """What the lock's own paths are relative to."""
+    content: Pylock
+
+    @property
+    def tells_groups(self) -> bool:
+        """Whether it says of its packages which groups they are there for."""
+        return bool(self.content.dependency_groups or self.content.default_groups)
+
+    @property
+    def coverage(self) -> Coverage:
+        return Coverage(
+            requires_python=self.content.requires_python or SpecifierSet(),
+            environments=tuple(self.content.environments or ()),
+        )
+
+    def packages(self, groups: Collection[str] = ()) -> list[LockedPackage]:
+        """Give the packages of the lock's default groups and of *groups*.
+
+        Raises MalformedLockError for one that is neither at a version nor at an address.
+        """
+        chosen = {*map(canonicalize_name, (*groups, *(self.content.default_groups or ())))}
+        found = []
+        for package in self.content.packages:
+            condition = condition_of(package.marker, groups=chosen)
+            if condition != NEVER:
+                marker = package.marker
+                if marker and {"dependency_groups", "extras"} & {*str(marker).split()}:
+                    marker = Marker(str(condition)) if str(condition) else None
+                found.append(self._locked(package, marker))
+        return found
+
+    def _locked(self, package: Package, marker: Marker | None) -> LockedPackage:
+        address = self._address(package)
+        if address is None and package.version is None:
+            raise _malformed(self.path, f"{package.name} has no version")
+        return LockedPackage(
+            name=package.name,
+            version=package.version,
+            marker=marker,
+            address=address,
+            hashes=_hashes(package),
+        )
+
+    def _address(self, package: Package) -> dict[str, Any] | None:
+        if package.vcs is not None:
+            vcs = package.vcs
+            return {
+                "url": self._url(vcs.url, vcs.path),
+                "vcs_info": {"vcs": vcs.type, "commit_id": vcs.commit_id},
+                "subdirectory": vcs.subdirectory,
+            }
+        if package.archive is not None:
+            archive = package.archive
+            return {
+                "url": self._url(archive.url, archive.path),
+                "archive_info": {"hashes": dict(archive.hashes)},
+                "subdirectory": archive.subdirectory,
+            }
+        if package.directory is not None:
+            return {
+                "url": self._url(None, package.directory.path),
+                "dir_info": {},
+                "subdirectory": package.directory.subdirectory,
+            }
+        return None
+
+    def _url(self, url: str | None, path: str | None) -> str:
+        if url:
+            return without_credentials(url)
+        return (self.folder / (path or "")).resolve().as_uri()
+
+
+def read_pylock(path: str, folder: Path, text: str) -> LockedGroups:
+    """Read the *text* of the PEP 751 lock at *path*, whose own paths are relative to *folder*.
+
+    Raises MalformedLockError for what is not one that packaging knows how to read.
+    """
+    try:
+        # packaging's floor here is below 26.0, which brought this: only this option needs it.
+        from packaging.pylock import Pylock, PylockValidationError  # noqa: PLC0415
+    except ImportError:
+        raise HatchModelError(
+            f"packaging 26.0 or newer is required to read `{path}`, but this environment holds an older "
+            f"one. Add `hatch-model[lock]` to build-system.requires; where the lock itself holds an older "
+            f"packaging, raise it there, or lock with a requirements file."
+        ) from None
+    try:
+        content = Pylock.from_dict(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, PylockValidationError) as error:
+        raise _malformed(path, str(error)) from None
+    return LockedGroups(path=path, folder=folder, content=content)
+
+
+def _hashes(package: Package) -> frozenset[str]:
+    archives = [package.archive, package.sdist, *(package.wheels or ())]
+    return frozenset(
+        f"{algorithm}:{digest.lower()}"
+        for archive in archives
+        if archive is not None
+        for algorithm, digest in archive.hashes.items()
+    )
+
+
+def is_pylock(path: PurePath) -> bool:
+    """Say whether *path* is named as PEP 751 wants: ``pylock.toml`` or ``pylock.NAME.toml``."""
+    parts = path.name.split(".")
+    return parts[0] == "pylock" and parts[-1] == "toml" and len(parts) in {2, 3} and all(parts)
+
+
+_HASH = re.compile(r"\s--hash[= ](\w+:[0-9a-fA-F]+)")
+# pip's rule: a comment begins at the start of a line or after white space.
+_COMMENT = re.compile(r"(^|\s+)#.*$")
+
+
+def read_requirements(path: str, text: str) -> list[LockedPackage]:
+    """Read the *text* of the requirements file at *path*.
+
+    Raises LockedLineError for the first line that is anything but an exact version.
+    """
+    return [_read_line(path, number, line) for number, line in _logical_lines(text)]
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Give the lines that say something, continued ones joined, with the number of their first."""
+    start, parts = 1, list[str]()
+    for number, line in enumerate(text.splitlines(), 1):
+        if not parts:
+            start = number
+        # pip does not look for continuations in comments.
+        is_comment = line.lstrip().startswith("#")
+        parts.append("" if is_comment else line.removesuffix("\\"))
+        if line.endswith("\\") and not is_comment:
+            continue
+        logical = _COMMENT.sub("", " ".join(parts)).strip()
+        if logical:
+            yield start, logical
+        parts = []
+    if logical := _COMMENT.sub("", " ".join(parts)).strip():
+        yield start, logical
+
+
+def _read_line(path: str, number: int, line: str) -> LockedPackage:
+    hashes = frozenset(digest.lower() for digest in _HASH.findall(line))
+    pin = " ".join(_HASH.sub("", line).split())
+    try:
+        requirement = Requirement(pin)
+        version = _exact_version(requirement)
+    except (InvalidRequirement, InvalidVersion, ValueError):
+        raise HatchModelError(
+            f"`{path}`, line {number}: `{pin}` is not an exact version. A requirements file is a lock only "
+            f"if each line reads `name==version`, with or without a marker and hashes, and no options, as "
+            f"`uv export --no-emit-project` writes it."
+        ) from None
+    return LockedPackage(
+        name=canonicalize_name(requirement.name),
+        version=version,
+        marker=requirement.marker,
+        hashes=hashes,
+    )
+
+
+def _exact_version(requirement: Requirement) -> Version:
+    """Give the version of ``name==version``; raises ValueError for anything else."""
+    specifiers = list(requirement.specifier)
+    if requirement.url or len(specifiers) != 1 or specifiers[0].operator not in {"==", "==="}:
+        raise ValueError
+    return Version(specifiers[0].version)
+
+
+class RunUv(Protocol):
+    """Runs uv in a folder and gives its output; a stand-in for :func:`run_uv` in tests."""
+
+    def __call__(self, arguments: Sequence[str], *, path: str, root: Path) -> str: ...
+
+
+def run_uv(arguments: Sequence[str], *, path: str, root: Path) -> str:
+    """Run uv with *arguments* in *root*, to read the lock at *path*.
+
+    Raises UvNotFoundError and UvExportError.
+    """
+    uv = find_uv()
+    if uv is None:
+        raise HatchModelError(
+            f"uv is required to read `{path}`, and is not on PATH. Install uv, or lock in a format that "
+            f"needs none: `uv export --format pylock.toml --no-emit-project --output-file pylock.toml`, "
+            f"and name that file instead."
+        )
+    completed = subprocess.run(
+        [uv, *arguments],
+        cwd=root,
+        env=variables_for_uv(),
+        check=False,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    if completed.returncode != 0:
+        raise HatchModelError(
+            f"uv cannot export `{path}`. It says:\n{completed.stderr.strip()}\nRun `uv lock`, or use the "
+            f"version of uv that wrote it."
+        )
+    return completed.stdout
+
+
+def export_uv_lock(
+    path: Path, root: Path, groups: Sequence[str] = (), run: RunUv = run_uv
+) -> LockedGroups:
+    """Read what the uv.lock at *path* below *root* has for the project and its *groups*.
+
+    Raises UvNotFoundError, UvExportError, and what read_pylock() raises.
+    """
+    folder, name = path.parent, path.relative_to(root).as_posix()
+    arguments = [
+        *("export", "--quiet", "--frozen", "--format", "pylock.toml", "--python", sys.executable),
+        *("--no-header", "--no-emit-project", "--no-default-groups"),
+        *(f"--group={group}" for group in groups),
+    ]
+    return read_pylock(name, folder, run(arguments, path=name, root=folder))
+
+
+def find_lock(path: PurePosixPath, root: Path, *, key: str, groups: Sequence[str]) -> Path:
+    """Give the file at *path* below *root*; *key* is the TOML key that names it, for messages."""
+    file = root / path
+    if not file.is_file():
+        raise HatchModelError(
+            f"{key} is `{path}`, but there is no such file. Write the lock: `{_renewal(path, groups)}`; or "
+            f"take the key out."
+        )
+    return file
+
+
+def read_lock(
+    path: PurePosixPath,
+    root: Path,
+    *,
+    key: str,
+    project: NormalizedName,
+    groups: Sequence[str],
+    model_group: str = "",
+    run: RunUv = run_uv,
+) -> Lock:
+    """Read the lock at *path*, relative to *root*, of which its name tells the format.
+
+    *key* is the TOML key that names it, for messages, *groups* are the dependency groups for
+    training, and *model_group* the one that the requirements come from, if any. The *project*
+    itself is left out.
+    """
+    file = find_lock(path, root, key=key, groups=groups)
+    coverage = runtime = None
+    if path.name == "uv.lock":
+        exported = export_uv_lock(file, root, run=run)
+        coverage, packages = exported.coverage, exported.packages()
+        if groups:
+            runtime, packages = packages, export_uv_lock(file, root, groups, run).packages()
+        else:
+            runtime = packages
+    elif is_pylock(path):
+        content = read_pylock(str(path), file.parent, _text(file, path))
+        coverage, packages = content.coverage, content.packages([model_group, *groups])
+        runtime = content.packages([model_group]) if content.tells_groups else None
+    else:
+        packages = read_requirements(str(path), _text(file, path))
+    return Lock(
+        path=str(path),
+        renewal=_renewal(path, groups),
+        packages=[package for package in packages if package.name != project],
+        runtime=runtime and [package for package in runtime if package.name != project],
+        coverage=coverage,
+    )
+
+
+def _renewal(path: PurePosixPath, groups: Sequence[str]) -> str:
+    """Give a command that writes the lock at *path* from the requirements and *groups*.
+
+    Not `uv pip compile`, which asks for the metadata of a wheel, and so for the pins of the lock.
+    """
+    if path.name == "uv.lock":
+        return "uv lock"
+    layout = "pylock.toml" if is_pylock(path) else "requirements.txt"
+    chosen = "".join(f" --group {group}" for group in groups)
+    return (
+        f"uv export --format {layout} --no-emit-project --no-default-groups{chosen} "
+        f"--output-file {path}"
+    )
+
+
+def _text(file: Path, path: PurePosixPath) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _malformed(str(path), "it is not encoded as UTF-8") from None
+
+
+def _malformed(path: str, reason: str) -> HatchModelError:
+    return HatchModelError(f"`{path}` cannot be read as a lock: {reason}. Write it again.")

@@ -1,0 +1,410 @@
+"""From a lock, and the environment that was installed from it, to the lines of ``Requires-Dist``.
+
+Lock, requirements and what is installed have to agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING
+
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from hatch_model.closure import closure_of, holds, mentioned
+from hatch_model.errors import HatchModelError, RequirementError
+from hatch_model.installed import archive_hashes, describe
+from hatch_model.markers import ALWAYS, NEVER, condition_of
+from hatch_model.pins import Pins, pinned_version, refuse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from packaging.utils import NormalizedName
+
+    from hatch_model.closure import Closure, Root
+    from hatch_model.installed import Distribution, Environment
+    from hatch_model.lock import Lock, LockedPackage
+    from hatch_model.pins import PinPolicy
+
+_MOST_DIFFERENCES = 5
+
+# Where a lock is tried out beside here: what forks of locks tell apart in practice.
+_MINORS = range(8, 21)
+_PLATFORMS = [
+    {
+        "sys_platform": system,
+        "platform_system": name,
+        "os_name": family,
+        "platform_machine": machine,
+    }
+    for system, name, family, machines in (
+        ("linux", "Linux", "posix", ("x86_64", "aarch64")),
+        ("darwin", "Darwin", "posix", ("x86_64", "arm64")),
+        ("win32", "Windows", "nt", ("AMD64", "ARM64")),
+    )
+    for machine in machines
+]
+
+
+def check_up_to_date(
+    lock: Lock,
+    roots: Iterable[Root],
+    markers: Mapping[str, str],
+    *,
+    project: NormalizedName,
+) -> None:
+    """Check that *lock* satisfies each of *roots*, here and wherever else it covers.
+
+    Raises LockCoverageError where it is not meant for where the PEP 508 marker values are
+    *markers*, and OutdatedLockError for the first requirement that it does not satisfy.
+    """
+    if lock.coverage is not None and not lock.coverage.holds(markers):
+        raise HatchModelError(
+            f"`{lock.path}` is for {lock.coverage}, but this is Python {markers['python_full_version']} on "
+            f"{markers['sys_platform']}. Build where the lock is for, or widen what it is for and renew it: "
+            f"`{lock.renewal}`."
+        )
+    for root in roots:
+        name = canonicalize_name(root.requirement.name)
+        if name != project:
+            packages = [package for package in lock.packages if package.name == name]
+            _check_requirement(lock, root, packages, markers)
+
+
+def check_installable(lock: Lock, markers: Mapping[str, str]) -> None:
+    """Check that what *lock* takes from this machine is there: it does not travel in an sdist."""
+    for package in lock.active(markers):
+        if not package.is_here:
+            raise HatchModelError(
+                f"`{lock.path}` takes {package.name} from {package.reference}, where there is nothing. "
+                f"What lies outside of the project does not travel in its sdist: build the wheel from the "
+                f"source tree (`uv build --wheel`), or lock {package.name} from an index or a repository."
+            )
+
+
+def _check_requirement(
+    lock: Lock, root: Root, packages: list[LockedPackage], markers: Mapping[str, str]
+) -> None:
+    requirement = root.requirement
+    for environment in [markers, *_elsewhere(root, packages, markers)]:
+        if not holds(requirement, environment):
+            continue
+        locked = [package for package in packages if package.holds(environment)]
+        fits = any(package.fits(requirement) for package in locked)
+        is_meant = environment is markers or (
+            lock.coverage is not None and lock.coverage.holds(environment)
+        )
+        if not fits and (locked or is_meant):
+            versions = [str(package.version) for package in locked]
+            raise _outdated(lock, requirement, root.origin, versions)
+
+
+def _elsewhere(
+    root: Root, packages: list[LockedPackage], markers: Mapping[str, str]
+) -> Iterator[dict[str, str]]:
+    """Give other environments to try, if anything depends on them at all."""
+    if root.requirement.marker or any(package.marker for package in packages):
+        for platform in _PLATFORMS:
+            for minor in _MINORS:
+                version = f"3.{minor}"
+                yield {
+                    **markers,
+                    **platform,
+                    "python_version": version,
+                    "python_full_version": f"{version}.0",
+                }
+
+
+def _outdated(
+    lock: Lock, requirement: Requirement, required_by: str, locked: Sequence[str]
+) -> HatchModelError:
+    held = f"holds {' and '.join(locked)}" if locked else "does not hold it"
+    return HatchModelError(
+        f"`{lock.path}` is older than the requirements: {required_by} asks for `{requirement}`, and the "
+        f"lock {held}. Renew it: `{lock.renewal}`."
+    )
+
+
+def check_installed(lock: Lock, environment: Environment, markers: Mapping[str, str]) -> None:
+    """Check that *environment* holds what *lock* says, as far as it tells.
+
+    Names and versions, and for what did not come from an index, from where (PEP 610). Raises
+    LockDriftError with everything that differs, and ArchiveMismatchError.
+    """
+    differences = []
+    for package in lock.active(markers):
+        distribution = environment.find(package.name)
+        if distribution is None:
+            differences.append((package.name, _locked(package), ""))
+        elif not _is(package, distribution):
+            differences.append((package.name, _locked(package), _found(distribution)))
+    if differences:
+        lines = [
+            f"\n  {name}: locked {locked}, found {found or 'nothing'}"
+            for name, locked, found in differences[:_MOST_DIFFERENCES]
+        ]
+        more = len(differences) - _MOST_DIFFERENCES
+        rest = f"\n  and {more} more" if more > 0 else ""
+        raise HatchModelError(
+            f"the training environment is not what `{lock.path}` says:{''.join(lines)}{rest}\nBuild with "
+            f"isolation, so that the frontend installs it, or install the lock first."
+        )
+    for package in lock.active(markers):
+        _check_archive(lock, package, environment)
+
+
+def _is(package: LockedPackage, distribution: Distribution) -> bool:
+    if package.version not in {None, distribution.version}:
+        return False
+    locked, found = package.address, distribution.direct_url
+    if found is None:
+        return locked is None
+    if locked is None:
+        return "archive_info" in found  # Its hash is compared where there is one.
+    if "vcs_info" in locked:
+        commit = found.get("vcs_info", {}).get("commit_id")
+        return bool(commit == locked["vcs_info"]["commit_id"])
+    return ("dir_info" in locked) == ("dir_info" in found) and "vcs_info" not in found
+
+
+def _locked(package: LockedPackage) -> str:
+    version = str(package.version or "")
+    return f"{version} from {package.reference}".lstrip() if package.address else version
+
+
+def _found(distribution: Distribution) -> str:
+    if distribution.direct_url is None:
+        return distribution.raw_version
+    commit = distribution.direct_url.get("vcs_info", {}).get("commit_id", "")
+    origin = describe(distribution.direct_url)
+    return f"{distribution.raw_version} {origin}{commit and '@'}{commit}"
+
+
+def _check_archive(lock: Lock, package: LockedPackage, environment: Environment) -> None:
+    """Compare the archive that was installed (PEP 610 tells of some) with those that are locked."""
+    distribution = environment.find(package.name)
+    if distribution is None or distribution.direct_url is None:
+        return
+    digests = archive_hashes(distribution.direct_url)
+    found = {f"{algorithm}:{digest.lower()}" for algorithm, digest in digests.items()}
+    algorithms = {each.partition(":")[0] for each in package.hashes}
+    comparable = {each for each in found if each.partition(":")[0] in algorithms}
+    if comparable and not comparable & package.hashes:
+        raise HatchModelError(
+            f"{package.name} was installed from an archive with {min(comparable)}, which is none of those "
+            f"that `{lock.path}` allows. Install what is locked."
+        )
+
+
+def pin_locked(
+    roots: Sequence[Root],
+    groups: Sequence[Root],
+    environment: Environment,
+    lock: Lock,
+    policy: PinPolicy,
+    *,
+    project: NormalizedName,
+    markers: Mapping[str, str],
+) -> Pins:
+    """Pin what *roots* need to what *lock* says, for every platform that it covers.
+
+    *environment* must hold just that, as far as the PEP 508 marker values *markers* go, and what
+    the dependency *groups* for training ask for as well. Raises a LockError where lock,
+    requirements and environment do not agree.
+    """
+    check_up_to_date(lock, [*roots, *groups], markers, project=project)
+    check_installed(lock, environment, markers)
+    closure = _closure(roots, environment, lock, markers, project)
+    for_training = _named_for_training(lock, groups, closure, environment, markers)
+    packages = [
+        _with_version(package, environment, markers)
+        for package in _needed_at_run_time(lock, roots, closure, for_training, markers)
+    ]
+    pinned = list(_declared(roots, packages) if policy.pins == "direct" else _all(packages))
+    locked = {package.name for package in packages}
+    unlocked = sorted(
+        {
+            str(root.requirement)
+            for root in roots
+            if canonicalize_name(root.requirement.name) not in locked
+            and not holds(root.requirement, markers)
+        }
+    )
+    return Pins(
+        lines=tuple(sorted([*_lines(pinned, policy, lock), *unlocked])),
+        closure=_as_locked(closure, [package for package, _ in pinned], markers),
+        policy=policy,
+        unlocked=tuple(unlocked),
+    )
+
+
+class _LockedEnvironment:
+    """What is installed, as far as a lock holds it, too."""
+
+    def __init__(self, environment: Environment, packages: Iterable[LockedPackage]) -> None:
+        self._environment = environment
+        self._names = {package.name for package in packages}
+
+    def find(self, name: NormalizedName) -> Distribution | None:
+        return self._environment.find(name) if name in self._names else None
+
+    def __iter__(self) -> Iterator[Distribution]:
+        return (each for each in self._environment if each.name in self._names)
+
+
+def _closure(
+    roots: Sequence[Root],
+    environment: Environment,
+    lock: Lock,
+    markers: Mapping[str, str],
+    project: NormalizedName,
+) -> Closure:
+    """Walk what *roots* need, all of which has to be locked."""
+    active = lock.active(markers)
+    locked = _LockedEnvironment(environment, active)
+    try:
+        return closure_of(roots, locked, markers, project=project)
+    except RequirementError as error:
+        name = canonicalize_name(error.requirement.name)
+        versions = [str(package.version) for package in active if package.name == name]
+        raise _outdated(lock, error.requirement, error.required_by, versions) from None
+
+
+def _named_for_training(
+    lock: Lock,
+    groups: Sequence[Root],
+    closure: Closure,
+    environment: Environment,
+    markers: Mapping[str, str],
+) -> set[NormalizedName]:
+    """Name what *groups*, and all that is locked but not in the *closure*, ask for anywhere."""
+    names = {canonicalize_name(root.requirement.name) for root in groups}
+    for package in lock.active(markers):
+        distribution = environment.find(package.name)
+        if distribution is not None and package.name not in closure.distributions:
+            names |= {canonicalize_name(each.name) for each in distribution.requirements}
+    return names
+
+
+def _needed_at_run_time(
+    lock: Lock,
+    roots: Sequence[Root],
+    closure: Closure,
+    for_training: set[NormalizedName],
+    markers: Mapping[str, str],
+) -> list[LockedPackage]:
+    """Leave out what only training needs, or nothing any more.
+
+    Most formats do not say what needs what. What is installed here tells, and names what it would
+    need elsewhere; what is not even named stays, so that no pin is ever missing.
+    """
+    if lock.runtime is not None:
+        return [
+            package
+            for package in lock.runtime
+            if package.name in closure.distributions or not package.holds(markers)
+        ]
+    here = {package.name for package in lock.active(markers)}
+    at_run_time = mentioned(roots, closure)
+    # What the model needs elsewhere may itself need something there that cannot be seen from here.
+    is_certain = all(
+        package.holds(markers) for package in lock.packages if package.name in at_run_time
+    )
+    needed = []
+    for package in lock.packages:
+        if package.name in closure.distributions:
+            needed.append(package)
+        elif package.name in here:
+            # Training needs it here, and the model elsewhere.
+            condition = at_run_time.get(package.name, NEVER) & condition_of(package.marker)
+            if condition != NEVER:
+                needed.append(replace(package, marker=Marker(str(condition))))
+        elif not is_certain or package.name not in for_training:
+            needed.append(package)
+    return needed
+
+
+def _with_version(
+    package: LockedPackage, environment: Environment, markers: Mapping[str, str]
+) -> LockedPackage:
+    """Take from *environment* the version that the lock leaves out."""
+    distribution = environment.find(package.name) if package.holds(markers) else None
+    if package.version is None and distribution is not None:
+        return replace(package, version=distribution.version)
+    return package
+
+
+_Pinned = tuple["LockedPackage", tuple[str, ...]]
+"""A package and those of its extras that stay on its line."""
+
+
+def _all(packages: Iterable[LockedPackage]) -> Iterator[_Pinned]:
+    return ((package, ()) for package in packages)
+
+
+def _declared(roots: Sequence[Root], packages: Sequence[LockedPackage]) -> Iterator[_Pinned]:
+    """Give those of *packages* that *roots* ask for themselves, and when they do."""
+    for root in roots:
+        extras = tuple(sorted(map(canonicalize_name, root.requirement.extras)))
+        for package in packages:
+            if package.name == canonicalize_name(root.requirement.name) and package.fits(
+                root.requirement
+            ):
+                asked, held = root.requirement.marker, package.marker
+                condition = condition_of(asked) & condition_of(held)
+                if asked and held and condition != NEVER:
+                    yield replace(package, marker=Marker(str(condition))), extras
+                elif condition != NEVER:
+                    yield replace(package, marker=asked or held), extras
+
+
+def _as_locked(
+    closure: Closure, packages: Iterable[LockedPackage], markers: Mapping[str, str]
+) -> Closure:
+    """Have *closure* say when the versions that are installed here are the ones that are pinned."""
+    needed = dict.fromkeys(closure.distributions, NEVER)
+    for package in packages:
+        if package.name in needed and package.holds(markers):
+            needed[package.name] |= condition_of(package.marker)
+    return replace(closure, conditions={node: needed[node[0]] for node in closure.conditions})
+
+
+def _lines(pinned: Iterable[_Pinned], policy: PinPolicy, lock: Lock) -> list[str]:
+    """Write each pin once, however many forks of the lock come to the same."""
+    conditions: dict[str, list[Marker | None]] = {}
+    for package, extras in pinned:
+        name = f"{package.name}[{','.join(extras)}]" if extras else package.name
+        line = f"{name}{_version(package, policy, lock)}"
+        conditions.setdefault(line, []).append(package.marker)
+    return [_line(pin, markers) for pin, markers in conditions.items()]
+
+
+def _line(pin: str, markers: Sequence[Marker | None]) -> str:
+    # The lock's own words, where they need not be joined.
+    marker = str(markers[0] or "") if len(set(map(str, markers))) == 1 else _joined(markers)
+    # A URL ends at white space only, so the semicolon needs one before it.
+    return str(Requirement(f"{pin} ; {marker}" if marker else pin))
+
+
+def _joined(markers: Iterable[Marker | None]) -> str:
+    condition = reduce(or_, map(condition_of, markers))
+    return "" if condition == ALWAYS else str(condition)
+
+
+def _version(package: LockedPackage, policy: PinPolicy, lock: Lock) -> str:
+    if not package.address or policy.direct_references == "version":
+        if package.version is None:
+            raise HatchModelError(
+                f"`{lock.path}` holds {package.name}, for other platforms than this, from "
+                f"{package.reference} without a version, so none can be pinned. Give {package.name} a "
+                f'version that is not dynamic, or set {policy.key}.direct-references to "url".'
+            )
+        return f"=={pinned_version(package.version, policy)}"
+    origin = f"from {package.reference}, as the lock says"
+    version = str(package.version or "")
+    refuse_reference(package.name, version, origin, policy, is_local=package.is_local)
+    return f" @ {package.reference}"

@@ -1,0 +1,117 @@
+"""Where a build says what it does."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hatchling.bridge.app import Application
+
+
+class Log(Protocol):
+    def info(self, message: str) -> None: ...
+
+    def warning(self, message: str) -> None: ...
+
+    def output(self, line: str) -> None:
+        """Pass on a line that training printed."""
+        ...
+
+
+class AppLog:
+    """Speaks through hatchling's application, which knows how quiet to be."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    def info(self, message: str) -> None:
+        self._app.display_info(f"hatch-model: {message}")
+
+    def warning(self, message: str) -> None:
+        self._app.display_warning(f"hatch-model: warning: {message}")
+
+    def output(self, line: str) -> None:
+        self._app.display_info(line)
+
+
+class Progress:
+    """Says a line every few seconds, so none at all for what is quicker.
+
+    A line is like `writing iris/weights.bin: 1.2 of 3.0 GiB, 1.4 GiB/s`. Any thread may advance it.
+    """
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        seconds: float = 4,
+    ) -> None:
+        self.say = say
+        self._clock = clock
+        self._seconds = seconds
+        self._due = clock() + seconds
+        self._lock = threading.Lock()
+        self.start("", 0)
+
+    def start(self, work: str, total: int) -> None:
+        """Begin with *work*, such as "writing weights.bin", of *total* bytes."""
+        self._work = work
+        self._total = total
+        self._done = 0
+        self._since = self._clock()
+
+    def advance(self, size: int) -> None:
+        """Have *size* more bytes done."""
+        with self._lock:
+            self._done += size
+            now = self._clock()
+            if now < self._due:
+                return
+            self._due = now + self._seconds
+            rate = int(self._done / max(now - self._since, 1e-3))
+            line = f"{self._work}: {human_share(self._done, self._total)}, {human_size(rate)}/s"
+        self.say(line)
+
+
+_UNITS = {
+    "B": 1,
+    **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)},
+    **{f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", 1)},
+}
+_SHOWN_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
+
+
+def parse_size(text: str) -> int:
+    """Read a size such as ``20 GiB``, ``500MB`` or ``1000``, in bytes; raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    unit = _UNITS.get((match[2] or "B").upper()) if match else None
+    if match is None or unit is None:
+        raise ValueError(text)
+    return int(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
+
+
+def human_size(size: int) -> str:
+    """Write *size*, in bytes, with a unit that keeps it short."""
+    unit = _unit(size)
+    return f"{_in(unit, size)} {_SHOWN_UNITS[unit]}"
+
+
+def human_share(done: int, total: int) -> str:
+    """Write *done* of *total*, both in bytes, with one unit: ``1.2 of 3.0 GiB``."""
+    unit = _unit(total)
+    return f"{_in(unit, done)} of {_in(unit, total)} {_SHOWN_UNITS[unit]}"
+
+
+def _unit(size: int) -> int:
+    return min(max(size.bit_length() - 1, 0) // 10, len(_SHOWN_UNITS) - 1)
+
+
+def _in(unit: int, size: int) -> str:
+    return f"{size / (1 << 10 * unit):.1f}" if unit else str(size)

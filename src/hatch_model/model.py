@@ -1,0 +1,277 @@
+"""One model, from the settings to the artifacts: trained, or taken from the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
+
+from hatch_model.artifacts import publish, written
+from hatch_model.closure import closure_of, holds, installed_root
+from hatch_model.digests import file_of
+from hatch_model.errors import HatchModelError
+from hatch_model.gates import check_gates
+from hatch_model.installed import (
+    InstalledEnvironment,
+    imported_names,
+    imported_strangers,
+    is_site_folder,
+)
+from hatch_model.pins import check_same_pins, marker_environment
+from hatch_model.record import Provenance
+from hatch_model.sdist import commit_of
+from hatch_model.sources import (
+    artifacts_folder,
+    distribution_path,
+    input_files,
+    lay_out_installed,
+    published_in,
+    python_path,
+    shipped_files,
+    source_files,
+    top_level,
+)
+from hatch_model.training import Request, TrainedModel, train
+from hatch_model.workspace import remove_abandoned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from hatchling.builders.wheel import WheelBuilder
+
+    from hatch_model.closure import Closure
+    from hatch_model.installed import Environment
+    from hatch_model.process import RunProcess
+    from hatch_model.project import Project
+    from hatch_model.training import Result
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """A model that is ready to be shipped."""
+
+    trained: TrainedModel
+    folder: PurePosixPath
+    """The artifacts folder, relative to the project root."""
+    provenance: Provenance
+    left_out: Sequence[PurePosixPath]
+    """What of the tree is neither source nor artifact: what training has left there, and what
+    `hatch-model train` has. Relative to the project root."""
+
+
+def make_model(
+    project: Project,
+    build_data: Mapping[str, Any],
+    *,
+    is_release: bool = True,
+    run: RunProcess | None = None,
+) -> Model:
+    """Train, or take what was trained before, and check that the pins are what that was with.
+
+    *build_data* is hatchling's, as far as other hooks have filled it in. Where no *is_release*, gates
+    are shown and not enforced, and nothing is said of packages that happen to be installed. Raises
+    HatchModelError; whatever happens, the source tree is as it was before.
+    """
+    return _Making(project, build_data, run).make(is_release=is_release)
+
+
+def make_model_in_tree(
+    project: Project, build_data: Mapping[str, Any], *, is_release: bool = True
+) -> Model:
+    """Make the model where an editable install imports it from, ignored by git."""
+    model = make_model(project, build_data, is_release=is_release)
+    warning = publish(model.trained.artifacts, project.root / model.folder)
+    if warning:
+        project.log.warning(warning)
+    return model
+
+
+class _Making:
+    def __init__(
+        self, project: Project, build_data: Mapping[str, Any], run: RunProcess | None
+    ) -> None:
+        self._project = project
+        self._training = project.training
+        self._builder = cast("WheelBuilder", project.builder)
+        self._run = run
+        self._pins = project.pins()
+        self._check_groups_are_installed()
+        self._files = source_files(self._builder)
+        self._folder = artifacts_folder(project.training, self._files, project.root)
+        if remove_abandoned((project.root / self._folder).parent):
+            self._files = source_files(self._builder)  # as they were before that build was killed
+        self._python_path = python_path(project.training, self._files, project.root)
+        self._shipped = shipped_files(self._builder, build_data)
+        self._installed = project.workspace.path / "installed"
+        lay_out_installed(self._builder, build_data, self._shipped, self._installed)
+
+    def make(self, *, is_release: bool) -> Model:
+        project, training, root = self._project, self._training, self._project.root
+        # Before training, which may change the tree.
+        provenance = Provenance(
+            commit=commit_of(root),
+            inputs=input_files(training, root, project.log),
+            lock=file_of(str(training.lock), root / training.lock) if training.lock else None,
+        )
+        old = published_in(root, self._folder)
+        before = top_level(root)
+        trained = self._obtain(provenance)
+        left = self._left_behind(before)
+        check_gates(trained.metrics, training.gates, project.log, is_release=is_release)
+        if is_release:
+            self._warn_of_strangers(trained)
+        self._warn_of_stale_files(trained, old)
+        self._warn_of_shared_folder()
+        return Model(
+            trained=trained, folder=self._folder, provenance=provenance, left_out=[*old, *left]
+        )
+
+    def _obtain(self, provenance: Provenance) -> TrainedModel:
+        if not self._training.is_reusable:
+            return self._train()
+        from hatch_model import reuse  # noqa: PLC0415 - only for this option
+
+        project, environment = self._project, InstalledEnvironment()
+        for_training = self._closure_for_training(environment)
+        old = {project.root / path for path in published_in(project.root, self._folder)}
+        ingredients = reuse.ingredients_of(
+            self._training,
+            {place: file for place, file in self._shipped if file not in old},
+            (self._folder, distribution_path(self._builder, self._folder)),
+            provenance.inputs,
+            {**self._pins.closure.distributions, **for_training.distributions},
+            root=project.root,
+            workspace=project.workspace.path,
+            environment=environment,
+            project=project.name,
+        )
+        return reuse.reuse_or_train(
+            ingredients,
+            partial(self._train),
+            project=project.name,
+            folder=project.workspace.folder("stored"),
+            log=project.log,
+        )
+
+    def _train(self) -> TrainedModel:
+        """Train in a process of its own."""
+        project, training = self._project, self._training
+        request = Request(
+            key=training.key,
+            train=training.train,
+            arguments=training.arguments,
+            root=project.root,
+            python_path=[self._installed, *self._python_path],
+            artifacts_dir=project.root / self._folder,
+            environment=training.environment,
+            modules=[file.module for file in self._files if file.module],
+        )
+        project.log.info(f"training with {training.train}")
+        result = train(request, project.workspace.path, project.log.output, self._run)
+        artifacts = written(result.output_dir)
+        if not artifacts:
+            raise HatchModelError(
+                f"{training.train} returned no model and wrote nothing to `{self._folder}`, so there is "
+                f"nothing to ship. Return the model, take `output_dir` and write there, or set "
+                f"{training.key}.artifacts to the folder that it writes to."
+            )
+        # What the build laid out for training is no part of the environment.
+        path = [each for each in result.path if each != str(self._installed)]
+        check_same_pins(self._pins.lines, project.pins_on(path).lines)
+        environment = InstalledEnvironment(path)
+        return TrainedModel(
+            artifacts=artifacts,
+            metrics=result.metrics,
+            environment=[(each.name, each.raw_version) for each in environment],
+            strangers=self._strangers(result, environment),
+            imported=result.imported,
+            model_saved=result.model_saved,
+        )
+
+    def _closure_for_training(self, environment: Environment) -> Closure:
+        return closure_of(
+            self._training.groups,
+            environment,
+            marker_environment(),
+            project=self._project.name,
+            strict=False,
+        )
+
+    def _check_groups_are_installed(self) -> None:
+        environment, markers = InstalledEnvironment(), marker_environment()
+        for root in self._training.groups:
+            if holds(root.requirement, markers):
+                installed_root(environment, root)
+
+    def _strangers(self, result: Result, environment: Environment) -> list[str]:
+        """Name what the project imported in training only because the build tools brought it."""
+        for_training = self._closure_for_training(environment)
+        known = {
+            self._project.name,
+            *self._pins.closure.distributions,
+            *for_training.distributions,
+        }
+        own = [file for file in result.imported if not is_site_folder(file)]
+        names = imported_names(own)
+        return [*imported_strangers(result.imported, environment, known, names)]
+
+    # What is said of it
+
+    def _left_behind(self, before: set[str]) -> list[PurePosixPath]:
+        """Find what training has left in its working directory, and say so."""
+        root = self._project.root
+        new = sorted(
+            name for name in top_level(root) - before if not name.startswith(".hatch-model-")
+        )
+        if new:
+            names = ", ".join(
+                f"`{name}/`" if (root / name).is_dir() else f"`{name}`" for name in new
+            )
+            self._project.log.warning(
+                f"training left {names} in the project's folder, where it stays. It is in no archive of "
+                f"this build: have git ignore it, or have training write to `output_dir`."
+            )
+        return [PurePosixPath(name) for name in new]
+
+    def _warn_of_strangers(self, trained: TrainedModel) -> None:
+        key, training_key = self._pins.policy.key, self._training.key
+        for name in trained.strangers:
+            self._project.log.warning(
+                f"training imported {name}, which is in the training environment only because the "
+                f"build tools brought it. Add it to {key}.dependencies if the model needs it to "
+                f"predict, or else to a group in {training_key}.dependency-groups."
+            )
+        if trained.model_saved and "joblib" not in self._pins.closure.distributions:
+            self._project.log.warning(
+                f"the model was saved with joblib, which the wheel does not require. Add it to "
+                f"{key}.dependencies, so that the model can be loaded."
+            )
+
+    def _warn_of_stale_files(self, trained: TrainedModel, old: Sequence[PurePosixPath]) -> None:
+        """Warn of files in the artifacts folder that ship although this training did not write them."""
+        fresh = {self._folder / artifact.path for artifact in trained.artifacts}
+        for file in self._files:
+            is_stale = file.tree.is_relative_to(self._folder) and file.tree not in fresh
+            if is_stale and not file.module and file.tree not in old:
+                self._project.log.warning(
+                    f"`{file.tree}` was not written by this training. It ships as a source file of the "
+                    f"project, since hatchling selects it: delete it, or have git ignore it."
+                )
+
+    def _warn_of_shared_folder(self) -> None:
+        """Warn of artifacts that land beside all packages of an environment: a module has no folder."""
+        folder = distribution_path(self._builder, self._folder)
+        package = folder.parts[0]
+        if not any(file.module and file.wheel.parts[0] == package for file in self._files):
+            self._project.log.warning(
+                f"the model ships as `{folder}` at the top of whatever environment the wheel is "
+                f"installed to, where another wheel may have a folder of that name. Make a package of "
+                f"the module, or set {self._training.key}.artifacts to a folder with a name of its own."
+            )
+
+
+def model_files(model: Model) -> dict[PurePosixPath, Path]:
+    """Give where each artifact of *model* lies now, by its place in the tree."""
+    return {model.folder / each.path: each.source for each in model.trained.artifacts}

@@ -1,0 +1,208 @@
+"""From the closure to the lines of ``Requires-Dist``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from hatch_model.closure import closure_of, holds, targets
+from hatch_model.errors import HatchModelError
+from hatch_model.installed import describe, is_local, reference
+from hatch_model.markers import NEVER, condition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Literal
+
+    from packaging.utils import NormalizedName
+    from packaging.version import Version
+
+    from hatch_model.closure import Closure, Root
+    from hatch_model.installed import Distribution, Environment
+    from hatch_model.markers import Condition
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PinPolicy:
+    """The options of the metadata hook's table that say how to write pins."""
+
+    pins: Literal["all", "direct"] = "all"
+    local_versions: Literal["strip", "keep"] = "strip"
+    direct_references: Literal["error", "url", "version"] = "error"
+    key: str = "tool.hatch.metadata.hooks.model"
+    """The full dotted key of the table, for messages."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pins:
+    """What a wheel requires, and the closure that it was read from."""
+
+    lines: tuple[str, ...]
+    """Sorted PEP 508 strings."""
+    closure: Closure
+    policy: PinPolicy
+    unlocked: tuple[str, ...] = ()
+    """Those of the lines that a lock has nothing for, and that stay as they were declared."""
+
+
+def marker_environment() -> dict[str, str]:
+    """Give the PEP 508 marker values of this interpreter."""
+    return {key: str(value) for key, value in default_environment().items()}
+
+
+def pin(
+    roots: tuple[Root, ...],
+    environment: Environment,
+    policy: PinPolicy,
+    *,
+    project: NormalizedName,
+    markers: Mapping[str, str] | None = None,
+) -> Pins:
+    """Pin what *roots* need to the versions in *environment*.
+
+    A requirement that does not hold here is written as it was declared: nothing is known of it.
+    *markers* are the PEP 508 marker values (default: this interpreter's).
+    """
+    markers = marker_environment() if markers is None else markers
+    closure = closure_of(roots, environment, markers, project=project)
+    lines = {str(root.requirement) for root in roots if not holds(root.requirement, markers)}
+    for (name, extras), condition in _wanted(roots, closure, policy, markers).items():
+        lines.add(_line(closure.distributions[name], extras, condition, policy))
+    return Pins(lines=tuple(sorted(lines)), closure=closure, policy=policy)
+
+
+def _wanted(
+    roots: tuple[Root, ...], closure: Closure, policy: PinPolicy, markers: Mapping[str, str]
+) -> dict[tuple[NormalizedName, tuple[str, ...]], Condition]:
+    """Say which distributions are pinned, with which extras, and when.
+
+    An extra that is asked for less often than its distribution gets a line of its own.
+    """
+    declared = _declared(roots, closure, markers)
+    needed = closure.needed()
+    if policy.pins == "direct":
+        needed = {name: condition for (name, extra), condition in declared.items() if not extra}
+    wanted = {}
+    for name, condition in needed.items():
+        # An extra stays on the line, so that what it brings in elsewhere comes along there.
+        extras_by_condition: dict[Condition, list[str]] = {condition: []}
+        for (each, extra), when in sorted(declared.items(), key=itemgetter(0)):
+            if each == name and extra:
+                extras_by_condition.setdefault(when, []).append(extra)
+        for when, extras in extras_by_condition.items():
+            wanted[name, tuple(extras)] = when
+    return wanted
+
+
+def _declared(
+    roots: tuple[Root, ...], closure: Closure, markers: Mapping[str, str]
+) -> dict[tuple[NormalizedName, str], Condition]:
+    """Say when each distribution, and each extra of it, is asked for by a root itself."""
+    declared: dict[tuple[NormalizedName, str], Condition] = {}
+    for root in roots:
+        if holds(root.requirement, markers):
+            for node in targets(root.requirement):
+                if node in closure.conditions:
+                    condition = condition_of(root.requirement.marker)
+                    declared[node] = declared.get(node, NEVER) | condition
+    return declared
+
+
+def _line(
+    distribution: Distribution, extras: tuple[str, ...], condition: Condition, policy: PinPolicy
+) -> str:
+    name = f"{distribution.name}[{','.join(extras)}]" if extras else distribution.name
+    line = f"{name}{_version(distribution, policy)}"
+    marker = str(condition)
+    # A URL ends at white space only, so the semicolon needs one before it.
+    return str(Requirement(f"{line} ; {marker}" if marker else line))
+
+
+def _version(distribution: Distribution, policy: PinPolicy) -> str:
+    if distribution.direct_url is not None and policy.direct_references != "version":
+        return f" @ {_reference(distribution, policy)}"
+    return f"=={pinned_version(distribution.version, policy)}"
+
+
+def pinned_version(version: Version, policy: PinPolicy) -> str:
+    """Write *version* with or without its local part: ``==2.5.1`` allows ``2.5.1+cu124``, too."""
+    return version.public if policy.local_versions == "strip" else str(version)
+
+
+def _reference(distribution: Distribution, policy: PinPolicy) -> str:
+    direct_url = distribution.direct_url
+    assert direct_url is not None  # noqa: S101 - the caller asked
+    origin = describe(direct_url)
+    refuse_reference(
+        distribution.name,
+        distribution.raw_version,
+        origin,
+        policy,
+        is_local=is_local(direct_url),
+    )
+    return reference(direct_url)
+
+
+def refuse_reference(
+    name: str, version: str, origin: str, policy: PinPolicy, *, is_local: bool
+) -> None:
+    """Refuse an address where *policy* has none written, or it means something on this machine only."""
+    installed, key = f"{name} {version} was installed {origin}", f"{policy.key}.direct-references"
+    if policy.direct_references == "error":
+        raise HatchModelError(
+            f"{installed}, so nobody else could install the wheel from an index. Install it from an index, "
+            f'or set {key} to "url" (pin the address) or "version" (pin the version, which an index must '
+            f"then have)."
+        )
+    if is_local:
+        raise HatchModelError(
+            f"{installed}, an address that means nothing on another machine. Install it from an index or a "
+            f'repository, or set {key} to "version" (pin the version, which an index must then have).'
+        )
+
+
+def declared_lines(roots: tuple[Root, ...]) -> list[str]:
+    """Give the requirements as they were declared, for what is resolved rather than installed."""
+    return [str(root.requirement) for root in roots]
+
+
+def same_lines(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Compare two lists of requirements as requirements, not as text: hatchling respells them."""
+    return set(map(_meaning, one)) == set(map(_meaning, other))
+
+
+def check_same_pins(in_metadata: Sequence[str], trained_with: Sequence[str]) -> None:
+    """Check that what the wheel requires is what the model was trained with."""
+    if same_lines(in_metadata, trained_with):
+        return
+    differences = [
+        *(f"\n  in the metadata: {line}" for line in _without(in_metadata, trained_with)),
+        *(f"\n  trained with:    {line}" for line in _without(trained_with, in_metadata)),
+    ]
+    raise HatchModelError(
+        f"the dependencies in the wheel's metadata are not the versions that trained the model:"
+        f"{''.join(differences)}\nNothing may change the environment or `project.dependencies` while "
+        f"a model is built: look for an installation inside the training function, a `.pth` file, or "
+        f"another hook."
+    )
+
+
+def _without(lines: Sequence[str], others: Sequence[str]) -> list[str]:
+    return sorted(set(lines) - set(others))
+
+
+def _meaning(line: str) -> tuple[object, ...]:
+    requirement = Requirement(line)
+    return (
+        canonicalize_name(requirement.name),
+        frozenset(map(canonicalize_name, requirement.extras)),
+        SpecifierSet(str(requirement.specifier).lower()),
+        requirement.url,
+        str(requirement.marker),
+    )

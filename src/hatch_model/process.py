@@ -1,0 +1,250 @@
+"""A child process: its output passed on as it comes, and nothing of it left behind."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import IO
+
+_POLL = 0.5  # seconds between looks at whether the frontend is still there
+# Seconds that what training started has for tidying up when it is stopped. On Ctrl-C, `python -m
+# build` gives a backend no more than 0.25 for all that it has to do.
+_GRACE = 0.15
+# What start_new_session is elsewhere, where it means nothing on Windows; 0 elsewhere.
+_NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+_PROGRESS = 1.0  # seconds between two states of a progress bar
+_LONGEST_LINE = 1 << 18  # bytes; what is longer is handed on in pieces
+_CHILD = Path(__file__).parent / "child" / "call.py"
+
+
+class FrontendGoneError(Exception):
+    """The process that asked for the build no longer exists."""
+
+
+def call(
+    request: Mapping[str, Any],
+    folder: Path,
+    *,
+    python: str = sys.executable,
+    cwd: Path,
+    environment: Mapping[str, str],
+    emit: Callable[[str], None],
+    run: RunProcess | None = None,
+) -> tuple[dict[str, Any] | None, int]:
+    """Have the child script carry out *request*, with *folder* for the files between.
+
+    The script's docstring is the protocol. Gives its result, None if it ended without one, and its
+    exit code as ``subprocess`` does. Each line of its output goes to *emit*. Raises
+    FrontendGoneError if the frontend ends, or listens no more, meanwhile.
+    """
+    (folder / "request.json").write_text(json.dumps({**request}), "utf-8")
+    try:
+        returncode = (run or run_process)(
+            [python, str(_CHILD), str(folder)], cwd=cwd, environment=environment, emit=emit
+        )
+    except BrokenPipeError:
+        raise FrontendGoneError from None
+    result = folder / "result.json"
+    if not result.is_file():
+        return None, returncode
+    content: dict[str, Any] = json.loads(result.read_text("utf-8"))
+    return content, returncode
+
+
+def how_it_ended(returncode: int) -> str:
+    """Say how a process ended whose *returncode*, as `subprocess` gives it, was unexpected."""
+    if returncode >= 0:
+        return f"ended with exit code {returncode}"
+    try:
+        return f"was killed by {signal.Signals(-returncode).name}"
+    except ValueError:
+        return f"was killed by signal {-returncode}"
+
+
+class RunProcess(Protocol):
+    """Runs a command to its end; a stand-in for :func:`run_process` in tests."""
+
+    def __call__(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        emit: Callable[[str], None],
+    ) -> int: ...
+
+
+def run_process(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    emit: Callable[[str], None],
+) -> int:
+    """Run *command*, handing each line of its output to *emit* as it comes.
+
+    Standard output and error go through one pipe, so that they keep their order. Gives the exit
+    code, or minus the signal's number (as ``subprocess`` does). Raises FrontendGoneError if this
+    process's own parent ends meanwhile. Whatever is raised, the command and all that it started
+    are gone by then.
+    """
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=dict(environment),
+        # The child takes the end of this pipe as the end of the build; see the child script.
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # A group of its own, so that it can be ended with all that it started.
+        start_new_session=True,
+        creationflags=_NEW_GROUP,
+    )
+    assert process.stdin is not None  # noqa: S101 - for the type checker
+    assert process.stdout is not None  # noqa: S101
+    lines = LineRelay(emit)
+    reader = _Reader(process.stdout, lines)
+    reader.start()
+    try:
+        _wait(process, reader)
+    except BaseException:
+        # Helpers such as joblib's resource tracker tidy up and end by themselves after this.
+        _signal_group(process, kill=False)
+        reader.finished.wait(_GRACE)
+        raise
+    finally:
+        # What training left running may hold the pipe open: its output is not awaited for long.
+        reader.finished.wait(_POLL)
+        _signal_group(process, kill=True)
+        process.wait()
+        reader.finished.wait(_POLL)
+        process.stdin.close()
+        if reader.finished.is_set():
+            process.stdout.close()
+    if reader.error is not None:
+        raise reader.error
+    lines.close()
+    return process.returncode
+
+
+def _signal_group(process: subprocess.Popen[bytes], *, kill: bool) -> None:
+    """End *process* and what it started; with *kill*, without giving any of it a say."""
+    if sys.platform == "win32":
+        if process.poll() is None:
+            subprocess.run(
+                ["taskkill", "/T", "/F", "/PID", str(process.pid)],  # noqa: S607
+                check=False,
+                capture_output=True,
+            )
+        return
+    # macOS answers for a group of nothing but zombies that it is not permitted.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+
+
+def _wait(process: subprocess.Popen[bytes], reader: _Reader) -> None:
+    """Wait for the end of *process*, noticing when whoever asked for the build is gone."""
+    frontend = os.getppid()
+    while process.poll() is None:
+        # This is waited for without polling, unlike a process with a timeout.
+        reader.finished.wait(_POLL)
+        if reader.error is not None:
+            raise reader.error
+        if os.getppid() != frontend:
+            raise FrontendGoneError
+        if reader.finished.is_set():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_POLL)
+
+
+class _Reader(threading.Thread):
+    """Reads to the end, come what may: a process in front of a full pipe waits for ever."""
+
+    def __init__(self, output: IO[bytes], lines: LineRelay) -> None:
+        super().__init__(daemon=True)
+        # Up to Python 3.12 a join() that Ctrl-C interrupts takes the thread for ended.
+        self.finished = threading.Event()
+        self.error: Exception | None = None
+        """Why lines are no longer handed on."""
+        self._output = output
+        self._lines = lines
+
+    def run(self) -> None:
+        descriptor = self._output.fileno()
+        while chunk := os.read(descriptor, 65536):
+            if self.error is None:
+                try:
+                    self._lines.feed(chunk)
+                except Exception as error:  # noqa: BLE001 - raised where the process is waited for
+                    self.error = error
+        self.finished.set()
+
+
+class LineRelay:
+    """Cuts a stream of bytes into lines of text and hands them on.
+
+    A progress bar rewrites its line after a carriage return and ends it once: of its states, one a
+    second is handed on as a line, and the last one in any case.
+    """
+
+    def __init__(
+        self, emit: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._emit = emit
+        self._clock = clock
+        self._pending = b""
+        self._shown_at = clock()
+
+    def feed(self, chunk: bytes) -> None:
+        *lines, self._pending = (self._pending + chunk).split(b"\n")
+        for line in lines:
+            self._show(_last_state(line))
+        if len(self._pending) > _LONGEST_LINE:
+            # A character that has come in part waits for the rest.
+            _, size = codecs.utf_8_decode(self._pending, "replace")
+            self._show(self._pending[:size])
+            self._pending = self._pending[size:]
+        self._show_progress()
+
+    def close(self) -> None:
+        """Hand on what the stream ended with, if it did not end with a line's end."""
+        state, self._pending = _last_state(self._pending), b""
+        if state.strip():
+            self._show(state)
+
+    def _show_progress(self) -> None:
+        """Hand on the last whole state of an unfinished line, if it is time for one.
+
+        What a carriage return has just ended is not yet known to be one: it may be a line's end
+        that has come in two pieces, or the state that the line is going to end with.
+        """
+        begun = self._pending.rstrip(b"\r")
+        states, carriage_return, unfinished = begun.rpartition(b"\r")
+        if not carriage_return:
+            return
+        state = _last_state(states)
+        if state.strip() and self._clock() - self._shown_at >= _PROGRESS:
+            self._show(state)
+            state = b""
+        self._pending = state + b"\r" + unfinished + self._pending[len(begun) :]
+
+    def _show(self, line: bytes) -> None:
+        self._shown_at = self._clock()
+        self._emit(line.decode("utf-8", "replace"))
+
+
+def _last_state(line: bytes) -> bytes:
+    """Give what a terminal shows of *line* in the end, more or less."""
+    return line.rstrip(b"\r").rpartition(b"\r")[2]

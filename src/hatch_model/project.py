@@ -1,0 +1,234 @@
+"""The project that is built: what every step of a build is handed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from hatch_model.errors import HatchModelError
+from hatch_model.installed import InstalledEnvironment
+from hatch_model.pins import declared_lines, marker_environment, pin
+from hatch_model.pythons import narrowed, only_minor, unsupported_pythons
+from hatch_model.settings import read_settings
+from hatch_model.workspace import TemporaryFolder, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hatchling.builders.plugin.interface import BuilderInterface
+    from hatchling.metadata.core import ProjectMetadata
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
+
+    from hatch_model.installed import Environment
+    from hatch_model.lock import Lock
+    from hatch_model.log import Log
+    from hatch_model.pins import Pins
+    from hatch_model.settings import ModelSettings, TrainingSettings
+
+_SBOM = ("cyclonedx-python-lib>=8", "hatchling>=1.28")
+_STORE = ("platformdirs>=3",)
+
+# The metadata hook and the build hook of one build have nothing in common but this.
+_pins: WeakKeyDictionary[ProjectMetadata[Any], Pins] = WeakKeyDictionary()
+
+
+@dataclass(kw_only=True)
+class Project:
+    """A model project with hatchling's *builder* for it, in whatever build is under way."""
+
+    builder: BuilderInterface[Any, Any]
+    model: ModelSettings
+    training: TrainingSettings
+    log: Log
+    _temporary: TemporaryFolder | None = field(default=None, init=False)
+
+    @classmethod
+    def read(cls, builder: BuilderInterface[Any, Any], log: Log) -> Project:
+        """Read what the project says. Raises SettingsError."""
+        settings = read_settings(builder.metadata, needs_training=True)
+        assert settings.training is not None  # noqa: S101 - needs_training
+        return cls(builder=builder, model=settings.model, training=settings.training, log=log)
+
+    @property
+    def root(self) -> Path:
+        return Path(self.builder.root)
+
+    @property
+    def metadata(self) -> ProjectMetadata[Any]:
+        return self.builder.metadata
+
+    @property
+    def name(self) -> NormalizedName:
+        return canonicalize_name(self.metadata.name)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """A folder of this build's own, which is also where hatchling puts its temporary files."""
+        try:
+            workspace = Workspace()
+        except OSError as error:
+            raise HatchModelError(f"there is no temporary folder to build in: {error}") from error
+        self._temporary = TemporaryFolder(workspace.path)
+        return workspace
+
+    def close(self) -> None:
+        """Remove the workspace, if there is one."""
+        if "workspace" in self.__dict__:
+            if self._temporary is not None:
+                self._temporary.close()
+            self.workspace.close()
+            del self.__dict__["workspace"]
+
+    # What training needs
+
+    def requirements(self) -> list[str]:
+        """Give what a frontend has to install before training.
+
+        Raises HatchModelError for a lock that cannot be used or does not satisfy what is asked for.
+        """
+        roots = (*self.model.roots, *self.training.groups)
+        tools = self.tool_requirements()
+        lock = self._lock()
+        if lock is None:
+            return [*declared_lines(roots), *tools]
+        from hatch_model.locked_pins import (  # noqa: PLC0415 - only with a lock
+            check_installable,
+            check_up_to_date,
+        )
+
+        markers = marker_environment()
+        check_up_to_date(lock, roots, markers, project=self.name)
+        check_installable(lock, markers)
+        return [*lock.requirements(markers), *tools]
+
+    def tool_requirements(self) -> list[str]:
+        """Give what the options that are on take beside hatch-model's own dependencies."""
+        return [each for requirements in self._tools().values() for each in requirements]
+
+    def check_tools(self, environment: Environment) -> None:
+        """Check that *environment* has what the options that are on take."""
+        for option, requirements in self._tools().items():
+            for requirement in map(Requirement, requirements):
+                found = environment.find(canonicalize_name(requirement.name))
+                if found is None or not requirement.specifier.contains(
+                    found.version, prereleases=True
+                ):
+                    raise HatchModelError(
+                        f"`{option}` takes {' and '.join(requirements)}. Build with isolation, so that "
+                        f"the frontend installs that, or install it first."
+                    )
+
+    def _tools(self) -> Mapping[str, tuple[str, ...]]:
+        """Give the packages that only some options take, for those that are on."""
+        options: dict[str, tuple[str, ...]] = {}
+        if self.training.sbom:
+            options["sbom = true"] = _SBOM
+        if self.training.is_reusable:
+            options["inputs"] = _STORE
+        return options
+
+    # Pins
+
+    def pins(self) -> Pins:
+        """Give what the wheel is to require: computed once for a build, before training."""
+        return pins_before_training(self.metadata, self.model, self.training)
+
+    def pins_on(self, path: Sequence[str] | None) -> Pins:
+        """Pin what the model needs to what is installed on *path* (default: ``sys.path``).
+
+        With a lock, raises HatchModelError unless that is what the lock says.
+        """
+        return _pins_on(self.metadata, self.model, self.training, path)
+
+    def _lock(self) -> Lock | None:
+        return _lock_of(self.metadata, self.model, self.training)
+
+
+def pins_before_training(
+    metadata: ProjectMetadata[Any], model: ModelSettings, training: TrainingSettings
+) -> Pins:
+    """Give the pins of the project that *metadata* is of; the same ones for one reading of it."""
+    if metadata not in _pins:
+        _pins[metadata] = _pins_on(metadata, model, training, None)
+    return _pins[metadata]
+
+
+def _pins_on(
+    metadata: ProjectMetadata[Any],
+    model: ModelSettings,
+    training: TrainingSettings,
+    path: Sequence[str] | None,
+) -> Pins:
+    environment, markers = InstalledEnvironment(path), marker_environment()
+    name = canonicalize_name(metadata.name)
+    lock = _lock_of(metadata, model, training)
+    if lock is None:
+        return pin(model.roots, environment, model.policy, project=name, markers=markers)
+    from hatch_model.locked_pins import pin_locked  # noqa: PLC0415 - only with a lock
+
+    return pin_locked(
+        model.roots,
+        training.groups,
+        environment,
+        lock,
+        model.policy,
+        project=name,
+        markers=markers,
+    )
+
+
+def _lock_of(
+    metadata: ProjectMetadata[Any], model: ModelSettings, training: TrainingSettings
+) -> Lock | None:
+    if training.lock is None:
+        return None
+    return _read_lock(
+        training.lock,
+        Path(metadata.root),
+        key=f"{training.key}.lock",
+        project=canonicalize_name(metadata.name),
+        groups=training.group_names,
+        model_group=model.group,
+    )
+
+
+@lru_cache  # Reading a uv.lock starts uv, and one build asks for it several times.
+def _read_lock(*arguments: Any, **options: Any) -> Lock:
+    from hatch_model.lock import read_lock  # noqa: PLC0415 - only with a lock
+
+    return read_lock(*arguments, **options)
+
+
+# Pythons
+
+
+def supported_pythons(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -> SpecifierSet:
+    """Narrow *claimed* to the Pythons that a wheel with *pins* can be installed on."""
+    markers = marker_environment()
+    if model.python == "minor":
+        claimed = only_minor(claimed, markers)
+    return narrowed(claimed, unsupported_pythons(claimed, pins.closure, markers), markers)
+
+
+def unsupported_pythons_warning(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -> str:
+    """Say which Pythons are *claimed* that a wheel with *pins* cannot be installed on; "" for none."""
+    markers = marker_environment()
+    if model.python == "minor":
+        claimed = only_minor(claimed, markers)
+    unsupported = unsupported_pythons(claimed, pins.closure, markers)
+    if not unsupported:
+        return ""
+    is_claimed = f'is "{claimed}"' if claimed else "is not set"
+    problems = "".join(f"\n  {each.name} {each.version} {each.reason}" for each in unsupported)
+    return (
+        f"project.requires-python {is_claimed}, which claims Pythons that the wheel cannot be "
+        f"installed on:{problems}\nWhat it can be installed on is "
+        f'"{narrowed(claimed, unsupported, markers)}".'
+    )

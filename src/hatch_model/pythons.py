@@ -1,0 +1,194 @@
+"""The Pythons that a wheel with these pins can be installed on, against those it claims."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from hatch_model.markers import condition_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from packaging.requirements import Requirement
+    from packaging.utils import NormalizedName
+
+    from hatch_model.closure import Closure
+    from hatch_model.installed import Distribution
+    from hatch_model.markers import Condition
+
+# Which patch releases exist is unknown. The first, a late one, and those around each that a
+# specifier names are enough to tell `>=3.10.2`, `<3.13` and `!=3.9.7` apart.
+_MINORS = range(41)
+_PATCHES = (0, 99)
+_PATCH_RELEASE = re.compile(r"3\.(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unsupported:
+    """A claimed Python on which a pin cannot be installed."""
+
+    name: NormalizedName
+    version: str
+    reason: str
+    minors: tuple[int, ...]
+    """The minor versions of Python 3 concerned, ascending."""
+    supported: SpecifierSet
+    """What the package itself says of Python, empty where another pin is the problem."""
+
+
+def unsupported_pythons(
+    claimed: SpecifierSet, closure: Closure, markers: Mapping[str, str]
+) -> list[Unsupported]:
+    """Find the pins that stand in the way of the *claimed* Pythons, by name."""
+    needed = closure.needed()
+    found = [
+        *_refusals(claimed, closure, needed, markers),
+        *_conflicts(claimed, closure, needed, markers),
+    ]
+    return sorted(found, key=lambda problem: problem.name)
+
+
+def narrowed(
+    claimed: SpecifierSet, unsupported: list[Unsupported], markers: Mapping[str, str]
+) -> SpecifierSet:
+    """Narrow *claimed* to the Pythons around that of *markers* that nothing stands in the way of."""
+    minor = int(markers["python_version"].partition(".")[2])
+    refused = {each for problem in unsupported for each in problem.minors}
+    below = [each for each in refused if each < minor]
+    above = [each for each in refused if each > minor]
+    bounds = [f">=3.{max(below) + 1}"] if below else []
+    bounds += [f"<3.{min(above)}"] if above else []
+    kept = [
+        each
+        for each in claimed
+        if not (below and each.operator in {">=", ">"})
+        and not (above and each.operator in {"<", "<="})
+    ]
+    result = SpecifierSet(",".join([*map(str, kept), *bounds]))
+    for problem in unsupported:
+        if minor in problem.minors:  # It refuses some of the patch releases only.
+            result &= problem.supported
+    return result
+
+
+def only_minor(claimed: SpecifierSet, markers: Mapping[str, str]) -> SpecifierSet:
+    """Narrow *claimed* to the minor version of the Python of *markers*."""
+    minor = int(markers["python_version"].partition(".")[2])
+    every_patch = [f"3.{minor}.{patch}" for patch in _PATCHES]
+    # What does not tell patch releases of this minor version apart has nothing left to say.
+    kept = [str(each) for each in claimed if not all(map(each.contains, every_patch))]
+    return SpecifierSet(",".join([*kept, f">=3.{minor}", f"<3.{minor + 1}"]))
+
+
+def _refusals(
+    claimed: SpecifierSet,
+    closure: Closure,
+    needed: Mapping[NormalizedName, Condition],
+    markers: Mapping[str, str],
+) -> Iterator[Unsupported]:
+    """Find the distributions that refuse a Python themselves."""
+    for name, distribution in closure.distributions.items():
+        supported = distribution.requires_python
+        refused = _outside(claimed, supported)
+        if minors := _minors_where(needed[name], refused, markers):
+            yield Unsupported(
+                name=name,
+                version=distribution.raw_version,
+                reason=f"needs Python {supported}",
+                minors=minors,
+                supported=supported,
+            )
+
+
+def _conflicts(
+    claimed: SpecifierSet,
+    closure: Closure,
+    needed: Mapping[NormalizedName, Condition],
+    markers: Mapping[str, str],
+) -> Iterator[Unsupported]:
+    """Find what asks for another version of a pinned package on another Python."""
+    releases = _releases(claimed)
+    conflicts: dict[tuple[NormalizedName, str], set[int]] = {}
+    for name, reason, pinned, condition in _misfits(closure):
+        minors = _minors_where(condition & needed[pinned], releases, markers)
+        conflicts.setdefault((name, reason), set()).update(minors)
+    for (name, reason), concerned in conflicts.items():
+        if concerned:
+            yield Unsupported(
+                name=name,
+                version=closure.distributions[name].raw_version,
+                reason=reason,
+                minors=tuple(sorted(concerned)),
+                supported=SpecifierSet(),
+            )
+
+
+def _misfits(
+    closure: Closure,
+) -> Iterator[tuple[NormalizedName, str, NormalizedName, Condition]]:
+    """Find the requirements that the pins do not satisfy: of whom, why, which pin, and when."""
+    for root in closure.roots:
+        pin = _unsatisfying(root.requirement, closure)
+        if pin is not None:
+            reason = f"is pinned, but {root.origin} asks for `{root.requirement}`"
+            yield pin.name, reason, pin.name, condition_of(root.requirement.marker)
+    for (name, extra), edges in closure.edges.items():
+        for requirement, condition in edges:
+            pin = _unsatisfying(requirement, closure)
+            if pin is not None:
+                reason = f"needs {requirement}, but {pin.name} is pinned to {pin.version}"
+                yield name, reason, pin.name, closure.conditions[name, extra] & condition
+
+
+def _unsatisfying(requirement: Requirement, closure: Closure) -> Distribution | None:
+    """Give the pinned distribution that *requirement* names and does not accept, if there is one."""
+    distribution = closure.distributions.get(canonicalize_name(requirement.name))
+    if distribution is None:
+        return None
+    fits = requirement.specifier.contains(distribution.version, prereleases=True)
+    return None if fits else distribution
+
+
+def _minors_where(
+    condition: Condition, releases: Iterable[tuple[int, int]], markers: Mapping[str, str]
+) -> tuple[int, ...]:
+    """Give the minor versions of those *releases* on which *condition* holds."""
+    return tuple(
+        sorted({minor for minor, patch in releases if condition.holds(_on(minor, patch, markers))})
+    )
+
+
+@cache
+def _outside(claimed: SpecifierSet, supported: SpecifierSet) -> list[tuple[int, int]]:
+    return [
+        (minor, patch)
+        for minor, patch in _releases(claimed, supported)
+        if not supported.contains(f"3.{minor}.{patch}")
+    ]
+
+
+def _releases(claimed: SpecifierSet, *also: SpecifierSet) -> list[tuple[int, int]]:
+    """Sample the releases of Python 3 that *claimed* contains: (minor, patch), ascending.
+
+    The samples include those at which *claimed* or one of *also* changes its mind.
+    """
+    samples = {(minor, patch) for minor in _MINORS for patch in _PATCHES}
+    for specifier in (each for specifiers in (claimed, *also) for each in specifiers):
+        if match := _PATCH_RELEASE.match(specifier.version):
+            minor, patch = map(int, match.groups())
+            samples |= {(minor, each) for each in (patch - 1, patch, patch + 1) if each >= 0}
+    return sorted(each for each in samples if claimed.contains("3.{}.{}".format(*each)))
+
+
+def _on(minor: int, patch: int, markers: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **markers,
+        "python_version": f"3.{minor}",
+        "python_full_version": f"3.{minor}.{patch}",
+    }

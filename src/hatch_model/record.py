@@ -1,0 +1,121 @@
+"""The record: how the model came to be, as JSON that is the same for the same inputs.
+
+Its schema is docs/model.schema.json. No time, duration, host or user name, absolute path,
+environment variable's value or credential goes into it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hatch_model.check import CheckResult
+    from hatch_model.digests import File
+    from hatch_model.git import Commit
+    from hatch_model.pins import Pins
+    from hatch_model.settings import TrainingSettings
+
+SCHEMA_VERSION = 1
+RECORD_FILE = "extra_metadata/model.json"
+"""Its path in a wheel's dist-info."""
+BOM_FILE = "sboms/model.cdx.json"
+"""The path of the same as a CycloneDX ML-BOM (PEP 770); see :mod:`hatch_model.sbom`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provenance:
+    """What a model is made from beside its code, as it is before training."""
+
+    commit: Commit | None
+    inputs: Sequence[File]
+    lock: File | None
+
+
+def make_record(
+    training: TrainingSettings,
+    pins: Pins,
+    environment: Iterable[tuple[str, str]],
+    *,
+    project: tuple[str, str],
+    metrics: Mapping[str, float],
+    provenance: Provenance,
+    sources: Sequence[File],
+    artifacts: Sequence[File],
+    check: CheckResult | None = None,
+) -> dict[str, Any]:
+    """Put together the record of a model of *project*, a name and a version.
+
+    *environment* is the name and the version of everything that was installed for training.
+    """
+    name, project_version = project
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "project": {"name": name, "version": project_version},
+        "training": {"entry_point": str(training.train), "arguments": dict(training.arguments)},
+        "metrics": dict(metrics),
+        "gates": {metric: gate.text for metric, gate in training.gates.items()},
+        "check": _check(training, check),
+        "python": {
+            "implementation": platform.python_implementation(),
+            "version": platform.python_version(),
+        },
+        "platform": {"system": platform.system(), "machine": platform.machine()},
+        "environment": _environment(environment, pins, {name}),
+        "pins": list(pins.lines),
+        "lock": as_json(provenance.lock) if provenance.lock else None,
+        "git": provenance.commit,
+        "inputs": [as_json(file) for file in provenance.inputs],
+        "sources": [as_json(file) for file in sources],
+        "artifacts": [as_json(file) for file in artifacts],
+        "generator": {"name": "hatch-model", "version": version("hatch-model")},
+    }
+
+
+def _environment(
+    environment: Iterable[tuple[str, str]], pins: Pins, left_out: set[str]
+) -> list[dict[str, str]]:
+    """List every distribution, marked by whether the model needs it or only training did."""
+    runtime: set[str] = set(pins.closure.distributions)
+    return [
+        {"name": name, "version": version, "use": "runtime" if name in runtime else "training"}
+        for name, version in sorted(environment)
+        if name not in left_out
+    ]
+
+
+def as_json(file: File) -> dict[str, Any]:
+    return {"path": file.path, "sha256": file.sha256, "size": file.size}
+
+
+def _check(training: TrainingSettings, result: CheckResult | None) -> dict[str, Any] | None:
+    if training.check is None:
+        return None
+    check: dict[str, Any] = {"entry_point": str(training.check)}
+    if result is not None and result.is_recordable:
+        check["result"] = result.returned
+    return check
+
+
+def to_bytes(record: Mapping[str, Any]) -> bytes:
+    """Serialize *record*: sorted keys, UTF-8, one final newline."""
+    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    # Half of a surrogate pair, which UTF-8 cannot hold, is escaped as JSON escapes it, too.
+    return f"{text}\n".encode("utf-8", "backslashreplace")
+
+
+def read_json(text: str) -> Any:
+    """Parse JSON as it is found, which may be damaged. Raises ValueError, with a sentence."""
+    try:
+        content = json.loads(text)
+        to_bytes(content)  # Refuses what is in no record: NaN, half of a character.
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"it is not JSON: {error}") from None
+    return content

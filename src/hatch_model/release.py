@@ -1,0 +1,306 @@
+"""The one door into the wheel: hatchling is given empty stand-ins, which are filled once it has written.
+
+hatchling's own rules then decide where each artifact ships, what collides with what, and which paths are
+reserved. What it puts under the final name meanwhile cannot be installed: it requires what nothing
+satisfies, for resolvers, and has a folder below ``.data`` that no installer knows, for all others. A wheel
+that lay there before is set aside, and comes back unless all goes well.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import zipfile
+from collections import Counter
+from email.parser import BytesHeaderParser
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from hatch_model.check import hidden_from_check, run_check
+from hatch_model.errors import HatchModelError
+from hatch_model.installed import InstalledEnvironment
+from hatch_model.log import Progress, human_size
+from hatch_model.model import model_files
+from hatch_model.pins import check_same_pins
+from hatch_model.record import BOM_FILE, RECORD_FILE, make_record, to_bytes
+from hatch_model.sources import distribution_path, leave_out, shipped_files
+from hatch_model.wheel import Record, fill, lay_out, unpack, upload_notice
+from hatch_model.workspace import UNFINISHED, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from hatchling.builders.wheel import WheelBuilder
+
+    from hatch_model.check import CheckResult
+    from hatch_model.digests import File
+    from hatch_model.model import Model
+    from hatch_model.process import RunProcess
+    from hatch_model.project import Project
+
+_REQUIREMENT = "unfinished @ file:///the-build-of-this-wheel-was-interrupted"
+_REQUIREMENT_LINE = f"Requires-Dist: {_REQUIREMENT}\n".encode()
+# What no path of anybody else's starts with.
+_OWN = ".hatch-model."
+# A file that is to be loaded with joblib.
+_PICKLES = (".joblib", ".pkl", ".pickle")
+
+
+class Content(Protocol):
+    """What goes into a wheel beside hatchling's own."""
+
+    def check(self, unpacked: Path, wheel: Record) -> None:
+        """Check the model on the *unpacked* wheel. Raises HatchModelError."""
+
+    def metadata(self, wheel: Record, artifacts: Mapping[str, File]) -> Mapping[str, bytes]:
+        """Give metadata files by their paths in dist-info, for the *artifacts* as they were written."""
+
+    @property
+    def requirements(self) -> Sequence[str]:
+        """What METADATA has to require, in the end."""
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether there is something to check."""
+
+
+class Release:
+    """A model on its way into a wheel in the folder *directory*."""
+
+    def __init__(self, project: Project, directory: Path) -> None:
+        self._project = project
+        self._builder = cast("WheelBuilder", project.builder)
+        self._directory = directory
+        self._files: dict[str, Path] = {}
+        """Where each artifact lies now, by its path in the wheel."""
+        self._mark = f"{self._builder.artifact_project_id}.data/{UNFINISHED}/interrupted"
+        self._workspace: Workspace | None = None
+        self._content: Content | None = None
+
+    def place(
+        self,
+        artifacts: Mapping[PurePosixPath, Path],
+        content: Content,
+        build_data: dict[str, Any],
+        left_out: Collection[PurePosixPath] = (),
+    ) -> None:
+        """Have hatchling keep the places of *artifacts*, by their paths in the tree.
+
+        What the tree has at the paths *left_out* does not ship. Raises HatchModelError for a place that
+        something else is put at, too.
+        """
+        self._content = content
+        self._files = {
+            str(distribution_path(self._builder, place)): file for place, file in artifacts.items()
+        }
+        folder = self._project.workspace.folder("stand-ins")
+        for number, place in enumerate(artifacts):
+            stand_in = folder / str(number)
+            os.close(os.open(stand_in, os.O_CREAT))
+            build_data["force_include"][str(stand_in)] = str(Path(place))
+        build_data["dependencies"].append(_REQUIREMENT)
+        mark = folder / UNFINISHED
+        mark.touch()
+        build_data["force_include"][str(mark)] = self._unmoved(self._mark)
+        self._refuse_collisions(build_data)
+        # From here on, hatchling itself must read the tree next.
+        leave_out(self._builder, [path for path in left_out if path not in artifacts])
+        # hatchling does so itself, unless the stand-ins lie in a temporary folder below the root.
+        self._builder.config.build_reserved_paths.update(str(Path(path)) for path in self._files)
+        self._set_older_wheels_aside()
+
+    def _unmoved(self, path: str) -> str:
+        """Say what to call a file for it to ship at *path*.
+
+        hatchling has it ship where a file of the tree would, so `sources` with a prefix for all would
+        move it. A rule of our own goes before that.
+        """
+        config = self._builder.config
+        if config.get_distribution_path(path) == path:
+            return path
+        rules = {_OWN: "", **config.sources}
+        config.sources.clear()
+        config.sources.update(rules)
+        return f"{_OWN}{path}"
+
+    def _refuse_collisions(self, build_data: Mapping[str, Any]) -> None:
+        shipped = Counter(str(place) for place, _ in shipped_files(self._builder, build_data))
+        for path in self._files:
+            if path.partition("/")[0].endswith((".dist-info", ".data")):
+                raise HatchModelError(
+                    f"{path} cannot be a file of the model: installers take what is below "
+                    f"{path.partition('/')[0]} for something else. Choose another `artifacts` folder."
+                )
+            if shipped[path] > 1:
+                raise HatchModelError(
+                    f"a second file is being added to the wheel at the same path: {path}. Something "
+                    f"else ships a file there, most likely a `force-include` table: take it out, or "
+                    f"have training write under another name."
+                )
+
+    def _set_older_wheels_aside(self) -> None:
+        # Not earlier: until now, what lies there is no business of this build's. Not by a link: where
+        # its temporary folder is on another file system, hatchling copies into the existing file.
+        try:
+            self._workspace = Workspace(self._directory)
+            for wheel in self._directory.glob(f"{self._builder.artifact_project_id}-*.whl"):
+                self._workspace.set_aside(wheel)
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def finish(self, wheel: Path) -> None:
+        """Check the model, and write *wheel*, which hatchling has made without it, once more.
+
+        Raises HatchModelError; then *wheel* is gone, and an older one has its name back.
+        """
+        workspace, content = self._workspace, self._content
+        assert workspace is not None  # noqa: S101 - place() comes first
+        assert content is not None  # noqa: S101
+        try:
+            # Before the check, which may take an hour: this must not be taken for a wheel meanwhile.
+            unfinished = wheel.replace(workspace.path / wheel.name)
+            with zipfile.ZipFile(unfinished) as archive:
+                record = Record.read(archive)
+                metadata = archive.read(f"{record.info}METADATA")
+            metadata = metadata.replace(_REQUIREMENT_LINE, b"", 1)
+            _check_metadata(metadata, content.requirements)
+            if content.is_checked:
+                self._check(unfinished, metadata, record, content)
+            finished = workspace.path / f"finished-{wheel.name}"
+            fill(
+                unfinished,
+                finished,
+                self._files,
+                without=[self._mark],
+                compression=self._project.training.compression,
+                finish=lambda files: {**content.metadata(record, files), "METADATA": metadata},
+                progress=Progress(self._project.log.info),
+            )
+            finished.rename(wheel)
+        except OSError as error:
+            raise self._not_written(error) from error
+        self._keep_other_wheels(wheel)
+        notice = upload_notice(wheel)
+        if notice:
+            self._project.log.info(notice)
+
+    def close(self) -> None:
+        """Have everything be as it was before, but for what has been finished."""
+        if self._workspace is not None:
+            self._workspace.close()
+
+    def _keep_other_wheels(self, wheel: Path) -> None:
+        """Let go of the older wheel that *wheel* takes the place of; those of other tags come back."""
+        assert self._workspace is not None  # noqa: S101
+        self._workspace.close()
+        assert wheel.is_file()  # noqa: S101 - what is finished does not make way
+
+    def _check(self, wheel: Path, metadata: bytes, record: Record, content: Content) -> None:
+        """Lay out what the wheel will be, and have the model checked there."""
+        unpacked = self._project.workspace.folder("wheel")
+        unpack(wheel, unpacked, without=[*self._files, self._mark])
+        (unpacked / f"{record.info}METADATA").write_bytes(metadata)
+        for path, file in self._files.items():
+            lay_out(file, unpacked / path)
+        before = {path: _stamp(file) for path, file in self._files.items()}
+        content.check(unpacked, record)
+        changed = [path for path, file in self._files.items() if _stamp(file) != before[path]]
+        if changed:
+            raise HatchModelError(
+                f"the check changed {', '.join(changed)}, which ships. Have it work on a copy."
+            )
+
+    def _not_written(self, error: OSError) -> HatchModelError:
+        needed = human_size(sum(file.stat().st_size for file in self._files.values()))
+        return HatchModelError(
+            f"the wheel cannot be written to {self._directory}: {error.strerror or error}. The model "
+            f"takes {needed} there: make room, or build into another folder."
+        )
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _check_metadata(metadata: bytes, requirements: Sequence[str]) -> None:
+    """Check that the wheel requires what it has to, whatever hooks have added since."""
+    headers = BytesHeaderParser().parsebytes(metadata)
+    lines = [str(line) for line in headers.get_all("Requires-Dist", [])]
+    # Those of the project's own extras are no pins.
+    required = [line for line in lines if "extra ==" not in line.partition(";")[2]]
+    check_same_pins(required, requirements)
+
+
+class TrainedContent:
+    """What goes with a model that this build has made: the record, the BOM, and the check."""
+
+    def __init__(self, project: Project, model: Model, run: RunProcess | None = None) -> None:
+        self._project = project
+        self._model = model
+        self._run = run
+        self._result: CheckResult | None = None
+
+    @property
+    def requirements(self) -> Sequence[str]:
+        return self._project.pins().lines
+
+    @property
+    def is_checked(self) -> bool:
+        return self._project.training.check is not None
+
+    def check(self, unpacked: Path, wheel: Record) -> None:  # noqa: ARG002
+        project, check = self._project, self._project.training.check
+        pins = project.pins()
+        project.log.info(f"checking the wheel with {check}")
+        self._result = run_check(
+            check,
+            project.workspace.folder("check"),
+            project.log.output,
+            python=sys.executable,
+            folder=unpacked,
+            hidden=hidden_from_check(
+                project.root,
+                InstalledEnvironment(),
+                project.name,
+                pins.closure.distributions,
+                project.workspace.path,
+            ),
+            key=pins.policy.key,
+            scratch=project.workspace.path,
+            run=self._run,
+        )
+
+    def metadata(self, wheel: Record, artifacts: Mapping[str, File]) -> dict[str, bytes]:
+        project, trained = self._project, self._model.trained
+        record = make_record(
+            project.training,
+            project.pins(),
+            trained.environment,
+            project=(project.metadata.name, project.metadata.version),
+            metrics=trained.metrics,
+            provenance=self._model.provenance,
+            sources=[
+                file
+                for file in sorted(wheel.files(), key=lambda file: PurePosixPath(file.path))
+                if file.path not in artifacts
+            ],
+            artifacts=sorted(artifacts.values(), key=lambda file: PurePosixPath(file.path)),
+            check=self._result,
+        )
+        written = {RECORD_FILE: to_bytes(record)}
+        if project.training.sbom:
+            from hatch_model.sbom import make_bom  # noqa: PLC0415 - only for this option
+
+            written[BOM_FILE] = make_bom(record)
+        return written
+
+
+def release_trained(
+    project: Project, model: Model, directory: Path, build_data: dict[str, Any]
+) -> Release:
+    """Have *model* put into the wheel that hatchling is about to write to *directory*."""
+    release = Release(project, directory)
+    content = TrainedContent(project, model)
+    release.place(model_files(model), content, build_data, model.left_out)
+    return release

@@ -1,0 +1,395 @@
+"""A model that was trained before from the same things is taken instead of being trained again.
+
+What it is made of has two parts. What is *given* is known before training, and its fingerprint is what a
+model is looked up by. What is *noticed* is known only once it has been trained: the code that it imported
+from the tree although the wheel does not ship it, packages that nothing declares, and the files that lay
+beside the artifacts. A model is the same if both are.
+
+Nothing in either depends on where the tree lies, on times, or on the project's version, so a clone and an
+sdist have the same fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import sysconfig
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from hatchling.builders.sdist import SdistBuilder
+from packaging.utils import canonicalize_name
+
+from hatch_model.artifacts import written
+from hatch_model.digests import files_of
+from hatch_model.errors import HatchModelError, StoreError
+from hatch_model.installed import editable_folder, is_site_folder
+from hatch_model.log import Progress
+from hatch_model.process import FrontendGoneError
+from hatch_model.settings import RETRAIN, retrain_wanted
+from hatch_model.store import Store, store_folder, store_limit
+from hatch_model.training import TrainedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from packaging.utils import NormalizedName
+
+    from hatch_model.digests import File
+    from hatch_model.installed import Distribution, Environment
+    from hatch_model.log import Log
+    from hatch_model.settings import TrainingSettings
+    from hatch_model.store import Claim
+
+Parts = dict[str, dict[str, str]]
+"""A kind of thing -> the name of one -> its value or digest."""
+
+# Part of every fingerprint: raise it when models that were stored before must not be taken any more.
+_FORMAT = 2
+
+_CODE, _PACKAGE, _BESIDE = "training code", "undeclared package", "file beside the artifacts"
+_BY_DIGEST = frozenset(
+    {"source", "input", "environment variable", "file on python-path", _CODE, _BESIDE}
+)
+# What of a folder is never imported, and changes with every build.
+_PASSED_OVER = frozenset({"__pycache__", "node_modules", "build", "dist", "site-packages"})
+# What an sdist has at its top, or not, whatever training reads.
+_OF_THE_PROJECT = frozenset({"pyproject.toml", "hatch.toml", "PKG-INFO", ".gitignore"})
+
+
+# What a model is made of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ingredients:
+    """What a model that is about to be trained is made of."""
+
+    given: Parts
+    beside: Mapping[str, str]
+    """The digests of the files that ship from the artifacts folder, by their paths there."""
+    root: Path
+    known_files: frozenset[Path]
+    """Real paths of files that need no further notice: those that ship."""
+    workspace: Path
+    """Where the build keeps copies of them."""
+    environment: Environment
+
+    @property
+    def fingerprint(self) -> str:
+        text = json.dumps({"format": _FORMAT, "given": self.given}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def parts_of(self, trained: TrainedModel) -> Parts:
+        """Give all that *trained*, which has just been made of this, is made of."""
+        code = {_relative(file, self.root): file for file in self._unshipped(trained.imported)}
+        packages = [*trained.strangers, *(["joblib"] if trained.model_saved else [])]
+        artifacts = [str(artifact.path) for artifact in trained.artifacts]
+        return {**self.given, **self._noticed(code, packages, artifacts)}
+
+    def parts_like(self, before: Parts, artifacts: Collection[str]) -> Parts:
+        """Give what a model would be made of now of which is noticed what was noticed *before*.
+
+        *artifacts* are the paths of that one's, which training would write once more.
+        """
+        code = {name: self.root / name for name in before[_CODE]}
+        present = {name: file for name, file in code.items() if file.is_file()}
+        return {**self.given, **self._noticed(present, before[_PACKAGE], artifacts)}
+
+    def _noticed(
+        self, code: Mapping[str, Path], packages: Iterable[str], artifacts: Collection[str]
+    ) -> Parts:
+        found = {name: self.environment.find(canonicalize_name(name)) for name in packages}
+        return {
+            _CODE: {file.path: file.sha256 for file in files_of(code)},
+            _PACKAGE: {name: each.raw_version for name, each in found.items() if each},
+            _BESIDE: {path: each for path, each in self.beside.items() if path not in artifacts},
+        }
+
+    def _unshipped(self, imported: Iterable[str]) -> Iterator[Path]:
+        """Give those of the *imported* files that neither ship nor are installed."""
+        installed = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib"))
+        for name in imported:
+            if name.startswith(installed) or is_site_folder(name):
+                continue
+            file = Path(name).resolve()
+            is_known = file in self.known_files or file.is_relative_to(self.workspace)
+            if not is_known and file.is_file():
+                yield file
+
+
+def _relative(file: Path, root: Path) -> str:
+    try:
+        return Path(os.path.relpath(file, root)).as_posix()
+    except ValueError:  # another drive
+        return file.as_posix()
+
+
+def ingredients_of(
+    training: TrainingSettings,
+    shipped: Mapping[PurePosixPath, Path],
+    folders: tuple[PurePosixPath, PurePosixPath],
+    inputs: Sequence[File],
+    packages: Mapping[NormalizedName, Distribution],
+    *,
+    root: Path,
+    workspace: Path,
+    environment: Environment,
+    project: NormalizedName,
+) -> Ingredients:
+    """Gather what a model is made of.
+
+    *shipped* are the files that the wheel ships, by their paths in it, *folders* is that of the
+    artifacts, in the tree and in the wheel, and *packages* are all that the model and its training
+    need of what is installed in *environment*.
+    """
+    in_tree, in_wheel = folders
+    beside, sources = {}, {}
+    for file in files_of({str(path): file for path, file in sorted(shipped.items())}):
+        path = PurePosixPath(file.path)
+        if path.is_relative_to(in_wheel) and path.suffix != ".py":
+            beside[str(path.relative_to(in_wheel))] = file.sha256
+        else:
+            sources[file.path] = file.sha256
+    known_files = frozenset(file.resolve() for file in shipped.values())
+    on_path = _on_python_path(training, root, in_tree, known_files)
+    editable = {each.name: each for each in environment if editable_folder(each)}
+    counted = {**editable, **packages}
+    return Ingredients(
+        given={
+            "setting": {
+                "train": str(training.train),
+                "artifacts": str(in_wheel),
+                "python-path": json.dumps([str(each) for each in training.python_path]),
+            },
+            "argument": {
+                name: json.dumps(value, ensure_ascii=False)
+                for name, value in training.arguments.items()
+            },
+            "environment variable": {
+                name: _digest(value) for name, value in training.environment.items()
+            },
+            "version": {
+                "Python": f"{platform.python_implementation()} {platform.python_version()}",
+                "platform": f"{platform.system()} {platform.machine()}",
+            },
+            "package": {
+                name: _version(each)
+                for name, each in counted.items()
+                if name not in {project, "hatch-model"}
+            },
+            "source": sources,
+            "file on python-path": {file.path: file.sha256 for file in files_of(on_path)},
+            "input": {file.path: file.sha256 for file in inputs},
+        },
+        beside=beside,
+        root=root,
+        known_files=known_files | {file.resolve() for file in on_path.values()},
+        workspace=workspace,
+        environment=environment,
+    )
+
+
+def _on_python_path(
+    training: TrainingSettings, root: Path, artifacts: PurePosixPath, known: frozenset[Path]
+) -> dict[str, Path]:
+    """Find the files on `python-path` that the wheel does not ship, imported or not.
+
+    Nobody sees what worker processes import. Those are the ones that an sdist would hold, so that an
+    sdist has the same.
+    """
+    if not training.python_path:
+        return {}
+    found = {}
+    for each in SdistBuilder(str(root)).recurse_included_files():
+        path = PurePosixPath(Path(each.relative_path).as_posix())
+        is_own = len(path.parts) == 1 and (
+            path.name in _OF_THE_PROJECT or path.name.startswith(".hatch-model.")
+        )
+        is_on_path = any(path.is_relative_to(folder) for folder in training.python_path)
+        if each.relative_path and is_on_path and not is_own:
+            file = Path(each.path)
+            if not path.is_relative_to(artifacts) and file.resolve() not in known:
+                found[str(path)] = file
+    return found
+
+
+def _version(distribution: Distribution) -> str:
+    """Give the version, and what tells apart what may be there twice under one version."""
+    if not distribution.raw_direct_url:
+        return distribution.raw_version
+    folder = editable_folder(distribution)
+    if folder:
+        # RECORD names no more than what leads there.
+        files = files_of(dict(_files_below(Path(folder))))
+        content: Sequence[Sequence[str]] = [(file.path, file.sha256) for file in files]
+    else:
+        # RECORD has a digest of every file. Those of its own metadata tell where it came from.
+        rows = [row.split(",") for row in distribution.read_record().splitlines()]
+        content = sorted(
+            row for row in rows if ".dist-info/" not in row[0] and row[-2:] != ["", ""]
+        )
+    return f"{distribution.raw_version} with the content {_digest(json.dumps(content))[:12]}"
+
+
+def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Give the files of a source tree, by their paths in it, but for what tools keep there."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name not in _PASSED_OVER
+            and not Path(parent, name, "pyvenv.cfg").is_file()
+        )
+        for name in sorted(names):
+            file = Path(parent, name)
+            if not name.startswith(".") and file.is_file():
+                yield file.relative_to(folder).as_posix(), file
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def changes(before: Parts, now: Parts) -> list[str]:
+    """Say what differs, a sentence each; digests, of secrets among other things, are not shown."""
+    return [
+        f"{kind} {name}: {_change(kind, old.get(name), new.get(name))}"
+        for kind in sorted({*before, *now})
+        for old, new in [(before.get(kind, {}), now.get(kind, {}))]
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _change(kind: str, old: str | None, new: str | None) -> str:
+    if kind in _BY_DIGEST:
+        return "new" if old is None else "gone" if new is None else "changed"
+    if old is None:
+        return f"new, {new}"
+    return f"gone, was {old}" if new is None else f"{old} -> {new}"
+
+
+# Reusing
+
+
+def reuse_or_train(
+    ingredients: Ingredients,
+    train: Callable[[], TrainedModel],
+    *,
+    project: str,
+    folder: Path,
+    log: Log,
+) -> TrainedModel:
+    """Take the model of *ingredients* from the store to *folder*, or *train* it and store it.
+
+    Of all builds of one fingerprint on this machine, one does so at a time. A store that does not
+    work costs no more than a training.
+    """
+    with ExitStack() as stack:
+        try:
+            store = Store(store_folder(), store_limit())
+            claim = stack.enter_context(
+                store.claim(
+                    ingredients.fingerprint,
+                    on_wait=lambda: log.info(
+                        "another build is training this model: waiting for it"
+                    ),
+                )
+            )
+        except FrontendGoneError:
+            train_setting = ingredients.given["setting"]["train"]
+            raise HatchModelError(
+                f"the build frontend is gone, so {train_setting} was stopped"
+            ) from None
+        except StoreError as error:
+            log.warning(f"{error} The model is trained, and not kept for later builds.")
+            return train()
+        if not retrain_wanted():
+            stored = _stored(claim, ingredients, folder, log)
+            if stored is not None:
+                log.info(
+                    "reusing the model that was trained before, as nothing has changed since "
+                    f"({RETRAIN}=1 trains it again)"
+                )
+                return stored
+        for line in _reasons(store, ingredients, project):
+            log.info(line)
+        trained = train()
+        _keep(claim, trained, ingredients, project, log)
+        return trained
+
+
+def _stored(claim: Claim, ingredients: Ingredients, folder: Path, log: Log) -> TrainedModel | None:
+    """Copy what the store has to *folder*, if that is made of the same things and as it was."""
+    entry = claim.read()
+    if entry is None or _changes_since(entry.description, ingredients):
+        return None
+    damage = claim.take(entry, folder, Progress(log.info))
+    if damage:
+        log.warning(f"the stored model is damaged: {damage} It is trained again.")
+        return None
+    description = entry.description
+    return TrainedModel(
+        artifacts=written(folder),
+        metrics=description["metrics"],
+        environment=[(name, version) for name, version in description["environment"]],
+        strangers=description["strangers"],
+        imported=(),
+        model_saved=description["model_saved"],
+    )
+
+
+def _changes_since(description: Mapping[str, Any], ingredients: Ingredients) -> list[str]:
+    before = description["parts"]
+    return changes(before, ingredients.parts_like(before, description["artifacts"]))
+
+
+def _reasons(store: Store, ingredients: Ingredients, project: str) -> list[str]:
+    """Say why there is something to train: what has changed since the last training."""
+    if retrain_wanted():
+        return [f"{RETRAIN} is set, so the model is trained whether anything has changed or not"]
+    last = _last_training(store, project)
+    if last is None:
+        return ["no model of this project is stored that could be reused"]
+    changed = _changes_since(last, ingredients)
+    if not changed:
+        return []  # It was damaged, which has been said.
+    return ["changed since the last training:", *(f"  {line}" for line in changed)]
+
+
+def _last_training(store: Store, project: str) -> Mapping[str, Any] | None:
+    try:
+        descriptions = [entry.description for entry in store.entries()]
+    except StoreError:
+        return None
+    of_project = (
+        each
+        for each in descriptions
+        if (each.get("format"), each.get("project")) == (_FORMAT, project)
+    )
+    return next(of_project, None)
+
+
+def _keep(
+    claim: Claim, trained: TrainedModel, ingredients: Ingredients, project: str, log: Log
+) -> None:
+    description = {
+        "format": _FORMAT,
+        "project": project,
+        "parts": ingredients.parts_of(trained),
+        "artifacts": [str(artifact.path) for artifact in trained.artifacts],
+        "metrics": trained.metrics,
+        "environment": trained.environment,
+        "strangers": trained.strangers,
+        "model_saved": trained.model_saved,
+    }
+    files = {artifact.path: artifact.source.resolve() for artifact in trained.artifacts}
+    try:
+        claim.keep(description, files, Progress(log.info))
+    except StoreError as error:
+        log.warning(f"{error} The model is not kept for later builds.")

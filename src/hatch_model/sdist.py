@@ -1,0 +1,273 @@
+"""What an sdist takes along: the lock, the commit, and a trained model if it is to hold one.
+
+A wheel that is built from the sdist takes commit and model from there: an sdist has no repository any
+more, and nothing is trained or installed for a model that is there already. Such a model is made while the
+sdist is, by building a wheel in a temporary folder: gates, check, BOM and all.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, cast
+
+from hatchling.builders.wheel import WheelBuilder
+
+from hatch_model.errors import HatchModelError
+from hatch_model.git import Commit, commit_of_tree
+from hatch_model.record import BOM_FILE, RECORD_FILE, as_json, read_json, to_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from hatch_model.digests import File
+    from hatch_model.project import Project
+    from hatch_model.wheel import Record
+
+CARRIED_FILE = ".hatch-model.json"
+"""At the top of an sdist: ``git``, the commit or null, and ``record``, if the sdist holds a model."""
+_CARRIED_BOM = ".hatch-model.cdx.json"
+
+
+# What an unpacked sdist carries
+
+
+def carried_in(root: Path) -> Mapping[str, Any] | None:
+    """Read what the unpacked sdist at *root* carries; None for what is no sdist, or carries nothing.
+
+    Raises HatchModelError for what cannot be read.
+    """
+    file = root / CARRIED_FILE
+    if not file.is_file():
+        return None
+    try:
+        return read_carried(file.read_text("utf-8"), CARRIED_FILE)
+    except ValueError as error:
+        raise _altered([str(error)]) from None
+
+
+def read_carried(text: str, path: str) -> Mapping[str, Any]:
+    """Parse what an sdist carries, at *path*. Raises ValueError, with a sentence."""
+    try:
+        content = read_json(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not _is_carried(content):
+        raise ValueError(f"{path}: it is not what hatch-model writes")
+    return cast("Mapping[str, Any]", content)
+
+
+def _is_carried(content: Any) -> bool:
+    if not isinstance(content, dict) or not isinstance(content.get("record", {}), dict):
+        return False
+    git = content.get("git", "")
+    if not isinstance(git, dict):
+        return git is None
+    return isinstance(git.get("commit"), str) and isinstance(git.get("dirty"), bool)
+
+
+def carried_record(root: Path) -> Mapping[str, Any] | None:
+    """Give the record of the model that lies in the tree at *root*, as in a trained sdist."""
+    carried = carried_in(root)
+    return carried.get("record") if carried else None
+
+
+def commit_of(root: Path) -> Commit | None:
+    """Give the commit of the tree at *root*, its repository's or its sdist's; None if unknown."""
+    carried = carried_in(root)
+    if carried is not None:
+        return cast("Commit | None", carried["git"])
+    if (root / "PKG-INFO").is_file():
+        return None  # An sdist: a repository around it is somebody else's.
+    return commit_of_tree(root)
+
+
+# Into an sdist
+
+
+def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedModel | None) -> None:
+    """Have hatchling include the lock, the commit and the model *packed*. Raises HatchModelError."""
+    root, training = project.root, project.training
+    include = build_data["force_include"]
+    if training.lock is not None:
+        from hatch_model.lock import find_lock  # noqa: PLC0415 - only for this option
+
+        lock = find_lock(
+            training.lock, root, key=f"{training.key}.lock", groups=training.group_names
+        )
+        include[str(lock)] = str(Path(training.lock))
+    commit = commit_of(root)
+    if commit is not None or packed is not None:
+        carried: dict[str, Any] = {"git": commit}
+        if packed is not None:
+            carried["record"] = packed.record
+        file = project.workspace.path / CARRIED_FILE
+        file.write_text(json.dumps(carried, indent=2, sort_keys=True) + "\n", "utf-8")
+        include[str(file)] = CARRIED_FILE
+    if packed is not None:
+        include.update({str(file): str(Path(place)) for place, file in packed.artifacts.items()})
+        if packed.bom is not None:
+            include[str(packed.bom)] = _CARRIED_BOM
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackedModel:
+    """A model as it lies in an sdist, or is about to."""
+
+    record: Mapping[str, Any]
+    artifacts: Mapping[PurePosixPath, Path]
+    """By their paths relative to the project root."""
+    bom: Path | None
+
+
+def train_for_sdist(project: Project, app: Any) -> PackedModel:
+    """Make the model of *project*, by building its wheel in the workspace."""
+    folder = project.workspace.folder("sdist")
+    builder = WheelBuilder(str(project.root), app=app)
+    (wheel,) = builder.build(
+        directory=str(folder / "wheel"),
+        versions=["standard"],
+        # These are about the sdist, for which they may be set in the environment.
+        hooks_only=False,
+        clean=False,
+        clean_hooks_after=False,
+    )
+    with zipfile.ZipFile(wheel) as archive:
+        info = f"{builder.artifact_project_id}.dist-info"
+        record: Mapping[str, Any] = json.loads(archive.read(f"{info}/{RECORD_FILE}"))
+        places = _places(builder, project, record)
+        artifacts = {place: _extract(archive, path, folder) for path, place in places.items()}
+        has_bom = f"{info}/{BOM_FILE}" in archive.namelist()
+        bom = _extract(archive, f"{info}/{BOM_FILE}", folder) if has_bom else None
+    Path(wheel).unlink()
+    return PackedModel(record=record, artifacts=artifacts, bom=bom)
+
+
+def _extract(archive: zipfile.ZipFile, path: str, folder: Path) -> Path:
+    """Extract a file with its mode, which zipfile leaves to others."""
+    info = archive.getinfo(path)
+    file = Path(archive.extract(info, folder))
+    file.chmod(info.external_attr >> 16 & 0o777)
+    return file
+
+
+def _places(
+    builder: WheelBuilder, project: Project, record: Mapping[str, Any]
+) -> dict[str, PurePosixPath]:
+    """Say where the tree has each artifact of *record*, by its path in the wheel."""
+    from hatch_model import sources  # noqa: PLC0415 - sources of all sdists import this module
+
+    folder = sources.artifacts_folder(project.training, sources.source_files(builder), project.root)
+    shipped = sources.distribution_path(builder, folder)
+    try:
+        paths = [PurePosixPath(artifact["path"]) for artifact in record["artifacts"]]
+    except (KeyError, TypeError):
+        raise _altered([f"{CARRIED_FILE}: its record is not what hatch-model writes"]) from None
+    strays = [
+        f"{path}: the settings have artifacts in {shipped}"
+        for path in paths
+        if not path.is_relative_to(shipped)
+    ]
+    if strays:
+        raise _altered(strays)
+    return {str(path): folder / path.relative_to(shipped) for path in paths}
+
+
+# From an unpacked sdist
+
+
+def packed_in(project: Project, record: Mapping[str, Any]) -> PackedModel:
+    """Give the model of the unpacked sdist that *project* is, which carries *record*.
+
+    Raises HatchModelError for a model that is not there, or made with other settings.
+    """
+    builder = project.builder
+    if not isinstance(builder, WheelBuilder):
+        builder = WheelBuilder(str(project.root))
+    places = _places(builder, project, record).values()
+    missing = [f"{place}: missing" for place in places if not (project.root / place).is_file()]
+    differences = missing or [*_changed_settings(project, record)]
+    if differences:
+        raise _altered(differences)
+    bom = project.root / _CARRIED_BOM
+    return PackedModel(
+        record=record,
+        artifacts={place: project.root / place for place in places},
+        bom=bom if bom.is_file() else None,
+    )
+
+
+class CarriedContent:
+    """What goes with a model that its sdist carries: nothing that was not made with it."""
+
+    is_checked = False
+
+    def __init__(self, packed: PackedModel) -> None:
+        self._packed = packed
+
+    @property
+    def requirements(self) -> Sequence[str]:
+        return [*self._packed.record["pins"]]
+
+    def check(self, unpacked: Path, wheel: Record) -> None:
+        """Nothing: this was checked when it was made, and what it needs is not installed here."""
+
+    def metadata(self, wheel: Record, artifacts: Mapping[str, File]) -> dict[str, bytes]:
+        """Give the record. Raises HatchModelError unless all that ships is as it was."""
+        sources = [file for file in wheel.files() if file.path not in artifacts]
+        differences = self._changed_files([*sources, *artifacts.values()])
+        if differences:
+            raise _altered(differences)
+        written = {RECORD_FILE: to_bytes(self._packed.record)}
+        if self._packed.bom is not None:
+            written[BOM_FILE] = self._packed.bom.read_bytes()
+        return written
+
+    def _changed_files(self, files: Iterable[File]) -> list[str]:
+        record = self._packed.record
+        now = {file.path: as_json(file)["sha256"] for file in files}
+        then = {file["path"]: file["sha256"] for file in [*record["sources"], *record["artifacts"]]}
+        return [
+            f"{path}: {'missing' if path not in now else 'added' if path not in then else 'changed'}"
+            for path in sorted({*now, *then})
+            if now.get(path) != then.get(path)
+        ]
+
+
+def _changed_settings(project: Project, record: Mapping[str, Any]) -> Iterator[str]:
+    training, metadata = project.training, project.metadata
+    try:
+        recorded, check = record["project"], record["check"]
+        settings = {
+            "the name": (recorded["name"], metadata.name),
+            "the version": (recorded["version"], metadata.version),
+            f"{training.key}.train": (record["training"]["entry_point"], str(training.train)),
+            f"{training.key}.arguments": (
+                record["training"]["arguments"],
+                dict(training.arguments),
+            ),
+            f"{training.key}.gates": (
+                record["gates"],
+                {metric: gate.text for metric, gate in training.gates.items()},
+            ),
+            f"{training.key}.check": (
+                check and check["entry_point"],
+                str(training.check) if training.check else None,
+            ),
+        }
+    except (KeyError, TypeError):
+        yield f"{CARRIED_FILE}: its record is not what hatch-model writes"
+        return
+    for name, (then, now) in settings.items():
+        if then != now:
+            yield f"{name}: {json.dumps(now)}, but {json.dumps(then)} then"
+
+
+def _altered(differences: Sequence[str]) -> HatchModelError:
+    lines = "".join(f"\n  {difference}" for difference in differences)
+    return HatchModelError(
+        f"this source distribution is not what it was when its model was trained:{lines}\nUnpack it "
+        f"anew; or set HATCH_MODEL_RETRAIN=1, which trains another model from what is here."
+    )

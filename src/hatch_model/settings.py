@@ -1,0 +1,496 @@
+"""What a project says to this plugin: its two TOML tables, read once into typed values.
+
+Every problem is collected, and all are reported together. What a single build is told comes by
+environment variables: hatchling hands no `config_settings` on.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from hatchling.builders.config import env_var_enabled
+from hatchling.metadata.core import load_toml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from hatch_model.closure import Root
+from hatch_model.errors import Problem, SettingsError
+from hatch_model.gates import Gate
+from hatch_model.pins import PinPolicy
+from hatch_model.tables import Table, list_, one_of, requirements_of_group, string
+from hatch_model.tables import table as table_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from hatchling.metadata.core import ProjectMetadata
+
+    from hatch_model.deflate import Compression
+
+RETRAIN = "HATCH_MODEL_RETRAIN"
+"""Train, whatever has been trained before."""
+
+
+def retrain_wanted() -> bool:
+    return env_var_enabled(RETRAIN)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSettings:
+    """The metadata hook's table."""
+
+    roots: tuple[Root, ...]
+    """The requirements, from ``dependencies`` or ``dependency-group``."""
+    policy: PinPolicy
+    group: str = ""
+    """The name of that ``dependency-group``; "" where there is none."""
+    requires_python: SpecifierSet | None = None
+    python: Literal["any", "minor"] = "any"
+    """Whether the wheel installs only on the minor version it was trained on."""
+
+
+def read_model_settings(
+    key: str, content: object, pyproject: Mapping[str, Any], problems: list[Problem]
+) -> ModelSettings:
+    """Read the table *content* that stands under *key*, noting what is wrong in *problems*."""
+    table = Table(key, content, problems)
+    group = table.get("dependency-group", "the name of a dependency group", string, "")
+    settings = ModelSettings(
+        roots=tuple(_read_roots(table, group, pyproject.get("dependency-groups", {}))),
+        group=group,
+        policy=PinPolicy(
+            key=key,
+            pins=_choice(table, "pins", "all", "direct"),
+            local_versions=_choice(table, "local-versions", "strip", "keep"),
+            direct_references=_choice(table, "direct-references", "error", "url", "version"),
+        ),
+        python=_choice(table, "python", "any", "minor"),
+        requires_python=_read_requires_python(table, pyproject.get("project", {})),
+    )
+    table.note_unknown()
+    if settings.policy.direct_references == "url":
+        reason = f'{key}.direct-references is "url"'
+        _check_direct_references_are_allowed(pyproject, key, reason, problems)
+    for root in settings.roots:
+        if root.requirement.url:
+            # An editable install requires what is declared.
+            _check_direct_references_are_allowed(
+                pyproject, key, f"{root.origin} has an address", problems
+            )
+    return settings
+
+
+def _choice(table: Table, name: str, *choices: str) -> Any:
+    expected = " or ".join(f'"{choice}"' for choice in choices)
+    return table.get(name, expected, one_of(*choices), choices[0])
+
+
+def _read_roots(table: Table, group: str, groups: object) -> list[Root]:
+    expected = "an array of PEP 508 strings, or `dependency-group` with the name of a group"
+    if "dependency-group" in table:
+        if "dependencies" in table:
+            table.note("dependency-group", "either `dependencies` or this, not both")
+        key = table.key_of("dependency-group")
+        return requirements_of_group(group, groups, key, table.problems) if group else []
+    if "dependencies" not in table:
+        table.note_missing("dependencies", expected)
+        return []
+    requirements = table.get_each("dependencies", "a PEP 508 string", _requirement)
+    return [
+        Root(requirement=requirement, origin=f"{table.key_of('dependencies')}[{index}]")
+        for index, requirement in enumerate(requirements)
+    ]
+
+
+def _requirement(value: object) -> Requirement:
+    return Requirement(string(value))  # InvalidRequirement is a ValueError
+
+
+def _read_requires_python(table: Table, project: object) -> SpecifierSet | None:
+    specifier = table.get(
+        "requires-python",
+        'a version specifier such as ">=3.10"',
+        lambda value: SpecifierSet(string(value)),
+        cast("SpecifierSet | None", None),
+    )
+    dynamic = project.get("dynamic", []) if isinstance(project, dict) else []
+    is_dynamic = isinstance(dynamic, list) and "requires-python" in dynamic
+    if specifier is not None and not is_dynamic:
+        table.note("requires-python", 'project.dynamic to list "requires-python"')
+    if is_dynamic and "requires-python" not in table:
+        table.note_missing(
+            "requires-python", "a version specifier, as project.dynamic lists the field"
+        )
+    return specifier
+
+
+def _check_direct_references_are_allowed(
+    pyproject: Mapping[str, Any], key: str, reason: str, problems: list[Problem]
+) -> None:
+    """Ask for hatchling's own permission, which it would otherwise miss only after training."""
+    metadata = pyproject.get("tool", {}).get("hatch", {}).get("metadata", {})
+    if metadata.get("allow-direct-references") is not True:
+        allow = f"{key.removesuffix('.hooks.model')}.allow-direct-references"
+        problems.append(Problem(allow, expected=f"true, as {reason}"))
+
+
+# A hook table's keys that hatchling itself reads.
+_HATCHLING_KEYS = frozenset(
+    {
+        "dependencies",
+        "enable-by-default",
+        "path",
+        "require-runtime-dependencies",
+        "require-runtime-features",
+    }
+)
+
+_NAME = r"[^\W\d]\w*"
+_OBJECT_REFERENCE = re.compile(rf"\s*({_NAME}(?:\.{_NAME})*)\s*:\s*({_NAME}(?:\.{_NAME})*)\s*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectReference:
+    """``package.module:attribute``, as entry points spell it."""
+
+    module: str
+    attribute: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.attribute}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingSettings:
+    """The build hook's table."""
+
+    key: str
+    """The full dotted key of the table itself."""
+    train: ObjectReference
+    artifacts: PurePosixPath | None = None
+    """Relative to the project root; None for ``data`` inside the package that holds ``train``."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    groups: tuple[Root, ...] = ()
+    """What the dependency groups for training ask for."""
+    group_names: tuple[str, ...] = ()
+    """The names of these groups."""
+    lock: PurePosixPath | None = None
+    """The lock that the training environment is installed from, relative to the project root."""
+    inputs: tuple[str, ...] | None = None
+    """Glob patterns of the files that training reads, relative to the project root.
+
+    None says nothing; patterns, or none of them, say that training is a function of these files, the
+    code, the arguments and the environment.
+    """
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    check: ObjectReference | None = None
+    """What to call against the finished wheel."""
+    sbom: bool = False
+    """Whether to write a CycloneDX ML-BOM."""
+    python_path: tuple[PurePosixPath, ...] = ()
+    """Relative to the project root; empty for where the wheel's packages live."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    editable: Literal["skip", "train"] = "skip"
+    sdist: Literal["source", "trained"] = "source"
+    """Whether the model is trained while the sdist is built, and travels in it."""
+
+    compression: Compression = "auto"
+    """How large artifacts are written into the wheel."""
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether a model may be taken for one that would be trained from the same things."""
+        return self.inputs is not None
+
+
+def read_training_settings(
+    key: str, content: object, pyproject: Mapping[str, Any], problems: list[Problem]
+) -> TrainingSettings:
+    """Read the table *content* that stands under *key*, noting what is wrong in *problems*."""
+    table = Table(key, content, problems)
+    groups = table.get_each("dependency-groups", "the name of a dependency group", string)
+    settings = TrainingSettings(
+        key=key,
+        train=_read_train(table),
+        artifacts=table.get(
+            "artifacts",
+            "a relative path below the project root",
+            _path_below_root,
+            cast("PurePosixPath | None", None),
+        ),
+        arguments=_read_arguments(table),
+        groups=tuple(_read_groups(table, groups, pyproject.get("dependency-groups", {}))),
+        group_names=tuple(groups),
+        lock=table.get(
+            "lock",
+            "a relative path below the project root",
+            _path_below_root,
+            cast("PurePosixPath | None", None),
+        ),
+        python_path=tuple(
+            table.get_each("python-path", "a relative path within the project", _path_within_root)
+        ),
+        environment=_read_environment(table),
+        inputs=_read_inputs(table),
+        gates=_read_gates(table),
+        check=table.get(
+            "check",
+            'an object reference "package.module:function"',
+            object_reference,
+            cast("ObjectReference | None", None),
+        ),
+        sbom=table.get("sbom", "true or false", one_of(True, False), False),
+        editable=table.get(
+            "editable",
+            '"skip" or "train"',
+            one_of("skip", "train"),
+            "skip",
+        ),
+        sdist=_read_sdist(table),
+        compression=cast(
+            "Compression",
+            table.get(
+                "compression",
+                '"auto" or "stored" or "deflate"',
+                one_of("auto", "stored", "deflate"),
+                "auto",
+            ),
+        ),
+    )
+    table.note_unknown(also_known=_HATCHLING_KEYS)
+    return settings
+
+
+def _read_train(table: Table) -> ObjectReference:
+    expected = 'an object reference "package.module:function"'
+    unknown = ObjectReference(module="", attribute="")
+    if "train" not in table:
+        table.note_missing("train", expected)
+    return table.get("train", expected, object_reference, unknown)
+
+
+def object_reference(value: object) -> ObjectReference:
+    match = _OBJECT_REFERENCE.fullmatch(string(value))
+    if match is None:
+        raise ValueError
+    return ObjectReference(module=match[1], attribute=match[2])
+
+
+def _path_within_root(value: object) -> PurePosixPath:
+    path = PurePosixPath(string(value))
+    if path.is_absolute() or ".." in path.parts or "\\" in str(path) or ":" in str(path):
+        raise ValueError
+    return path
+
+
+def _path_below_root(value: object) -> PurePosixPath:
+    path = _path_within_root(value)
+    if not path.parts:
+        raise ValueError
+    return path
+
+
+def _read_arguments(table: Table) -> dict[str, Any]:
+    nothing: dict[str, Any] = {}
+    arguments = table.get("arguments", "a table", table_value, nothing)
+    key = table.key_of("arguments")
+    if "output_dir" in arguments:
+        table.problems.append(
+            Problem(
+                f"{key}.output_dir",
+                expected="no such argument, as the build passes it itself",
+                found=arguments["output_dir"],
+            )
+        )
+    table.problems += [
+        Problem(where, expected="a string, boolean, finite number, array or table", found=value)
+        for where, value in _without_json(key, arguments)
+    ]
+    return arguments
+
+
+def _without_json(key: str, value: object) -> Iterator[tuple[str, object]]:
+    """Find what JSON cannot hold, dates among it, in the *value* of *key*."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _without_json(f"{key}.{name}", each)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _without_json(f"{key}[{index}]", each)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield key, value
+    elif not isinstance(value, (str, int)):
+        yield key, value
+
+
+def _read_groups(table: Table, names: list[str], groups: object) -> list[Root]:
+    return [
+        root
+        for index, name in enumerate(names)
+        for root in requirements_of_group(
+            name, groups, f"{table.key_of('dependency-groups')}[{index}]", table.problems
+        )
+    ]
+
+
+def _read_inputs(table: Table) -> tuple[str, ...] | None:
+    patterns = table.get_each("inputs", "a glob pattern below the project root", _pattern)
+    return tuple(patterns) if "inputs" in table else None
+
+
+def _read_sdist(table: Table) -> Literal["source", "trained"]:
+    sdist = table.get("sdist", '"source" or "trained"', one_of("source", "trained"), "source")
+    if sdist == "trained" and ".targets.wheel." in table.key:
+        hooks = table.key.replace(".targets.wheel.", ".")
+        table.note(
+            "sdist",
+            f"this table to be {hooks}, as hatchling makes an sdist without a wheel's hooks",
+        )
+    return cast('Literal["source", "trained"]', sdist)
+
+
+def _pattern(value: object) -> str:
+    """Read a pattern of pathlib's, in what all of its versions understand, and alike."""
+    path = _path_below_root(value)
+    if any("**" in part and part != "**" for part in path.parts):
+        raise ValueError
+    return str(path / "*" if path.name == "**" else path)
+
+
+def _read_gates(table: Table) -> dict[str, Gate]:
+    nothing: dict[str, Any] = {}
+    content = table.get("gates", "a table of strings", table_value, nothing)
+    gates = Table(table.key_of("gates"), content, table.problems)
+    expected = 'a comparison such as ">= 0.9", or two such as ">= 0.9, < 1"'
+    unreadable = cast("Gate | None", None)
+    read = {
+        metric: gates.get(metric, expected, lambda value: Gate(string(value)), unreadable)
+        for metric in content
+    }
+    return {metric: gate for metric, gate in read.items() if gate is not None}
+
+
+def _read_environment(table: Table) -> dict[str, str]:
+    nothing: dict[str, Any] = {}
+    environment = table.get("environment", "a table of strings", table_value, nothing)
+    key = table.key_of("environment")
+    for name, value in environment.items():
+        if not name or "=" in name or "\0" in name:
+            expected = "names of environment variables"
+            table.problems.append(Problem(key, expected=expected, found=name))
+        elif not isinstance(value, str) or "\0" in value:
+            expected = "a string without NUL"
+            table.problems.append(Problem(f"{key}.{name}", expected=expected, found=value))
+    return environment
+
+
+PLUGIN = "model"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Everything a model project says to this plugin."""
+
+    model: ModelSettings
+    training: TrainingSettings | None
+    """None where no build hook is configured for wheels."""
+
+
+def read_settings(metadata: ProjectMetadata[Any], *, needs_training: bool) -> Settings:
+    """Read what the project says.
+
+    Raises SettingsError with everything that is wrong; with *needs_training*, a missing build hook
+    is, too.
+    """
+    problems: list[Problem] = []
+    _check_project(metadata.config, problems)
+    model_key, model_table = _model_table(metadata)
+    training_key, training_table = _training_table(metadata)
+    pyproject = {**metadata.config, "tool": {"hatch": metadata.hatch.config}}
+    if model_table is None:
+        problems.append(
+            Problem(
+                model_key,
+                expected="a table with the model's `dependencies`, as the build hook is on",
+            )
+        )
+        model_table = {"dependencies": []}
+    if training_table is None and needs_training:
+        problems.append(
+            Problem(
+                training_key,
+                expected="a table with `train`, as a wheel would hold no model without it",
+            )
+        )
+    settings = Settings(
+        model=read_model_settings(model_key, model_table, pyproject, problems),
+        training=None
+        if training_table is None
+        else read_training_settings(training_key, training_table, pyproject, problems),
+    )
+    if problems:
+        # A dependency group may have been read twice, with the same problems.
+        raise SettingsError(list({str(problem): problem for problem in problems}.values()))
+    return settings
+
+
+def _check_project(pyproject: Mapping[str, Any], problems: list[Problem]) -> None:
+    """Check what the pins are written with, and that hatchling will ask for them at all."""
+    if "project" not in pyproject:
+        problems.append(Problem("project", expected="a table with the project's name and version"))
+        return
+    project = Table("project", pyproject["project"], problems)
+    if "name" not in project:
+        project.note_missing("name", "the project's name")
+    project.get("name", "a valid name", _project_name, "")
+    if "dependencies" in project:
+        project.note(
+            "dependencies",
+            "no static list: move it to tool.hatch.metadata.hooks.model.dependencies "
+            'and list "dependencies" in project.dynamic',
+        )
+        return
+    expected = '"dependencies" among its entries, for the pins to be written there'
+    if "dynamic" not in project:
+        project.note_missing("dynamic", expected)
+    elif "dependencies" not in project.get("dynamic", "an array", list_, ["dependencies"]):
+        project.note("dynamic", expected)
+
+
+def _project_name(value: object) -> str:
+    return canonicalize_name(string(value), validate=True)  # InvalidName is a ValueError
+
+
+def _model_table(metadata: ProjectMetadata[Any]) -> tuple[str, object]:
+    hooks = metadata.hatch.metadata.hook_config
+    return f"{_prefix(metadata, 'metadata')}.hooks.{PLUGIN}", hooks.get(PLUGIN)
+
+
+def _training_table(metadata: ProjectMetadata[Any]) -> tuple[str, object]:
+    """Find the build hook's table: hatchling lets the wheel's replace the global one."""
+    prefix = _prefix(metadata, "build")
+    of_target = _table_at(metadata.hatch.build_targets, "wheel", "hooks")
+    if PLUGIN in of_target:
+        return f"{prefix}.targets.wheel.hooks.{PLUGIN}", of_target[PLUGIN]
+    return f"{prefix}.hooks.{PLUGIN}", _table_at(metadata.hatch.build_config, "hooks").get(PLUGIN)
+
+
+def _table_at(content: object, *names: str) -> Mapping[str, Any]:
+    """Follow *names*; empty where there is no table, which hatchling says itself."""
+    for name in names:
+        content = content.get(name) if isinstance(content, dict) else None
+    return content if isinstance(content, dict) else {}
+
+
+def _prefix(metadata: ProjectMetadata[Any], table: str) -> str:
+    """Say where hatchling took *table* from: a key in hatch.toml goes before pyproject.toml's."""
+    file = Path(metadata.root, "hatch.toml")
+    if file.is_file() and table in load_toml(str(file)):
+        return f"hatch.toml: {table}"
+    return f"tool.hatch.{table}"

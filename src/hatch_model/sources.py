@@ -1,0 +1,313 @@
+"""What the wheel ships of the source tree, and how training sees it: as if it were installed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from hatch_model.artifacts import published
+from hatch_model.digests import files_of
+from hatch_model.errors import HatchModelError, Problem, SettingsError
+from hatch_model.log import Progress
+from hatch_model.training import module_not_found
+from hatch_model.workspace import remove_abandoned
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from hatchling.builders.plugin.interface import BuilderInterface
+    from hatchling.builders.wheel import WheelBuilder
+
+    from hatch_model.digests import File
+    from hatch_model.log import Log
+    from hatch_model.settings import TrainingSettings
+
+_MODULES = (".py", ".so", ".pyd")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFile:
+    """A file of the source tree that hatchling selects for the wheel."""
+
+    path: Path
+    tree: PurePosixPath
+    """Relative to the project root."""
+    wheel: PurePosixPath
+    """Where the wheel has it."""
+
+    @property
+    def module(self) -> str:
+        """The dotted name that it is imported by once installed; "" for what is no module."""
+        if self.wheel.suffix != ".py":
+            return ""
+        parts = self.wheel.with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    @property
+    def import_root(self) -> PurePosixPath | None:
+        """The folder of the tree from which it is importable; None where `sources` rewrites it."""
+        depth = len(self.tree.parts) - len(self.wheel.parts)
+        if self.tree.parts[depth:] != self.wheel.parts or depth < 0:
+            return None
+        return PurePosixPath(*self.tree.parts[:depth])
+
+
+def source_files(builder: WheelBuilder) -> list[SourceFile]:
+    """List what *builder* ships of the source tree.
+
+    Raises HatchModelError where hatchling finds nothing that goes by the project's name.
+    """
+    root = Path(builder.root)
+    try:
+        included = list(builder.recurse_included_files())
+    except ValueError as error:
+        if not str(error).startswith("Unable to determine which files to ship"):
+            raise
+        raise _no_selection(builder.metadata.core.raw_name, root) from None
+    return [
+        SourceFile(
+            path=Path(each.path),
+            tree=PurePosixPath(Path(each.relative_path).as_posix()),
+            wheel=PurePosixPath(Path(each.distribution_path).as_posix()),
+        )
+        for each in included
+        if each.relative_path
+    ]
+
+
+def _no_selection(project: str, root: Path) -> HatchModelError:
+    packages = json.dumps([_only_package(root) or "src/your_package"])
+    return HatchModelError(
+        f"hatchling cannot tell which files the wheel ships: no package or module is called like the "
+        f'project, "{project}". Name the package yourself:\n\n[tool.hatch.build.targets.wheel]\n'
+        f"packages = {packages}"
+    )
+
+
+def _only_package(root: Path) -> str:
+    """Name the one package in the usual places, relative to *root*; "" if there is not just one."""
+    found = [*root.glob("src/*/__init__.py"), *root.glob("*/__init__.py")]
+    candidates = {each.parent.relative_to(root).as_posix() for each in found}
+    candidates -= {"tests", "test", "docs"}
+    return candidates.pop() if len(candidates) == 1 else ""
+
+
+def shipped_files(
+    builder: WheelBuilder, build_data: Mapping[str, Any]
+) -> list[tuple[PurePosixPath, Path]]:
+    """Give every file that *builder* is about to ship in packages, with its path in the wheel."""
+    with builder.config.set_build_data(dict(build_data)):
+        return [
+            (PurePosixPath(Path(each.distribution_path).as_posix()), Path(each.path))
+            for each in builder.recurse_included_files()
+        ]
+
+
+def distribution_path(
+    builder: BuilderInterface[Any, Any], tree_path: PurePosixPath
+) -> PurePosixPath:
+    """Say where the wheel or sdist that *builder* makes has what the tree has at *tree_path*."""
+    moved = builder.config.get_distribution_path(str(Path(tree_path)))
+    return PurePosixPath(Path(moved).as_posix())
+
+
+def leave_out(builder: BuilderInterface[Any, Any], paths: Collection[PurePosixPath]) -> None:
+    """Have hatchling not select what the tree has at *paths*, files or folders.
+
+    To be called at the end of `initialize`: hatchling itself keeps such a list for what it is forced
+    to include, for as long as one reading of the tree takes.
+    """
+    reserved = builder.config.build_reserved_paths
+    for path in paths:
+        # Files go by where they ship, and folders by where they are.
+        reserved.update({str(Path(path)), str(Path(distribution_path(builder, path)))})
+
+
+def published_in(root: Path, folder: PurePosixPath) -> list[PurePosixPath]:
+    """Give what `hatch-model train` has left in the tree at *root*, which is no source."""
+    found = published(root / folder)
+    return [*(folder / path for path in found), *([folder / ".gitignore"] if found else [])]
+
+
+def leave_out_of_sdist(builder: BuilderInterface[Any, Any], names: Collection[str]) -> None:
+    """Have an sdist hold neither what is called *names* at the top nor `hatch-model train`'s model.
+
+    To be called as :func:`leave_out`.
+    """
+    root, models = Path(builder.root), []
+    workspaces = set()
+    for each in builder.recurse_included_files():
+        path = PurePosixPath(Path(each.relative_path).as_posix())
+        if path.name == ".gitignore":
+            models += published_in(root, path.parent)
+        workspaces |= {part for part in path.parents if part.name.startswith(".hatch-model-")}
+    for workspace in workspaces:  # of a build that is under way, or was killed
+        remove_abandoned((root / workspace).parent)
+    leave_out(builder, [*map(PurePosixPath, names), *models, *workspaces])
+
+
+# Where training writes
+
+
+def artifacts_folder(
+    settings: TrainingSettings, files: Sequence[SourceFile], root: Path
+) -> PurePosixPath:
+    """Say which folder of the tree at *root* holds the artifacts, relative to it.
+
+    By default that is `data` beside the module that holds the training function.
+    """
+    if settings.artifacts is not None:
+        return settings.artifacts
+    train = settings.train
+    for file in files:
+        if file.module == train.module:
+            return file.tree.parent / "data"
+    modules = {each.module for each in files if each.module}
+    package = train.module.partition(".")[0]
+    relative = train.module.replace(".", "/")
+    outside = any(
+        (root / folder / f"{relative}{ending}").is_file()
+        for folder in settings.python_path
+        for ending in (".py", "/__init__.py")
+    )
+    shipped = any(f"{each}.".startswith(f"{package}.") for each in modules)
+    if outside or (not shipped and find_spec(package) is not None):
+        raise HatchModelError(
+            f"{train} lies outside of the files that the wheel ships, so there is no package to put "
+            f"the model into. Set {settings.key}.artifacts to a folder inside one of them, such as "
+            f'"src/your_package/data".'
+        )
+    raise HatchModelError(module_not_found(train, settings.key, train.module, modules))
+
+
+def python_path(settings: TrainingSettings, files: Sequence[SourceFile], root: Path) -> list[Path]:
+    """Give the folders of the tree at *root* that training imports from. Raises SettingsError."""
+    if settings.python_path:
+        problems = [
+            Problem(
+                f"{settings.key}.python-path[{index}]",
+                expected="a folder that exists",
+                found=str(path),
+            )
+            for index, path in enumerate(settings.python_path)
+            if not (root / path).is_dir()
+        ]
+        if problems:
+            raise SettingsError(problems)
+        return [root / each for each in settings.python_path]
+    roots = {each.import_root for each in files if each.module}
+    return [root / each for each in sorted(filter(None, roots))] or [root]
+
+
+# The project as if it were installed
+
+
+def lay_out_installed(
+    builder: WheelBuilder,
+    build_data: Mapping[str, Any],
+    shipped: Collection[tuple[PurePosixPath, Path]],
+    folder: Path,
+) -> None:
+    """Write to *folder*, which is to come first on the path, what the tree alone does not have.
+
+    That is the project's metadata, and the modules that the wheel gets from elsewhere: from outside,
+    from another hook, or renamed. Modules that the tree has under their names are imported from there,
+    so that paths relative to their ``__file__`` hold.
+    """
+    info = folder / f"{builder.artifact_project_id}.dist-info"
+    info.mkdir(parents=True)
+    metadata = builder.config.core_metadata_constructor(
+        builder.metadata, extra_dependencies=build_data["dependencies"]
+    )
+    (info / "METADATA").write_text(metadata, "utf-8")
+    modules = {place: file for place, file in shipped if place.suffix in _MODULES}
+    tops = sorted({place.parts[0].partition(".")[0] for place in modules})
+    (info / "top_level.txt").write_text("".join(f"{top}\n" for top in tops), "utf-8")
+    entry_points = builder.construct_entry_points_file()
+    if entry_points:
+        (info / "entry_points.txt").write_text(entry_points, "utf-8")
+    _lay_out_modules(modules, Path(builder.root), folder)
+
+
+# Runs the package's own file, under its own path. `_initializing` is what importlib says of a module
+# that is being imported, so that others wait for it.
+_PACKAGE = """\
+import importlib.util as _util, sys as _sys
+_spec = _util.spec_from_file_location(__name__, {file!r}, submodule_search_locations={path!r})
+_spec._initializing = True
+__spec__, __loader__ = _spec, _spec.loader
+__file__, __path__ = _spec.origin, _spec.submodule_search_locations
+del _util, _spec
+try:
+    __loader__.exec_module(_sys.modules[__name__])
+finally:
+    __spec__._initializing = False
+"""
+
+
+def _lay_out_modules(modules: Mapping[PurePosixPath, Path], root: Path, folder: Path) -> None:
+    elsewhere = {
+        place
+        for place, file in modules.items()
+        if file.parts[-len(place.parts) :] != place.parts or not file.is_relative_to(root)
+    }
+    packages = {package for place in elsewhere for package in place.parents if package.parts}
+    for package in packages:
+        (folder / package).mkdir(parents=True, exist_ok=True)
+        init = modules.get(package / "__init__.py")
+        if init is not None:
+            path = [str(folder / package), str(init.parent)]
+            (folder / package / "__init__.py").write_text(
+                _PACKAGE.format(file=str(init), path=path), "utf-8"
+            )
+    for place in elsewhere:
+        target, init = folder / place, modules.get(place.parent / "__init__.py")
+        is_beside = init is not None and modules[place] == init.parent / place.name
+        if not target.exists() and not is_beside:
+            _link(modules[place], target)
+
+
+def _link(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.symlink_to(file)
+    except OSError:  # Windows gives links to those only who may make them.
+        shutil.copyfile(file, target)
+
+
+# Inputs, and what training leaves behind
+
+
+def input_files(settings: TrainingSettings, root: Path, log: Log) -> list[File]:
+    """Read the files that `inputs` names. Raises SettingsError for a pattern that matches none."""
+    found: set[Path] = set()
+    problems = []
+    for index, pattern in enumerate(settings.inputs or ()):
+        matched = {path for path in root.glob(pattern) if path.is_file()}
+        if not matched:
+            key = f"{settings.key}.inputs[{index}]"
+            problems.append(Problem(key, expected=_expected(root), found=pattern))
+        found |= matched
+    if problems:
+        raise SettingsError(problems)
+    sources = {path.relative_to(root).as_posix(): path for path in sorted(found)}
+    return files_of(sources, Progress(log.info), "reading inputs")
+
+
+def _expected(root: Path) -> str:
+    if not (root / "PKG-INFO").is_file():
+        return "to match a file"
+    # Where git ignores the data, the sdist lacks it.
+    return (
+        "to match a file of this source distribution, which has to include what training reads (or "
+        'build the wheel from the project itself, with `uv build --wheel`, or set `sdist = "trained"`)'
+    )
+
+
+def top_level(root: Path) -> set[str]:
+    """Name what lies at the top of the tree at *root*."""
+    return {each.name for each in root.iterdir()}

@@ -1,0 +1,432 @@
+"""The store of trained models: a folder of the user's, shared by all builds.
+
+A model is stored under a fingerprint of 64 hexadecimal digits. Whoever claims it is alone with it among
+all processes::
+
+    CACHEDIR.TAG
+    v2/<fingerprint>/entry.json     the mark of an entry: its description, and its files by their content
+    v2/<fingerprint>/files/         the files
+    v2/<fingerprint>.lock           what a claim is
+
+An entry is made in a workspace beside its place and renamed into it, so it appears whole or not at all.
+Its files are copied out before they are used. Nothing is removed that is not provably an entry: a name
+of 64 hexadecimal digits, no link, and the mark. Another layout will have another folder than ``v2``;
+older ones are left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from hatch_model.digests import File, files_of
+from hatch_model.errors import HatchModelError, StoreError
+from hatch_model.log import human_size, parse_size
+from hatch_model.process import FrontendGoneError
+from hatch_model.workspace import FileLock, Workspace, remove_abandoned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hatch_model.log import Progress
+
+_FOLDER_VARIABLE = "HATCH_MODEL_CACHE_DIR"
+_LIMIT_VARIABLE = "HATCH_MODEL_CACHE_LIMIT"
+_DEFAULT_LIMIT = 20 << 30
+
+_LAYOUT = "v2"
+_MARK = "entry.json"
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_GENERATOR = "hatch-model"
+_POLL = 0.1  # seconds between two attempts to claim a fingerprint
+_STEP = 1 << 30  # bytes that are copied at a time
+# https://bford.info/cachedir/
+_TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
+# This file marks the folder as a cache, so that backups can leave it out.
+# It belongs to hatch-model; see https://bford.info/cachedir/
+"""
+
+
+# What a user can say of it
+
+
+def store_folder() -> Path:
+    """Give the store's folder: HATCH_MODEL_CACHE_DIR, or one in the user's cache directory.
+
+    Raises StoreError for a user who has no home.
+    """
+    said = os.environ.get(_FOLDER_VARIABLE, "")
+    if said:
+        return Path(said).absolute()
+    from platformdirs import user_cache_dir  # noqa: PLC0415 - only where a model may be reused
+
+    folder = Path("~", ".cache", "hatch-model")
+    try:
+        folder = Path(user_cache_dir("hatch-model", appauthor=False))
+        if folder.is_absolute():
+            return folder
+    except RuntimeError:  # what platformdirs says of it from version 4.6 on
+        pass
+    raise _unusable(folder, "the user has no home directory")
+
+
+def store_limit() -> int:
+    """Give what the store may hold, in bytes: HATCH_MODEL_CACHE_LIMIT, or 20 GiB.
+
+    Raises HatchModelError for what is no size.
+    """
+    said = os.environ.get(_LIMIT_VARIABLE, "")
+    try:
+        return parse_size(said) if said else _DEFAULT_LIMIT
+    except ValueError as error:
+        raise HatchModelError(
+            f"{_LIMIT_VARIABLE} is `{said}`, but it has to be a size, such as `20 GiB`, `500MB` or a "
+            f"plain number of bytes."
+        ) from error
+
+
+# Entries
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A model in the store."""
+
+    fingerprint: str
+    description: Mapping[str, Any]
+    """What was given to be kept with the files."""
+    kept: datetime
+    used: datetime
+    """When it was last taken, or else kept."""
+    files: Mapping[PurePosixPath, File]
+    executable: frozenset[PurePosixPath]
+
+    @property
+    def size(self) -> int:
+        """Of the files, in bytes."""
+        return sum(file.size for file in self.files.values())
+
+
+def _read_entry(folder: Path) -> Entry | None:
+    """Read the entry in *folder*; None if there is none, or none that can be read."""
+    mark = folder / _MARK
+    try:
+        used = mark.stat().st_mtime
+        document = json.loads(mark.read_bytes())
+        model = document["model"]
+        if document["generator"] != _GENERATOR or document["sha256"] != _digest(model):
+            return None
+        files = [File(**file) for file in model["files"]]
+        return Entry(
+            fingerprint=folder.name,
+            description=model["description"],
+            kept=datetime.fromisoformat(model["kept"]),
+            used=datetime.fromtimestamp(used, timezone.utc),
+            files={PurePosixPath(file.path): file for file in files},
+            executable=frozenset(map(PurePosixPath, model["executable"])),
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _digest(model: object) -> str:
+    return hashlib.sha256(json.dumps(model).encode()).hexdigest()
+
+
+def _is_entry(folder: Path) -> bool:
+    """Say whether *folder* is provably an entry, readable or not."""
+    try:
+        is_folder = stat.S_ISDIR(folder.lstat().st_mode)
+        is_marked = stat.S_ISREG((folder / _MARK).lstat().st_mode)
+    except OSError:
+        return False
+    return bool(_FINGERPRINT.fullmatch(folder.name)) and is_folder and is_marked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Freed:
+    """What was removed from the store."""
+
+    models: int
+    size: int
+    """In bytes."""
+
+
+class Store:
+    """Trained models by their fingerprints, below *folder*, of no more than *limit* bytes."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder = folder
+        self.limit = limit
+        self.layout = folder / _LAYOUT
+
+    @contextmanager
+    def claim(
+        self, fingerprint: str, on_wait: Callable[[], object] = lambda: None
+    ) -> Iterator[Claim]:
+        """Be the only one, among all processes, with the model of *fingerprint*.
+
+        Waits for the one who is, calling *on_wait* once when it has to. Raises StoreError, and
+        FrontendGoneError if this process's own parent ends while it waits: that and Ctrl-C are why
+        waiting is done by polling.
+        """
+        with self._reporting():
+            self._make()
+            self._refuse_what_others_may_write()
+        place, frontend, attempts = self.layout / fingerprint, os.getppid(), 0
+        while (lock := self._try_lock(fingerprint)) is None:
+            attempts += 1
+            if attempts == 2:  # noqa: PLR2004 - looking at an entry takes a moment, too
+                on_wait()
+            if os.getppid() != frontend:
+                raise FrontendGoneError
+            time.sleep(_POLL)
+        try:
+            yield Claim(self, place)
+        finally:
+            lock.release(remove=not place.exists())
+
+    def entries(self) -> list[Entry]:
+        """Give the models whose descriptions can be read, the one kept last first.
+
+        Raises StoreError. Nobody else is kept from removing them at once.
+        """
+        with self._reporting():
+            self._refuse_what_others_may_write()
+            found = [_read_entry(folder) for folder in self._places()]
+        entries = [entry for entry in found if entry is not None]
+        return sorted(entries, key=lambda entry: entry.kept, reverse=True)
+
+    def size(self) -> int:
+        """Give the size of all that is stored, in bytes. Raises StoreError."""
+        with self._reporting():
+            return sum(map(_size_of, self._places()))
+
+    def prune(self, limit: int, *, spared: str = "") -> Freed:
+        """Remove models down to *limit* bytes, the longest unused first.
+
+        Models that somebody has claimed stay, and so does that of the fingerprint *spared*. Raises
+        StoreError.
+        """
+        models = freed = 0
+        with self._reporting():
+            remove_abandoned(self.layout)
+            excess = self.size() - limit
+            for place in sorted(self._places(), key=_used):
+                if excess <= freed:
+                    break
+                if place.name != spared and (size := self._evict(place)) is not None:
+                    models, freed = models + 1, freed + size
+        return Freed(models=models, size=freed)
+
+    def clear(self) -> Freed:
+        """Remove all that nobody has claimed. Raises StoreError."""
+        freed = self.prune(-1)
+        with self._reporting():
+            for path in self.layout.glob("*.lock"):  # of models that are gone
+                fingerprint = path.name.removesuffix(".lock")
+                is_free = _FINGERPRINT.fullmatch(fingerprint) and not path.is_symlink()
+                if is_free and (lock := self._try_lock(fingerprint)) is not None:
+                    lock.release(remove=not (self.layout / fingerprint).exists())
+        return freed
+
+    def _evict(self, place: Path) -> int | None:
+        """Remove an entry, and say of how many bytes; None if somebody has claimed or removed it."""
+        lock = self._try_lock(place.name)
+        if lock is None:
+            return None
+        try:
+            if not _is_entry(place):
+                return None
+            size = _size_of(place)
+            workspace = Workspace(self.layout)
+            place.rename(workspace.path / place.name)
+            workspace.close()
+        finally:
+            lock.release(remove=not place.exists())
+        return size
+
+    def _make(self) -> None:
+        if not self.layout.is_dir():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # A folder with more in it is not for this module to call a cache as a whole.
+            if not any(self.folder.iterdir()):
+                (self.folder / "CACHEDIR.TAG").write_bytes(_TAG)
+            self.layout.mkdir(mode=0o700, exist_ok=True)
+
+    def _refuse_what_others_may_write(self) -> None:
+        """Raise StoreError where others than this user and root could put a model there.
+
+        Loading a model runs code, so a forged one would have it run.
+        """
+        if not hasattr(os, "geteuid"):
+            return
+        for folder in (self.folder, self.layout):
+            with suppress(FileNotFoundError):
+                status = folder.stat()
+                if status.st_uid not in {os.geteuid(), 0} or status.st_mode & stat.S_IWOTH:
+                    mode = stat.S_IMODE(status.st_mode)
+                    raise _unusable(
+                        folder,
+                        f"it belongs to the user with the id {status.st_uid} and has the mode "
+                        f"{mode:04o}, so others could have put models there",
+                    )
+
+    def _try_lock(self, fingerprint: str) -> FileLock | None:
+        with self._reporting():
+            return FileLock.acquire(self.layout / f"{fingerprint}.lock")
+
+    def _places(self) -> list[Path]:
+        return (
+            [path for path in self.layout.iterdir() if _is_entry(path)]
+            if (self.layout.is_dir())
+            else []
+        )
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Raise StoreError for what the file system refuses to do."""
+        try:
+            yield
+        except OSError as error:
+            raise _unusable(self.folder, error.strerror or str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to one fingerprint, for as long as its claim lasts."""
+
+    store: Store
+    place: Path
+
+    def read(self) -> Entry | None:
+        """Give the model that is stored, if there is one and its description can be read."""
+        return _read_entry(self.place) if _is_entry(self.place) else None
+
+    def take(self, entry: Entry, folder: Path, progress: Progress | None = None) -> str:
+        """Copy the files of *entry* to *folder*, and say which is not what was stored; "" if all are.
+
+        *progress* is told how far reading them has come.
+        """
+        try:
+            for path in entry.files:
+                _copy(self.place / "files" / path, folder / path)
+                if path in entry.executable:
+                    (folder / path).chmod(0o755)
+            os.utime(self.place / _MARK)
+            sources = {str(path): folder / path for path in entry.files}
+            found = files_of(sources, progress, "verifying the stored model")
+        except OSError as error:
+            return f"its files cannot be read: {error.strerror}."
+        for file in found:
+            if file != entry.files[PurePosixPath(file.path)]:
+                return f"`{file.path}` has another content than when it was stored."
+        return ""
+
+    def keep(
+        self,
+        description: Mapping[str, Any],
+        files: Mapping[PurePosixPath, Path],
+        progress: Progress | None = None,
+    ) -> None:
+        """Store a model, in place of what is there, and evict others if there is too much.
+
+        *description* is anything that JSON can hold. *progress* is told of reading *files*. Raises
+        StoreError, which leaves what is there.
+        """
+        size = sum(source.stat().st_size for source in files.values())
+        if size > self.store.limit:
+            raise StoreError(
+                f"the model takes {human_size(size)}, more than the {human_size(self.store.limit)} that "
+                f"the store of trained models may hold, so it was not stored. {_LIMIT_VARIABLE} raises "
+                f"the limit."
+            )
+        try:
+            workspace = Workspace(self.store.layout)
+            try:
+                fresh = workspace.folder("entry")
+                self._write(fresh, description, files, progress)
+                if _is_entry(self.place):
+                    workspace.set_aside(self.place)
+                fresh.rename(self.place)
+                workspace.forget_aside()
+            finally:
+                workspace.close()
+        except OSError as error:
+            raise _unusable(self.store.folder, error.strerror or str(error)) from error
+        self.store.prune(self.store.limit, spared=self.place.name)
+
+    def _write(
+        self,
+        folder: Path,
+        description: Mapping[str, Any],
+        files: Mapping[PurePosixPath, Path],
+        progress: Progress | None,
+    ) -> None:
+        for path, source in files.items():
+            _copy(source, folder / "files" / path)
+        # Of the copies: nothing can change them any more. (They are not flushed to the disk: what a
+        # power failure leaves unwritten has another digest than the one that is stored.)
+        sources = {str(path): folder / "files" / path for path in files}
+        found = files_of(sources, progress, "storing the model")
+        model = {
+            "description": description,
+            "kept": datetime.now(timezone.utc).isoformat(),
+            "files": [
+                {"path": each.path, "sha256": each.sha256, "size": each.size} for each in found
+            ],
+            "executable": [
+                str(path) for path, file in files.items() if file.stat().st_mode & stat.S_IXUSR
+            ],
+        }
+        document = {"generator": _GENERATOR, "model": model, "sha256": _digest(model)}
+        (folder / _MARK).write_text(json.dumps(document), "utf-8")
+
+
+def _unusable(folder: Path, reason: str) -> StoreError:
+    return StoreError(
+        f"the store of trained models cannot be used: {folder}: {reason}. {_FOLDER_VARIABLE} moves it "
+        f"to another folder."
+    )
+
+
+def _used(place: Path) -> float:
+    try:
+        return (place / _MARK).stat().st_mtime
+    except OSError:  # somebody has removed it meanwhile
+        return 0
+
+
+def _size_of(folder: Path) -> int:
+    """Add up the sizes of the files below *folder*, in bytes, while others may be removing them."""
+    size = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                size += Path(parent, name).lstat().st_size
+    return size
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy *source* to *target*, a new file: without copying its blocks, where that can be had."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if hasattr(os, "copy_file_range"):
+        try:
+            with source.open("rb") as reader, target.open("xb") as writer:
+                while os.copy_file_range(reader.fileno(), writer.fileno(), _STEP):
+                    pass
+        except OSError:  # across file systems of some kernels, or a full disk, which comes again
+            pass
+        else:
+            return
+    shutil.copyfile(source, target)

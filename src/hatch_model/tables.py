@@ -1,0 +1,190 @@
+"""Reading a TOML table key by key, with every problem noted and none of them fatal on its own."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from hatch_model.closure import Root
+from hatch_model.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+_T = TypeVar("_T")
+
+
+class Table:
+    """One table, whose values are asked for by key and whose problems are collected.
+
+    A value that is missing or wrong is noted in *problems* and its default returned, so that one
+    reading reports everything there is to report.
+    """
+
+    def __init__(self, key: str, content: object, problems: list[Problem]) -> None:
+        self.key = key
+        self.problems = problems
+        self._asked: set[str] = set()
+        self._content: Mapping[str, Any] = {}
+        self._is_table = isinstance(content, dict)
+        if isinstance(content, dict):
+            self._content = content
+        else:
+            problems.append(Problem(key, expected="a table", found=content))
+
+    def __contains__(self, name: str) -> bool:
+        self._asked.add(name)
+        return name in self._content
+
+    def key_of(self, name: str) -> str:
+        return f"{self.key}.{name}"
+
+    def note(self, name: str, expected: str) -> None:
+        """Note that the value of *name* is not what was *expected*."""
+        self.problems.append(
+            Problem(self.key_of(name), expected=expected, found=self._content[name])
+        )
+
+    def note_missing(self, name: str, expected: str) -> None:
+        if self._is_table:  # else everything is, and that has been noted
+            self.problems.append(Problem(self.key_of(name), expected=expected))
+
+    def get(self, name: str, expected: str, parse: Callable[[Any], _T], default: _T) -> _T:
+        """Give *parse* of the value of *name*.
+
+        *parse* raises ValueError or TypeError for a value that is not what is *expected*.
+        """
+        if name not in self:
+            return default
+        try:
+            return parse(self._content[name])
+        except (TypeError, ValueError):
+            self.note(name, expected)
+            return default
+
+    def get_each(self, name: str, expected: str, parse: Callable[[Any], _T]) -> list[_T]:
+        """Give *parse* of each entry of the array under *name*; empty where there is none."""
+        values: list[_T] = []
+        nothing: list[Any] = []
+        entries = self.get(name, f"an array, each entry {expected}", list_, nothing)
+        for index, entry in enumerate(entries):
+            try:
+                values.append(parse(entry))
+            except (TypeError, ValueError):
+                key = f"{self.key_of(name)}[{index}]"
+                self.problems.append(Problem(key, expected=expected, found=entry))
+        return values
+
+    def note_unknown(self, also_known: Collection[str] = ()) -> None:
+        """Note every key that nothing has asked for and that is not *also_known*."""
+        known = {*self._asked, *also_known}
+        for name in self._content:
+            if name not in known:
+                near = get_close_matches(name, sorted(self._asked), n=1)
+                self.problems.append(
+                    Problem(self.key_of(name), suggestion=near[0] if near else "", known=known)
+                )
+
+
+def string(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return value
+
+
+def list_(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def table(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
+def one_of(*choices: _T) -> Callable[[object], _T]:
+    """Make a parser that accepts nothing but *choices*."""
+
+    def parse(value: object) -> _T:
+        for choice in choices:
+            if type(value) is type(choice) and value == choice:
+                return choice
+        raise ValueError
+
+    return parse
+
+
+_EXPECTED = 'a PEP 508 string or { include-group = "…" }'
+
+
+def requirements_of_group(
+    name: str, groups: object, key: str, problems: list[Problem]
+) -> list[Root]:
+    """Give what the group called *name* asks for, included groups and all.
+
+    *groups* is the ``dependency-groups`` table and *key* the TOML key that names the group; what is
+    wrong is noted in *problems*.
+    """
+    if not isinstance(groups, dict):
+        problems.append(Problem("dependency-groups", expected="a table", found=groups))
+        return []
+    by_name: dict[str, list[str]] = {}
+    for spelled in groups:
+        by_name.setdefault(canonicalize_name(spelled), []).append(spelled)
+    return _Reader(groups, by_name, problems).read(name, key, ())
+
+
+class _Reader:
+    def __init__(
+        self, groups: Mapping[str, Any], by_name: Mapping[str, list[str]], problems: list[Problem]
+    ) -> None:
+        self._groups = groups
+        self._by_name = by_name
+        self._problems = problems
+
+    def read(self, name: str, key: str, including: tuple[str, ...]) -> list[Root]:
+        normalized = canonicalize_name(name)
+        if normalized not in self._by_name:
+            near = get_close_matches(normalized, self._by_name, n=1)
+            expected = "the name of a group in [dependency-groups]"
+            self._note(key, expected, name, self._by_name[near[0]][0] if near else "")
+            return []
+        if len(self._by_name[normalized]) > 1:
+            self._note(
+                "dependency-groups", f"one group called {normalized}", self._by_name[normalized]
+            )
+            return []
+        if normalized in including:
+            self._note(key, "a group that does not include itself", name)
+            return []
+        (spelled,) = self._by_name[normalized]
+        entries = self._groups[spelled]
+        if not isinstance(entries, list):
+            self._note(f"dependency-groups.{spelled}", "an array", entries)
+            return []
+        roots = []
+        for index, entry in enumerate(entries):
+            here = f"dependency-groups.{spelled}[{index}]"
+            roots += self._read_entry(entry, here, (*including, normalized))
+        return roots
+
+    def _read_entry(self, entry: object, key: str, including: tuple[str, ...]) -> list[Root]:
+        if isinstance(entry, dict) and list(entry) == ["include-group"]:
+            included = entry["include-group"]
+            if isinstance(included, str):
+                return self.read(included, key, including)
+        elif isinstance(entry, str):
+            try:
+                return [Root(requirement=Requirement(entry), origin=key)]
+            except InvalidRequirement:
+                pass
+        self._note(key, _EXPECTED, entry)
+        return []
+
+    def _note(self, key: str, expected: str, found: object, suggestion: str = "") -> None:
+        self._problems.append(Problem(key, expected=expected, found=found, suggestion=suggestion))

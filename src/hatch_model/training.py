@@ -1,0 +1,210 @@
+"""Training: a function of the user's, called in a process of its own, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from hatchling.builders.utils import get_reproducible_timestamp
+
+from hatch_model.errors import HatchModelError
+from hatch_model.process import FrontendGoneError, RunProcess, call, how_it_ended
+from hatch_model.workspace import remove_abandoned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from hatch_model.artifacts import Artifact
+    from hatch_model.settings import ObjectReference
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What to train, and where."""
+
+    key: str
+    """The full dotted key of the settings, for messages."""
+    train: ObjectReference
+    arguments: Mapping[str, Any]
+    root: Path
+    """The project root, which is the working directory."""
+    modules: Collection[str]
+    """The project's own modules, to suggest one where a name is misspelled."""
+    python_path: Sequence[Path]
+    artifacts_dir: Path
+    """Where in the tree a function that does not take ``output_dir`` writes."""
+    environment: Mapping[str, str]
+    """Variables to set, beside those that the build runs with."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What came of training."""
+
+    output_dir: Path
+    """The folder that holds what training wrote."""
+    metrics: Mapping[str, float]
+    model_saved: bool
+    """A model was returned and saved with joblib."""
+    imported: Sequence[str]
+    """The files of the modules that training imported."""
+    path: Sequence[str]
+    """The training process's ``sys.path``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainedModel:
+    """A model that has been trained, by this build or by an earlier one."""
+
+    artifacts: Sequence[Artifact]
+    metrics: Mapping[str, float]
+    environment: Sequence[tuple[str, str]]
+    """The name and version of every distribution there was when it was trained."""
+    strangers: Sequence[str]
+    """Those of them that training imported although nothing that is declared asks for them."""
+    imported: Sequence[str]
+    """The files of the modules that training imported; empty for a model that was trained earlier."""
+    model_saved: bool
+    """A model was returned and saved with joblib."""
+
+
+def train(
+    request: Request,
+    workspace: Path,
+    emit: Callable[[str], None],
+    run: RunProcess | None = None,
+) -> Result:
+    """Carry out *request* in a child process, with *workspace* (a folder) for the files between.
+
+    Each line of the child's output goes to *emit*. The source tree is as it was before, whatever
+    happens. Raises HatchModelError if it does not end in a model.
+    """
+    output_dir = workspace / "artifacts"
+    output_dir.mkdir()
+    try:
+        result, returncode = call(
+            {
+                "task": "train",
+                "module": request.train.module,
+                "attribute": request.train.attribute,
+                "arguments": request.arguments,
+                "output_dir": str(output_dir),
+                "artifacts_dir": str(request.artifacts_dir),
+                "scratch": str(workspace),
+            },
+            workspace,
+            cwd=request.root,
+            environment=_environment(request),
+            emit=emit,
+            run=run,
+        )
+    except FrontendGoneError:
+        raise HatchModelError(
+            f"the build frontend is gone, so {request.train} was stopped"
+        ) from None
+    finally:
+        # A child that was killed has not put back what it had set aside in the tree.
+        for parent in request.artifacts_dir.parents:
+            if parent.is_dir():
+                remove_abandoned(parent)
+                break
+    if result is None:
+        raise _died(request, returncode, when="before")
+    if result["outcome"] != "returned":
+        raise HatchModelError(_message(request, result))
+    if returncode != 0:
+        raise _died(request, returncode, when="after")
+    return Result(
+        output_dir=output_dir,
+        metrics=result["metrics"],
+        model_saved=result["model_saved"],
+        imported=result["imported"],
+        path=result["path"],
+    )
+
+
+def _environment(request: Request) -> dict[str, str]:
+    environment = {
+        # Remove two sources of nondeterminism: the order of sets, and the time, for which this is
+        # the one that hatchling dates the wheel's files with.
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": str(get_reproducible_timestamp()),
+        **os.environ,
+        "PYTHONDONTWRITEBYTECODE": "1",  # the source tree stays as it was
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONUNBUFFERED": "1",  # for output that is seen as it is written, in one order
+        **request.environment,
+    }
+    # As a variable rather than in the child's sys.path, so that whatever training starts in turn
+    # (a launcher, a worker) imports the same modules.
+    inherited = environment.get("PYTHONPATH")
+    path = [*map(str, request.python_path), *([inherited] if inherited else [])]
+    return {**environment, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def _died(request: Request, returncode: int, *, when: str) -> HatchModelError:
+    advice = ""
+    if sys.platform != "win32" and returncode == -9:  # noqa: PLR2004 - SIGKILL
+        advice = " SIGKILL often means that the machine ran out of memory."
+    return HatchModelError(
+        f"training failed: the process that ran {request.train} {how_it_ended(returncode)} {when} the "
+        f"function had returned.{advice}"
+    )
+
+
+def _message(request: Request, result: Mapping[str, Any]) -> str:
+    """Say what an outcome of the child's protocol means."""
+    train, key = request.train, request.key
+    outcomes: dict[str, Callable[[], str]] = {
+        "module-not-found": lambda: module_not_found(train, key, result["module"], request.modules),
+        "attribute-not-found": lambda: (
+            f"{key}.train is `{train}`, but there is no `{result['attribute']}` in it."
+            f"{suggestion(result['attribute'], result['candidates'])}"
+        ),
+        "not-callable": lambda: (
+            f"{key}.train is `{train}`, but that is no function: it is of type `{result['type']}`."
+        ),
+        "signature": lambda: (
+            f"{train} cannot be called with {key}.arguments: {result['reason']}. Its signature is "
+            f"`{result['signature']}`."
+        ),
+        "raised": lambda: f"training failed: {train} raised {result['exception']}",
+        "exited": lambda: (
+            f"training failed: {train} called sys.exit({result['code']}). A training function returns "
+            f"when it is done, and raises when it cannot be."
+        ),
+        "metric": lambda: (
+            f"{train} returned a mapping with {result['metric']}: {result['value']}, but a metric is a "
+            f"finite number under a string. To save a mapping as the model, return it together with "
+            f"metrics: `return model, {{}}`."
+        ),
+        "unsavable": lambda: (
+            f"{train} returned an object of type `{result['type']}` that could not be saved with "
+            f"joblib: {result['reason']}. Return one that can be pickled, or take `output_dir` and "
+            f"write the model there in a format of your own."
+        ),
+        "twice": lambda: (
+            f"{train} wrote `model.joblib` and returned a model, too, which is saved under that name. "
+            f"Do one of the two."
+        ),
+        "refused": lambda: str(result["message"]),
+    }
+    return outcomes[result["outcome"]]()
+
+
+def module_not_found(
+    train: ObjectReference, key: str, module: str, modules: Collection[str]
+) -> str:
+    return (
+        f"{key}.train is `{train}`, but there is no module `{module}` among the wheel's files, on "
+        f"`python-path` or in the training environment.{suggestion(module, modules)}"
+    )
+
+
+def suggestion(name: str, names: Collection[str]) -> str:
+    near = get_close_matches(name, sorted(names), n=1)
+    return f" Did you mean `{near[0]}`?" if near else ""

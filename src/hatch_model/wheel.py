@@ -1,0 +1,511 @@
+"""A wheel written once more, with the model's files in it: the only door for content.
+
+hatchling has written a wheel with empty stand-ins at the places of the model's files. It deflates in one
+thread, at a few dozen megabytes a second, and knows nothing of a record that is finished only when the
+model is. So :func:`fill` copies its entries as they are, writes the files in place of their stand-ins,
+and METADATA and RECORD last. It knows nothing of hatchling, of training, or of records.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import os
+import re
+import shutil
+import stat
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from hatch_model.deflate import END, Workers, choose_deflater, crc32, is_too_dense
+from hatch_model.digests import File
+from hatch_model.errors import HatchModelError
+from hatch_model.log import human_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from hatch_model.deflate import Compression, Deflater
+    from hatch_model.log import Progress
+
+    Finish = Callable[[Mapping[str, File]], Mapping[str, bytes]]
+
+# How much is read at a time: little enough for a processor to keep it close for the next thread.
+_BLOCK = 1 << 19
+_SAMPLES = 16
+_SMALL_SAMPLE = 1 << 12
+# Larger steps than zipfile's own 64 KiB, with which it thinks longer than the copying takes.
+_STEP = 1 << 20
+# One level deep: a package may ship metadata of others.
+_RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
+# What PyPI takes by default; other indexes follow it or take less.
+_UPLOAD_LIMIT = 100 << 20
+
+
+# RECORD
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """RECORD, the list of what a wheel holds: a row of path, digest and size for each file."""
+
+    path: str
+    rows: Sequence[Sequence[str]]
+
+    @classmethod
+    def read(cls, archive: zipfile.ZipFile) -> Record:
+        (path,) = (name for name in archive.namelist() if _RECORD.fullmatch(name))
+        return cls(path, list(csv.reader(io.StringIO(archive.read(path).decode()))))
+
+    @property
+    def info(self) -> str:
+        """The dist-info folder, with a slash at its end."""
+        return self.path.removesuffix("RECORD")
+
+    def files(self) -> list[File]:
+        """Give what it lists of the project itself: neither metadata nor what is below ``.data``."""
+        return [
+            File(path=path, sha256=_decoded(digest), size=int(size))
+            for path, digest, size in self.rows
+            if not path.partition("/")[0].endswith((".dist-info", ".data"))
+        ]
+
+    def updated(self, files: Iterable[File], without: Collection[str]) -> bytes:
+        """List *files* in the places of what was there, or else at the end, and leave out others."""
+        now = {file.path: _row(file) for file in files}
+        rows = [now.pop(row[0], row) for row in self.rows if row[0] not in {*without, self.path}]
+        listing = io.StringIO()
+        writer = csv.writer(listing, lineterminator="\n")
+        writer.writerows([*rows, *now.values(), (self.path, "", "")])
+        return listing.getvalue().encode()
+
+
+def _row(file: File) -> list[str]:
+    digest = base64.urlsafe_b64encode(bytes.fromhex(file.sha256)).rstrip(b"=")
+    return [file.path, f"sha256={digest.decode()}", str(file.size)]
+
+
+def _decoded(digest: str) -> str:
+    text = digest.partition("=")[2]
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
+
+
+# Writing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Source:
+    """A file that is to go into the wheel, as it was found before anything was written."""
+
+    path: str
+    """In the archive."""
+    file: Path
+    size: int
+    mode: int
+    """As installers are to set it: 0o644, or 0o755 for what its owner may execute."""
+
+    @classmethod
+    def find(cls, path: str, file: Path) -> _Source:
+        with _errors_of(file):
+            status = file.stat()
+        mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+        return cls(path=path, file=file, size=status.st_size, mode=mode)
+
+
+def fill(
+    wheel: Path,
+    target: Path,
+    stand_ins: Mapping[str, Path],
+    *,
+    without: Collection[str] = (),
+    compression: Compression = "auto",
+    finish: Finish,
+    progress: Progress,
+) -> None:
+    """Write *target*, a new file: what is in *wheel*, with files in place of their *stand_ins*.
+
+    *finish* gets these files by their paths in the archive, once they are written, and gives the
+    metadata files that depend on them, by their paths in dist-info. Entries called *without* are
+    left out. RECORD counts all of it. Each file is read once, but for one that is to be deflated
+    and turns out not to be fit for it. Times are those of RECORD.
+
+    Raises HatchModelError for a file that cannot be read or changes meanwhile, and OSError for what
+    cannot be written; then nothing is left of *target*.
+    """
+    sources = [_Source.find(path, file) for path, file in sorted(stand_ins.items())]
+    try:
+        with zipfile.ZipFile(wheel) as old, target.open("xb") as stream:
+            _fill(old, stream, sources, without, compression, finish, progress)
+        shutil.copymode(wheel, target)
+    except BaseException as error:
+        is_of_others = isinstance(error, FileExistsError) and error.filename == str(target)
+        if not is_of_others:
+            target.unlink(missing_ok=True)
+        raise
+
+
+def _fill(  # noqa: PLR0917 - a part of fill()
+    old: zipfile.ZipFile,
+    stream: BinaryIO,
+    sources: Sequence[_Source],
+    without: Collection[str],
+    compression: Compression,
+    finish: Finish,
+    progress: Progress,
+) -> None:
+    record = Record.read(old)
+    metadata = [info for info in _in_their_order(old) if info.filename.startswith(record.info)]
+    replaced = {*without, *(source.path for source in sources)}
+    kept = {info.filename for info in old.infolist()} - {info.filename for info in metadata}
+    entries = _copy_entries(old, kept - replaced, stream)
+    like = old.getinfo(record.path)
+    with closing(_Writer(stream, like.date_time, compression, progress)) as writer:
+        files = writer.add(sources)
+    changed = {f"{record.info}{path}": each for path, each in finish(files).items()}
+    contents = {info.filename: old.read(info) for info in metadata if info.filename != record.path}
+    contents |= changed
+    described = [
+        File(path=path, sha256=hashlib.sha256(each).hexdigest(), size=len(each))
+        for path, each in changed.items()
+    ]
+    contents[record.path] = record.updated([*files.values(), *described], without)
+    infos = {info.filename: info for info in metadata}
+    small = ((infos.get(path) or _like(like, path), each) for path, each in contents.items())
+    _write_rest(stream, [*entries, *writer.entries], small)
+
+
+class _Writer:
+    """Writes files to *stream*, one after the other, and keeps `entries` of them."""
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        date_time: tuple[int, int, int, int, int, int],
+        compression: Compression,
+        progress: Progress,
+    ) -> None:
+        self.entries: list[zipfile.ZipInfo] = []
+        self._stream = stream
+        self._date_time = date_time
+        self._compression = compression
+        self._progress = progress
+        self._workers = Workers()
+        self._reader = _Reader(self._workers.ahead)
+
+    def close(self) -> None:
+        self._workers.close()
+        self._reader.close()
+
+    def add(self, sources: Sequence[_Source]) -> dict[str, File]:
+        """Write *sources*, and give them as they were read, by path."""
+        files: list[File] = []
+        for is_small, run in groupby(sources, key=lambda source: source.size <= _BLOCK):
+            some = list(run)
+            files += self._add_small(some) if is_small else map(self._add_large, some)
+        return {file.path: file for file in files}
+
+    def _add_small(self, sources: Sequence[_Source]) -> Iterator[File]:
+        total = sum(source.size for source in sources)
+        self._progress.start(f"writing {len(sources)} small files", total)
+        for info, content, file in self._workers.map(self._packed, sources):
+            crc = info.CRC
+            with _entry(info, self._stream):
+                self._stream.write(content)
+                info.CRC = crc
+            self.entries.append(info)
+            self._progress.advance(file.size)
+            yield file
+
+    def _packed(self, source: _Source) -> tuple[zipfile.ZipInfo, bytes, File]:
+        """Make everything of a small file that needs no place in the archive."""
+        with _errors_of(source.file):
+            content = source.file.read_bytes()
+        _refuse_other_size(source, len(content))
+        info = self._described(source)
+        info.CRC = crc32(content)
+        start = max(len(content) - _SMALL_SAMPLE, 0) // 2
+        deflater = choose_deflater(content[start : start + _SMALL_SAMPLE], self._compression)
+        file = _file(source, hashlib.sha256(content))
+        if deflater is not None:
+            deflated = deflater.run(content) + END
+            if len(deflated) < len(content):
+                info.compress_type = zipfile.ZIP_DEFLATED
+                content = deflated
+        return info, content, file
+
+    def _add_large(self, source: _Source) -> File:
+        info = self._described(source)
+        deflater = choose_deflater(_sample(source), self._compression)
+        file = self._write_large(source, info, deflater)
+        if deflater is not None and not self._is_fit(info):
+            self._stream.seek(info.header_offset)
+            self._stream.truncate()
+            file = self._write_large(source, info, None)
+        self.entries.append(info)
+        return file
+
+    def _is_fit(self, info: zipfile.ZipInfo) -> bool:
+        """Say whether a file can stay deflated."""
+        if is_too_dense(info.file_size, info.compress_size):
+            self._progress.say(
+                f"storing {info.filename} as it is: deflated to less than a fortieth, it would look "
+                f"like a decompression bomb to package indexes"
+            )
+            return False
+        return info.compress_size < info.file_size
+
+    def _write_large(
+        self, source: _Source, info: zipfile.ZipInfo, deflater: Deflater | None
+    ) -> File:
+        digest, crc = hashlib.sha256(), 0
+
+        def blocks() -> Iterator[memoryview]:
+            nonlocal crc
+            for block in self._reader.blocks(source, digest):
+                crc = crc32(block, crc)
+                self._progress.advance(len(block))
+                yield block
+
+        info.compress_type = zipfile.ZIP_DEFLATED if deflater else zipfile.ZIP_STORED
+        self._progress.start(f"writing {source.path}", source.size)
+        with _entry(info, self._stream):
+            if deflater is None:
+                self._stream.writelines(blocks())
+            else:
+                self._stream.writelines(self._workers.map(deflater.run, blocks()))
+                self._stream.write(END)
+            info.CRC = crc
+        return _file(source, digest)
+
+    def _described(self, source: _Source) -> zipfile.ZipInfo:
+        info = zipfile.ZipInfo(source.path, self._date_time)
+        info.external_attr = (stat.S_IFREG | source.mode) << 16
+        info.file_size = source.size
+        return info
+
+
+def _file(source: _Source, digest: Any) -> File:
+    return File(path=source.path, sha256=digest.hexdigest(), size=source.size)
+
+
+# Reading
+
+
+def _sample(source: _Source) -> bytes:
+    """Read a block's worth from places all over *source*, the same ones every time."""
+    size = _BLOCK // _SAMPLES
+    last = max(source.size - size, 0)
+    with _errors_of(source.file), source.file.open("rb", buffering=0) as stream:
+        pieces = []
+        for place in range(_SAMPLES):
+            stream.seek(last * place // (_SAMPLES - 1))
+            pieces.append(stream.read(size))
+    return b"".join(pieces)
+
+
+class _Reader:
+    """Reads file after file into the same few buffers, and digests them in another thread."""
+
+    def __init__(self, ahead: int) -> None:
+        """Keep every block as it is until *ahead* further ones are asked for."""
+        self._buffers = [memoryview(bytearray(_BLOCK)) for _ in range(ahead + 1)]
+        # hashlib lets go of the interpreter's lock, so this is a second core's work.
+        self._hasher = ThreadPoolExecutor(1)
+
+    def close(self) -> None:
+        self._hasher.shutdown()
+
+    def blocks(self, source: _Source, digest: Any) -> Iterator[memoryview]:
+        """Give *source* in full blocks but for the last, none if it is empty.
+
+        *digest* has had all of them by the time that they are exhausted.
+        """
+        hashed: list[Future[None]] = []
+        with _errors_of(source.file):
+            stream = source.file.open("rb", buffering=0)
+        with stream:
+            for index, start in enumerate(range(0, source.size, _BLOCK)):
+                if index >= len(self._buffers):
+                    hashed.pop(0).result()
+                buffer = self._buffers[index % len(self._buffers)]
+                block = buffer[: min(_BLOCK, source.size - start)]
+                with _errors_of(source.file):
+                    count = _read_into(block, stream)
+                _refuse_other_size(source, start + count if count < len(block) else source.size)
+                hashed.append(self._hasher.submit(digest.update, block))
+                yield block
+            with _errors_of(source.file):
+                _refuse_other_size(source, source.size + len(stream.read(1)))
+        for update in hashed:
+            update.result()
+
+
+def _read_into(block: memoryview, stream: io.FileIO) -> int:
+    """Read until *block* is full or *stream* at its end, and say how many bytes that were."""
+    done = 0
+    while count := stream.readinto(block[done:]):
+        done += count
+    return done
+
+
+def _refuse_other_size(source: _Source, size: int) -> None:
+    if size != source.size:
+        raise _changed(source.file, "has grown" if size > source.size else "has shrunk")
+
+
+def _changed(file: Path, change: str) -> HatchModelError:
+    return HatchModelError(
+        f"{file} {change} while it was packaged, so no wheel was written. Have training wait for "
+        f"everything that it started and close its files before it returns, and build again."
+    )
+
+
+@contextmanager
+def _errors_of(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise _changed(file, "has vanished") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise HatchModelError(f"{file} is to be packaged, but cannot be read: {reason}") from error
+
+
+# The parts of a ZIP archive that zipfile itself has no way to write. Its headers are zipfile's in any
+# case, and so is all that follows the last entry written here.
+
+
+def _in_their_order(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Give the entries of *archive* in the order of their content."""
+    return sorted(archive.infolist(), key=lambda info: info.header_offset)
+
+
+def _copy_entries(
+    archive: zipfile.ZipFile, names: Collection[str], stream: BinaryIO
+) -> list[zipfile.ZipInfo]:
+    """Copy the entries called *names* to *stream* as they are, and describe them as they are there.
+
+    *archive* must be open from a file and have nothing between its entries, as any that is written
+    in one go.
+    """
+    source = archive.fp
+    assert source is not None  # noqa: S101 - it is open
+    infos = _in_their_order(archive)
+    ends = [*(info.header_offset for info in infos[1:]), archive.start_dir]
+    copied = []
+    for info, end in zip(infos, ends, strict=True):
+        if info.filename in names:
+            source.seek(info.header_offset)
+            left = end - info.header_offset
+            info.header_offset = stream.tell()
+            while left:
+                chunk = source.read(min(left, _STEP))
+                stream.write(chunk)
+                left -= len(chunk)
+            copied.append(info)
+    return copied
+
+
+@contextmanager
+def _entry(info: zipfile.ZipInfo, stream: BinaryIO) -> Iterator[None]:
+    """Have the content of *info* written to *stream* between its header and what follows.
+
+    `info.file_size` must be known, and `info.CRC` by the end. Whether the header has room for sizes
+    beyond 4 GiB goes by the former alone, so the content must not be any longer, deflated or not.
+    """
+    info.header_offset = stream.tell()
+    info.compress_size, info.CRC = info.file_size, 0
+    stream.write(info.FileHeader())
+    start = stream.tell()
+    yield
+    end = stream.tell()
+    info.compress_size = end - start
+    stream.seek(info.header_offset)
+    stream.write(info.FileHeader())
+    stream.seek(end)
+
+
+def _write_rest(
+    stream: BinaryIO,
+    entries: Sequence[zipfile.ZipInfo],
+    small: Iterable[tuple[zipfile.ZipInfo, bytes]],
+) -> None:
+    """Write *small* files, and the directory of these and of *entries*, which stand there already.
+
+    Of a small file's description, all but what its content and place make of it counts.
+    """
+    # zipfile goes by the position, and writes a directory of all that it knows of. (Its mode for
+    # appending looks for an archive's end first, and takes that of an archive which is the last
+    # file so far for this one's.)
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.filelist.extend(entries)
+        archive.NameToInfo.update({info.filename: info for info in entries})
+        for info, content in small:
+            fresh = _like(info, info.filename)
+            archive.writestr(fresh, content, compress_type=info.compress_type)
+
+
+def _like(info: zipfile.ZipInfo, path: str) -> zipfile.ZipInfo:
+    """Describe a file at *path* as *info* describes another."""
+    other = zipfile.ZipInfo(path, info.date_time)
+    other.external_attr = info.external_attr
+    other.create_system = info.create_system
+    other.compress_type = info.compress_type
+    return other
+
+
+# A wheel laid out, and its size
+
+
+def unpack(wheel: Path, folder: Path, without: Collection[str] = ()) -> None:
+    """Lay out *wheel* in *folder* as on ``sys.path``: what installs elsewhere is left out.
+
+    So are entries called *without*.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        for info in archive.infolist():
+            top, _, rest = info.filename.partition("/")
+            if info.filename in without:
+                continue
+            if top.endswith(".data"):
+                scheme, _, rest = rest.partition("/")
+                if scheme not in {"purelib", "platlib"}:
+                    continue
+                info.filename = rest
+            target = folder / info.filename
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(info) as source, target.open("wb") as stream:
+                shutil.copyfileobj(source, stream, _STEP)
+
+
+def lay_out(file: Path, target: Path) -> None:
+    """Have *file* at *target*, too: as a hard link if it is large and one can be made."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if file.stat().st_size > _STEP:
+        try:
+            os.link(file, target)
+        except OSError:  # a file system without them
+            pass
+        else:
+            return
+    shutil.copy2(file, target)
+
+
+def upload_notice(wheel: Path) -> str:
+    """Say so if *wheel* is larger than what indexes take by default; else ""."""
+    size = wheel.stat().st_size
+    if size <= _UPLOAD_LIMIT:
+        return ""
+    return (
+        f"{wheel.name} has {human_size(size)}: PyPI takes {human_size(_UPLOAD_LIMIT)} a file unless "
+        f"it was asked for more, and other indexes have limits, too"
+    )

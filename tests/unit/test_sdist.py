@@ -1,0 +1,68 @@
+"""What an sdist carries of the tree that it was made from."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from models import FILES, record_of
+
+from hatch_model.errors import HatchModelError
+from hatch_model.sdist import CARRIED_FILE, carried_in, carried_record, commit_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_COMMIT = {"commit": "c" * 40, "dirty": True}
+
+
+def carry(folder: Path, content: Any) -> None:
+    text = content if isinstance(content, str) else json.dumps(content)
+    (folder / CARRIED_FILE).write_text(text, "utf-8")
+
+
+@pytest.mark.parametrize("commit", [_COMMIT, None])
+def test_the_commit_of_an_sdist_is_the_one_that_it_carries(commit: Any, tmp_path: Path) -> None:
+    carry(tmp_path, {"git": commit})
+
+    assert commit_of(tmp_path) == commit
+    assert carried_record(tmp_path) is None
+
+
+def test_a_trained_sdist_carries_a_record(tmp_path: Path) -> None:
+    record = record_of(FILES)
+    carry(tmp_path, {"git": None, "record": record})
+
+    assert carried_record(tmp_path) == record
+
+
+def test_a_tree_carries_nothing(tmp_path: Path) -> None:
+    assert carried_in(tmp_path) is None
+    assert carried_record(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", "it is not JSON: "),
+        ("[" * 100_000, "it is nested too deeply"),
+        ([], "it is not what hatch-model writes"),
+        ({}, "it is not what hatch-model writes"),
+        ({"git": None, "record": []}, "it is not what hatch-model writes"),
+        ({"git": {"commit": 3, "dirty": True}}, "it is not what hatch-model writes"),
+        ({"git": {"commit": "c"}}, "it is not what hatch-model writes"),
+    ],
+)
+def test_what_cannot_be_read_is_an_error(content: Any, problem: str, tmp_path: Path) -> None:
+    carry(tmp_path, content)
+
+    with pytest.raises(HatchModelError) as refusal:
+        carried_in(tmp_path)
+
+    told = str(refusal.value).splitlines()
+    assert told[0] == ("this source distribution is not what it was when its model was trained:")
+    assert told[1].startswith(f"  {CARRIED_FILE}: {problem}")
+    assert told[2] == (
+        "Unpack it anew; or set HATCH_MODEL_RETRAIN=1, which trains another model from what is here."
+    )
