@@ -17,7 +17,16 @@ _PYTHON = ".".join(map(str, sys.version_info[:2]))
 _CHECKOUT = Path(__file__).parent.parent
 # What every isolated build environment of a model project needs, hatch-model itself aside.
 # (tomli by name: pip evaluates markers for the Python that it runs on, whatever --python-version.)
-_BUILD_TOOLS = ["hatchling", "joblib", "editables", "build", "pip", "setuptools", "tomli"]
+_BUILD_TOOLS = [
+    "hatchling",
+    "importlib-metadata",
+    "joblib",
+    "editables",
+    "build",
+    "pip",
+    "setuptools",
+    "tomli",
+]
 _BUILD_TOOLS += ["cyclonedx-python-lib"]  # with `sbom = true`
 _BUILD_TOOLS += ["platformdirs"]  # with `inputs`
 _BUILD_TOOLS += ["click", "jsonschema", "rich"]  # with the command line

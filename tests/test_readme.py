@@ -49,9 +49,7 @@ _DOCUMENTS = {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "benchmarks/README.md",
-        "docs/command-line.md",
-        "docs/determinism.md",
-        "docs/training-once.md",
+        *sorted(path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob("docs/*.md")),
         "example-project/README.md",
     )
 }
@@ -59,9 +57,9 @@ _MODEL = "tool.hatch.metadata.hooks.model"
 _TRAINING = "tool.hatch.build.hooks.model"
 
 
-def _section(heading: str) -> str:
+def _section(heading: str, document: str = "README.md") -> str:
     """Give what stands between *heading* and the next one of any level."""
-    _, _, rest = _README.partition(f"\n{heading}\n")
+    _, _, rest = _DOCUMENTS[document].partition(f"\n{heading}\n")
     return re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
@@ -85,14 +83,16 @@ _READERS: dict[str, Callable[..., Any]] = {
 }
 _LEAST: dict[str, dict[str, Any]] = {
     _MODEL: {"dependencies": []},
-    _TRAINING: {"train": "iris.main:train"},
+    _TRAINING: {"train": "acme_iris.main:train"},
 }
 _NOT_OURS: dict[str, frozenset[str]] = {_MODEL: frozenset(), _TRAINING: _HATCHLING_KEYS}
 _OPTIONS = [
     _Option(table, *row)
     for table in _READERS
     for row in re.findall(
-        r"^\| `(.+?)` \| (.+?) \| (.+?) \| .+ \|$", _section(f"### `[{table}]`"), re.MULTILINE
+        r"^\| `(.+?)` \| (.+?) \| (.+?) \| .+ \|$",
+        _section(f"## `[{table}]`", "docs/options.md"),
+        re.MULTILINE,
     )
 ]
 
@@ -161,11 +161,11 @@ def test_the_other_defaults_in_the_option_tables() -> None:
 def _refused(tmp_path: Path, project: dict[str, Any], training: dict[str, Any]) -> HatchModelError:
     """Give what is said of the README's project with these tables in place of its own."""
     config = {
-        "project": {"name": "iris", "version": "0.1.0", **project},
+        "project": {"name": "acme-iris", "version": "0.1.0", **project},
         "tool": {
             "hatch": {
                 "metadata": {"hooks": {"model": {"dependencies": ["scikit-learn"]}}},
-                "build": {"hooks": {"model": {"train": "iris.main:train", **training}}},
+                "build": {"hooks": {"model": {"train": "acme_iris.main:train", **training}}},
             }
         },
     }
@@ -176,7 +176,7 @@ def _refused(tmp_path: Path, project: dict[str, Any], training: dict[str, Any]) 
 
 @pytest.mark.skipif(os.name == "nt", reason="one of the messages is about SIGKILL")
 def _failed(
-    result: dict[str, Any] | None, *, returncode: int = 0, train: str = "iris.main:train"
+    result: dict[str, Any] | None, *, returncode: int = 0, train: str = "acme_iris.main:train"
 ) -> HatchModelError:
     """Give what is said where the training process ends in *result*."""
 
@@ -215,7 +215,7 @@ def _locked(*lines: str) -> Lock:
 def _no_selection(root: Path) -> None:
     (root / "src" / "flowers").mkdir(parents=True)
     (root / "src" / "flowers" / "__init__.py").touch()
-    (root / "pyproject.toml").write_text('[project]\nname = "iris"\nversion = "1"\n', "utf-8")
+    (root / "pyproject.toml").write_text('[project]\nname = "acme-iris"\nversion = "1"\n', "utf-8")
     source_files(WheelBuilder(str(root)))
 
 
@@ -224,7 +224,7 @@ def test_the_readme_quotes_messages_as_they_are(
 ) -> None:
     monkeypatch.setenv("UV", str(tmp_path / "absent"))
     monkeypatch.setitem(sys.modules, "packaging.pylock", None)
-    train = "iris.main:train"
+    train = "acme_iris.main:train"
     produced = [
         _refused(tmp_path, {"dynamic": ["dependencies"]}, {"trian": train}),
         _refused(tmp_path, {}, {}),
@@ -232,7 +232,7 @@ def test_the_readme_quotes_messages_as_they_are(
         _refusal(_no_selection, tmp_path),
         _failed(
             {"outcome": "attribute-not-found", "attribute": "trian", "candidates": ["train"]},
-            train="iris.main:trian",
+            train="acme_iris.main:trian",
         ),
         _failed(
             {
@@ -244,7 +244,7 @@ def test_the_readme_quotes_messages_as_they_are(
         _failed({"outcome": "raised", "exception": "ValueError: Input X contains NaN."}),
         _failed(None, returncode=-9),
         (
-            f"{train} returned no model and wrote nothing to `src/iris/data`, so there is nothing to ship. "
+            f"{train} returned no model and wrote nothing to `src/acme_iris/data`, so there is nothing to ship. "
             f"Return the model, take `output_dir` and write there, or set {_TRAINING}.artifacts to the "
             f"folder that it writes to."
         ),
@@ -252,7 +252,7 @@ def test_the_readme_quotes_messages_as_they_are(
         _failed(
             {
                 "outcome": "unsavable",
-                "type": "iris.main.Model",
+                "type": "acme_iris.main.Model",
                 "reason": "TypeError: cannot pickle 'generator' object",
             }
         ),
@@ -260,7 +260,7 @@ def test_the_readme_quotes_messages_as_they_are(
             installed,
             FakeEnvironment([]),
             Requirement("pandas>=2.2"),
-            f"{_MODEL}.dependencies[1]",
+            "dependency-groups.model[1]",
         ),
         _refusal(
             refuse_reference,
@@ -283,7 +283,7 @@ def test_the_readme_quotes_messages_as_they_are(
         _refusal(
             check_up_to_date,
             _locked("pandas==2.3.3"),
-            [Root(requirement=Requirement("pandas>=3"), origin=f"{_MODEL}.dependencies[1]")],
+            [Root(requirement=Requirement("pandas>=3"), origin="dependency-groups.model[1]")],
             LINUX,
             project=MODEL,
         ),
@@ -300,7 +300,7 @@ def test_the_readme_quotes_messages_as_they_are(
 
     quoted = [
         block
-        for block in _blocks("text", _section("## When a build fails"))
+        for block in _blocks("text", _DOCUMENTS["docs/messages.md"])
         if block.startswith("hatch-model: error:")
     ]
     assert quoted == [f"hatch-model: error: {error}\n" for error in produced]
@@ -314,14 +314,16 @@ def test_the_readme_quotes_warnings_as_they_are(
     make_wheel(index.folder, "numpy", "2.5.5", requires_python=supported, files=_NOTHING)
     make_wheel(index.folder, "scikit-learn", "9", requires=["numpy"], files=_SKLEARN)
     iris.replace("pyproject.toml", (f'"{_offline_python()}"', f'"{claimed}"'))
-    iris.replace("src/iris/main.py", ("from sklearn", "import packaging.version\nfrom sklearn"))
-    iris.write("src/iris/data/old.joblib", "an earlier model")
+    iris.replace(
+        "src/acme_iris/main.py", ("from sklearn", "import packaging.version\nfrom sklearn")
+    )
+    iris.write("src/acme_iris/data/old.joblib", "an earlier model")
 
     built = iris.build(surroundings)
 
     quoted = [
         block.replace(">=3.10", claimed).replace(">=3.12", supported)
-        for block in _blocks("text", _section("## When a build fails"))
+        for block in _blocks("text", _DOCUMENTS["docs/messages.md"])
         if block.startswith("hatch-model: warning:")
     ]
     for block in quoted:
@@ -368,7 +370,7 @@ def iris(index: Index, tmp_path: Path) -> ModelProject:
     others = [name for name, _ in _PINS if name not in {"scikit-learn", "pandas"}]
     make_wheel(index.folder, "cloudpickle", "0")
     make_wheel(index.folder, "scikit-learn", "1.9.1", requires=others, files=_SKLEARN)
-    project = _write_iris(tmp_path / "iris")
+    project = _write_iris(tmp_path / "acme-iris")
     project.replace("pyproject.toml", (">=3.12", _offline_python()))
     return project
 
@@ -376,8 +378,8 @@ def iris(index: Index, tmp_path: Path) -> ModelProject:
 def _write_iris(folder: Path) -> ModelProject:
     project = ModelProject(folder)
     project.write("pyproject.toml", _blocks("toml")[0])
-    project.write("src/iris/main.py", _blocks("python")[0])
-    project.write("src/iris/__init__.py", "")
+    project.write("src/acme_iris/main.py", _blocks("python")[0])
+    project.write("src/acme_iris/__init__.py", "")
     return project
 
 
@@ -395,13 +397,17 @@ def test_the_first_screen_is_what_a_build_of_it_prints_and_writes(
     iris: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
     built = surroundings.run("uv", "build", "--python", sys.executable, cwd=iris.folder)
-    wheel = Wheel(iris.folder / "dist" / "iris-0.1.0-py3-none-any.whl")
+    wheel = Wheel(iris.folder / "dist" / "acme_iris-0.1.0-py3-none-any.whl")
 
     build, metadata = _transcript()
     assert built.stdout == build
     requires = "".join(f"Requires-Dist: {line}\n" for line in wheel.requires)
     assert _without_versions(requires) == _without_versions(metadata)
-    assert wheel.files == ["iris/__init__.py", "iris/data/model.joblib", "iris/main.py"]
+    assert wheel.files == [
+        "acme_iris/__init__.py",
+        "acme_iris/data/model.joblib",
+        "acme_iris/main.py",
+    ]
 
     python = surroundings.make_environment(tmp_path / "fresh", wheel.path)
     loading = _blocks("python")[1] + "print(type(load()).__name__)\n"
@@ -417,7 +423,7 @@ def test_installers_refuse_a_wheel_for_another_python_as_the_readme_quotes(
     hook = "[tool.hatch.build.hooks.model]"
     iris.replace("pyproject.toml", (hook, f'python = "minor"\n\n{hook}'))
     surroundings.run("uv", "build", "--wheel", "--python", training_python, cwd=iris.folder)
-    wheel = iris.folder / "dist" / "iris-0.1.0-cp312-none-any.whl"
+    wheel = iris.folder / "dist" / "acme_iris-0.1.0-cp312-none-any.whl"
     python = surroundings.make_environment(tmp_path / "other", base=other_python)
     surroundings.environment["COLUMNS"] = "1000"  # uv wraps its refusals
     pip = (sys.executable, "-m", "pip", "--python", python, "install", wheel)
@@ -425,7 +431,7 @@ def test_installers_refuse_a_wheel_for_another_python_as_the_readme_quotes(
 
     refusals = [surroundings.run(*installer, cwd=tmp_path, check=False) for installer in (pip, uv)]
 
-    by_pip, by_uv = _blocks("text", _section("## Locking"))
+    by_pip, by_uv = _blocks("text", _DOCUMENTS["docs/locking.md"])
     assert [refusal.returncode for refusal in refusals] == [1, 1]
     assert refusals[0].stdout.splitlines()[-1] == by_pip.strip()
     assert refusals[1].stdout == by_uv
@@ -435,14 +441,14 @@ def test_installers_refuse_a_wheel_for_another_python_as_the_readme_quotes(
 def test_the_first_screen_holds_with_the_packages_of_today(
     shared_folder: Path, build_tools: Path, tmp_path: Path
 ) -> None:
-    project = _write_iris(tmp_path / "iris")
+    project = _write_iris(tmp_path / "acme-iris")
     project.replace("pyproject.toml", (">=3.12", _offline_python()))
     variables = {**online(shared_folder), "UV_FIND_LINKS": str(build_tools)}
 
     said = _run("uv", "build", "--python", sys.executable, cwd=project.folder, variables=variables)
 
     assert said == _transcript()[0]
-    wheel = Wheel(project.folder / "dist" / "iris-0.1.0-py3-none-any.whl")
+    wheel = Wheel(project.folder / "dist" / "acme_iris-0.1.0-py3-none-any.whl")
     pinned = [requirement.partition("==")[0] for requirement in wheel.requires]
     assert {"joblib", "numpy", "pandas", "scikit-learn", "scipy"} <= set(pinned)
 
@@ -466,7 +472,7 @@ def test_what_is_shown_of_the_example_is_what_the_command_line_prints(
 
     shown = [
         re.fullmatch(r"\$ hatch-model (.+)\n([\s\S]+)", block)
-        for block in _blocks("console", _section("## Releasing a model"))
+        for block in _blocks("console", _DOCUMENTS["docs/releasing.md"])
     ]
     printed = [
         _run(sys.executable, "-m", "hatch_model", *match[1].split(), cwd=project, variables={})

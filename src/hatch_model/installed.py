@@ -1,8 +1,8 @@
 """What is installed: distributions, where they came from, and which files are theirs.
 
-``importlib.metadata`` finds the distributions; of each, only METADATA's headers are parsed and only
-the requirements without an extra are turned into objects at once: a long description and hundreds
-of optional requirements are what makes the naive walk slow.
+``importlib_metadata`` finds the distributions, alike under all Pythons; of each, only METADATA's
+headers are parsed and only the requirements without an extra are turned into objects at once: a
+long description and hundreds of optional requirements are what makes the naive walk slow.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import csv
 import importlib
-import importlib.metadata
 import json
 import os
 import re
@@ -31,6 +30,7 @@ from hatch_model.errors import BrokenDistributionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from importlib_metadata import Distribution as Source
     from packaging.utils import NormalizedName
 
 _SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
@@ -203,20 +203,27 @@ class InstalledEnvironment:
     def find(self, name: NormalizedName) -> Distribution | None:
         """Give the distribution called *name* that an import would use; None if there is none."""
         if name not in self._found:
-            candidates = importlib.metadata.distributions(name=name, path=self._path)
+            candidates = _distributions(name=name, path=self._path)
             self._found[name] = next(filter(None, map(_read, candidates)), None)
         return self._found[name]
 
     def __iter__(self) -> Iterator[Distribution]:
         """Give every distribution, the first found of each name."""
-        for each in importlib.metadata.distributions(path=self._path):
+        for each in _distributions(path=self._path):
             distribution = _read(each)
             if distribution is not None and distribution.name not in self._found:
                 self._found[distribution.name] = distribution
         return iter([each for each in self._found.values() if each is not None])
 
 
-def _read(source: importlib.metadata.Distribution) -> Distribution | None:
+def _distributions(**context: Any) -> Iterable[Any]:
+    # Where it is used only: a build first asks for its requirements, which takes none of it.
+    import importlib_metadata  # noqa: PLC0415
+
+    return importlib_metadata.distributions(**context)
+
+
+def _read(source: Source) -> Distribution | None:
     """Read *source*; None for what an interrupted uninstallation leaves behind."""
     text = source.read_text("METADATA")
     if text is None:
@@ -239,13 +246,13 @@ def _read(source: importlib.metadata.Distribution) -> Distribution | None:
     )
 
 
-def _read_egg(source: importlib.metadata.Distribution) -> Distribution | None:
+def _read_egg(source: Source) -> Distribution | None:
     """Read what ``setup.py develop`` and Debian's packages leave: an ``egg-info``."""
     try:
         metadata = source.metadata
     except FileNotFoundError:  # what newer versions of importlib_metadata say of None
         return None
-    if metadata is None or "Name" not in metadata or "Version" not in metadata:  # type: ignore[redundant-expr]
+    if metadata is None or "Name" not in metadata or "Version" not in metadata:
         return None
     return Distribution(
         name=canonicalize_name(metadata["Name"]),

@@ -24,6 +24,7 @@ from hatch_model.model import model_files
 from hatch_model.pins import check_same_pins
 from hatch_model.record import BOM_FILE, RECORD_FILE, make_record, to_bytes
 from hatch_model.sources import distribution_path, leave_out, shipped_files
+from hatch_model.training import SAVED_MODEL
 from hatch_model.wheel import Record, fill, lay_out, unpack, upload_notice
 from hatch_model.workspace import UNFINISHED, Workspace
 
@@ -247,18 +248,41 @@ class TrainedContent:
 
     @property
     def is_checked(self) -> bool:
-        return self._project.training.check is not None
+        return self._project.training.check is not None or bool(self._pickles())
+
+    def _pickles(self) -> list[tuple[str, bool]]:
+        """Give the artifacts to load where there is no other check, and whether each has to be.
+
+        That is what training has just returned, and what else looks like a pickle, if its classes ship.
+        Without joblib, which the wheel may not require, nobody could load either.
+        """
+        project, trained = self._project, self._model.trained
+        if project.training.check or trained.is_reused:
+            return []
+        if "joblib" not in project.pins().closure.distributions:
+            return []
+        builder = cast("WheelBuilder", project.builder)
+        return [
+            (
+                str(distribution_path(builder, self._model.folder / artifact.path)),
+                trained.model_saved and str(artifact.path) == SAVED_MODEL,
+            )
+            for artifact in trained.artifacts
+            if artifact.path.suffix in _PICKLES
+        ]
 
     def check(self, unpacked: Path, wheel: Record) -> None:  # noqa: ARG002
         project, check = self._project, self._project.training.check
-        pins = project.pins()
-        project.log.info(f"checking the wheel with {check}")
+        pins, pickles = project.pins(), self._pickles()
+        what = f"checking the wheel with {check}" if check else "loading the model from the wheel"
+        project.log.info(what)
         self._result = run_check(
             check,
             project.workspace.folder("check"),
             project.log.output,
             python=sys.executable,
             folder=unpacked,
+            models=[(unpacked / path, is_needed) for path, is_needed in pickles],
             hidden=hidden_from_check(
                 project.root,
                 InstalledEnvironment(),

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from hatch_model.settings import ObjectReference
 
 
+SAVED_MODEL = "model.joblib"
+"""What a model that is returned is saved as; the child script has the same."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """What to train, and where."""
@@ -70,6 +74,11 @@ class TrainedModel:
     """The files of the modules that training imported; empty for a model that was trained earlier."""
     model_saved: bool
     """A model was returned and saved with joblib."""
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether an earlier build has trained it."""
+        return not self.imported  # training imports at least its own module
 
 
 def train(

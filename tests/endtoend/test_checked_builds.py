@@ -415,3 +415,105 @@ def test_what_is_installed_within_the_projects_folder_is_no_part_of_the_tree(
     with zipfile.ZipFile(wheel) as archive:
         assert json.loads(archive.read(_RECORD))["check"]["result"] == 1
     assert list((checked.folder / "tmp").iterdir()) == []
+
+
+# A model that is returned, and no check
+
+_RETURNS = """\
+class Model:
+    def predict(self):
+        return 0.5
+
+def train():
+    return Model()
+"""
+
+
+def _returning(project: ModelProject, main: str, file: str = "src/small/main.py") -> None:
+    project.replace("pyproject.toml", ('["anchor>=1"]', '["anchor>=1", "joblib"]'))
+    project.write(file, main)
+
+
+def test_a_model_that_is_returned_is_loaded_from_the_wheel(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    _returning(project, _RETURNS)
+
+    built = project.build(surroundings)
+
+    assert built.backend_output == (
+        "hatch-model: training with small.main:train\n"
+        "hatch-model: loading the model from the wheel\n"
+    )
+
+
+def test_a_model_of_a_class_that_the_wheel_does_not_ship_is_an_error(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    _returning(project, _RETURNS, "training/fit.py")
+    project.replace(
+        "pyproject.toml",
+        (
+            _TRAIN,
+            'train = "training.fit:train"\npython-path = ["."]\nartifacts = "src/small/data"',
+        ),
+    )
+
+    built = project.build(surroundings, check=False)
+
+    assert built.completed.returncode != 0
+    assert (
+        "hatch-model: error: the model cannot be loaded where the wheel is installed: loading "
+        "`small/data/model.joblib` needs `training.fit.Model`, which the wheel does not ship "
+        "(ModuleNotFoundError: No module named 'training'). Define it in a module of the package that "
+        "ships, and import it from there.\n" in built.output
+    )
+    assert list(built.out.iterdir()) == []
+
+
+def test_a_model_whose_module_needs_a_training_package_is_an_error(
+    project: ModelProject, surroundings: Surroundings, index: Index
+) -> None:
+    make_wheel(index.folder, "plotter", "3.0")
+    _returning(project, f"import plotter\n{_RETURNS}")
+    project.replace(
+        "pyproject.toml",
+        (_TRAIN, f'{_TRAIN}\ndependency-groups = ["plots"]'),
+        (
+            "[tool.hatch.metadata",
+            '[dependency-groups]\nplots = ["plotter"]\n\n[tool.hatch.metadata',
+        ),
+    )
+
+    built = project.build(surroundings, check=False)
+
+    assert built.completed.returncode != 0
+    assert (
+        "hatch-model: error: the wheel does not pass its check: loading `small/data/model.joblib` "
+        "imported plotter, which the wheel does not require." in built.output
+    )
+
+
+def test_an_optional_import_of_the_check_fails_softly(
+    checked: ModelProject, surroundings: Surroundings, index: Index
+) -> None:
+    make_wheel(index.folder, "plotter", "3.0")
+    checked.replace(
+        "pyproject.toml",
+        (_TRAIN, f'{_TRAIN}\ndependency-groups = ["plots"]'),
+        (
+            "[tool.hatch.metadata",
+            '[dependency-groups]\nplots = ["plotter"]\n\n[tool.hatch.metadata',
+        ),
+    )
+    write_check(
+        checked,
+        "from importlib.util import find_spec",
+        "from importlib.metadata import packages_distributions",
+        "return [find_spec('plotter') is None, 'plotter' in packages_distributions()]",
+    )
+
+    wheel = checked.build(surroundings).wheel
+
+    record = json.loads(wheel.read("small-0.1.0.dist-info/extra_metadata/model.json"))
+    assert record["check"]["result"] == [True, False]

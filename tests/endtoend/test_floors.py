@@ -32,7 +32,10 @@ UNIT_TESTS = [
     )
 ]
 pythons = pytest.mark.parametrize("version", ["3.10", "3.12"])
-FLOORS = ["hatchling==1.27.0", "joblib==1.3.0", "packaging==24.2", "tomli==1.2.2"]
+FLOORS = [
+    *("hatchling==1.27.0", "importlib-metadata==7.0", "joblib==1.3.0", "packaging==24.2"),
+    "tomli==1.2.2",
+]
 
 MAIN = """\
 from __future__ import annotations

@@ -67,9 +67,10 @@ def test_hatchling_finds_the_plugin_and_nothing_else_is_registered(wheel: Wheel)
     )
 
 
-def test_a_build_environment_gets_four_packages_with_low_floors_and_no_caps(wheel: Wheel) -> None:
+def test_a_build_environment_gets_five_packages_with_low_floors_and_no_caps(wheel: Wheel) -> None:
     assert [line for line in wheel.requires if "extra ==" not in line] == [
         "hatchling>=1.27",
+        "importlib-metadata>=7",
         "joblib>=1.3",
         "packaging>=24.2",
         "tomli>=1.2.2; python_version < '3.11'",

@@ -152,7 +152,10 @@ def test_no_warning_is_due_where_the_wheel_requires_joblib(
 
     built = _build(project, surroundings, _RETURNED)
 
-    assert built.backend_output == "hatch-model: training with small.main:train\n"
+    assert built.backend_output == (
+        "hatch-model: training with small.main:train\n"
+        "hatch-model: loading the model from the wheel\n"
+    )
 
 
 def test_artifacts_go_where_the_settings_say(
