@@ -35,9 +35,11 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 WALK = """\
 import json, sys, time
 from packaging.requirements import Requirement
-from hatch_model.closure import Root, closure_of
+from hatch_model.closure import closure_of
+from hatch_model.tables import Root
 from hatch_model.installed import InstalledEnvironment
-from hatch_model.pins import PinPolicy, marker_environment, pin
+from hatch_model.pins import marker_environment, pin
+from hatch_model.settings import PinPolicy
 roots = tuple(Root(requirement=Requirement(each), origin="") for each in sys.argv[1:])
 start = time.perf_counter()
 {statement}

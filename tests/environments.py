@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from hatch_model.closure import Root
 from hatch_model.installed import Distribution
-from hatch_model.pins import PinPolicy, pin
+from hatch_model.pins import pin
+from hatch_model.settings import PinPolicy
+from hatch_model.tables import Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

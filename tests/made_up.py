@@ -8,7 +8,7 @@ import environments
 from environments import LINUX, FakeEnvironment
 from packaging.requirements import Requirement
 
-from hatch_model.closure import Root
+from hatch_model.tables import Root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

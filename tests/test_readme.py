@@ -19,19 +19,21 @@ from hatchling.metadata.core import ProjectMetadata, load_toml
 from packaging.requirements import Requirement
 from support import ModelProject, Wheel, interpreter, make_wheel
 
-from hatch_model.closure import Root, installed
+from hatch_model.closure import installed
 from hatch_model.errors import HatchModelError, Problem, SettingsError
 from hatch_model.lock import Lock, find_lock, read_pylock, read_requirements, run_uv
 from hatch_model.locked_pins import check_installed, check_up_to_date
-from hatch_model.pins import PinPolicy, check_same_pins, refuse_reference
+from hatch_model.pins import check_same_pins, refuse_reference
 from hatch_model.settings import (
     _HATCHLING_KEYS,
+    PinPolicy,
     object_reference,
     read_model_settings,
     read_settings,
     read_training_settings,
 )
 from hatch_model.sources import source_files
+from hatch_model.tables import Root
 from hatch_model.training import Request
 from hatch_model.training import train as train_model
 

@@ -5,16 +5,10 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING, Any
 
-from packaging.specifiers import SpecifierSet
-from packaging.tags import INTERPRETER_SHORT_NAMES
-
 from hatch_model.errors import HatchModelError
-from hatch_model.installed import InstalledEnvironment
 from hatch_model.phase import Target, current_build
-from hatch_model.pins import check_same_pins, declared_lines, same_lines
-from hatch_model.project import unsupported_pythons_warning
-from hatch_model.settings import retrain_wanted
-from hatch_model.workspace import Termination
+from hatch_model.project import CARRIED_FILE
+from hatch_model.settings import declared_lines, retrain_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +16,7 @@ if TYPE_CHECKING:
 
     from hatch_model.project import Project
     from hatch_model.release import Release
+    from hatch_model.workspace import Termination
 
 
 def build_requirements(project: Project) -> list[str]:
@@ -38,9 +33,11 @@ def build_requirements(project: Project) -> list[str]:
 
 def _carried_record(project: Project) -> Mapping[str, Any] | None:
     """Give the record of the model that lies in the tree already, as in a trained sdist."""
-    from hatch_model.sdist import CARRIED_FILE, carried_record  # noqa: PLC0415
+    if not (project.root / CARRIED_FILE).is_file():
+        return None
+    from hatch_model.sdist import carried_record  # noqa: PLC0415 - rarely done
 
-    return carried_record(project.root) if (project.root / CARRIED_FILE).is_file() else None
+    return carried_record(project.root)
 
 
 def _trains(project: Project, record: Mapping[str, Any] | None) -> bool:
@@ -66,10 +63,14 @@ class Build:
 
     def start(self, version: str, build_data: dict[str, Any]) -> None:
         """Do what comes before hatchling writes. Raises HatchModelError."""
+        from hatch_model.workspace import Termination  # noqa: PLC0415 - not to only ask
+
         project = self._project
         self._termination = Termination()
         trains = _trains(project, self._record)
         if trains:
+            from hatch_model.installed import InstalledEnvironment  # noqa: PLC0415 - as above
+
             project.check_tools(InstalledEnvironment())
         if project.builder.PLUGIN_NAME != "wheel":
             self._start_sdist(build_data, trains=trains)
@@ -149,6 +150,10 @@ class Build:
 
     def _check_metadata(self, build_data: dict[str, Any]) -> None:
         """Check that hatchling is about to write the pins, and see to it where it has none."""
+        from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - as above
+
+        from hatch_model.pythons import unsupported_pythons_warning  # noqa: PLC0415 - as above
+
         project, core = self._project, self._project.metadata.core
         pins = project.pins()
         self._write_dependencies(pins.lines, build_data)
@@ -170,6 +175,8 @@ class Build:
 
     def _write_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
         """Check that hatchling is about to write *lines*, and see to it where it has none."""
+        from hatch_model.pins import check_same_pins, same_lines  # noqa: PLC0415 - as above
+
         self._fill_in_dependencies(lines, build_data)
         found = self._project.metadata.core.dependencies
         if not self._filled_in and not same_lines(found, lines):
@@ -192,6 +199,8 @@ def _tag(build_data: dict[str, Any], implementation: str, version: str) -> None:
 
     Not all of them heed the upper bound of Requires-Python; a tag, they all do.
     """
+    from packaging.tags import INTERPRETER_SHORT_NAMES  # noqa: PLC0415 - rarely done
+
     if not build_data["infer_tag"]:  # That tag is narrower still.
         name = INTERPRETER_SHORT_NAMES.get(implementation.lower(), implementation.lower())
         minor = "".join(version.split(".")[:2])

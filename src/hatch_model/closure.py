@@ -23,20 +23,12 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from hatch_model.installed import Distribution, Environment
+    from hatch_model.tables import Root
 
 Node = tuple["NormalizedName", str]
 """A distribution's name and one of its extras, "" for none."""
 Edge = tuple["Requirement", Condition]
 """A requirement and when it holds, given that what requires it is needed."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Root:
-    """A requirement that somebody wrote down, and where."""
-
-    requirement: Requirement
-    origin: str
-    """The TOML key, for messages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

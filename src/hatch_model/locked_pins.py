@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from hatch_model.closure import Closure, Root
+    from hatch_model.closure import Closure
     from hatch_model.installed import Distribution, Environment
     from hatch_model.lock import Lock, LockedPackage
-    from hatch_model.pins import PinPolicy
+    from hatch_model.settings import PinPolicy
+    from hatch_model.tables import Root
 
 _MOST_DIFFERENCES = 5
 

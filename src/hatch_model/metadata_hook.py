@@ -11,9 +11,7 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 from hatch_model.errors import HatchModelError, exit_on_error
 from hatch_model.phase import Build, Target, current_build
-from hatch_model.pins import declared_lines
-from hatch_model.project import pins_before_training, supported_pythons
-from hatch_model.settings import PLUGIN, read_settings
+from hatch_model.settings import PLUGIN, declared_lines, read_settings
 
 if TYPE_CHECKING:
     from hatch_model.settings import ModelSettings, TrainingSettings
@@ -113,6 +111,10 @@ def _write_pins(
     model: ModelSettings,
     training: TrainingSettings,
 ) -> None:
+    # Not to only ask for the requirements, which a build does first and in a process of its own.
+    from hatch_model.project import pins_before_training  # noqa: PLC0415
+    from hatch_model.pythons import supported_pythons  # noqa: PLC0415
+
     pins = pins_before_training(project, model, training)
     # hatchling takes braces for context fields, but addresses may hold `${TOKEN}` (PEP 610).
     metadata["dependencies"] = [line.replace("{", "{{").replace("}", "}}") for line in pins.lines]

@@ -18,25 +18,15 @@ from hatch_model.markers import NEVER, condition_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Literal
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
 
-    from hatch_model.closure import Closure, Root
+    from hatch_model.closure import Closure
     from hatch_model.installed import Distribution, Environment
     from hatch_model.markers import Condition
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PinPolicy:
-    """The options of the metadata hook's table that say how to write pins."""
-
-    pins: Literal["all", "direct"] = "all"
-    local_versions: Literal["strip", "keep"] = "strip"
-    direct_references: Literal["error", "url", "version"] = "error"
-    key: str = "tool.hatch.metadata.hooks.model"
-    """The full dotted key of the table, for messages."""
+    from hatch_model.settings import PinPolicy
+    from hatch_model.tables import Root
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,11 +155,6 @@ def refuse_reference(
             f"{installed}, an address that means nothing on another machine. Install it from an index or a "
             f'repository, or set {key} to "version" (pin the version, which an index must then have).'
         )
-
-
-def declared_lines(roots: tuple[Root, ...]) -> list[str]:
-    """Give the requirements as they were declared, for what is resolved rather than installed."""
-    return [str(root.requirement) for root in roots]
 
 
 def same_lines(one: Sequence[str], other: Sequence[str]) -> bool:

@@ -1,4 +1,8 @@
-"""The project that is built: what every step of a build is handed."""
+"""The project that is built: what every step of a build is handed.
+
+A build first asks, in a process of its own, for what to install. What that does not take is imported
+where it is used.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from hatch_model.errors import HatchModelError
-from hatch_model.installed import InstalledEnvironment
-from hatch_model.pins import declared_lines, marker_environment, pin
-from hatch_model.pythons import narrowed, only_minor, unsupported_pythons
-from hatch_model.settings import read_settings
-from hatch_model.workspace import TemporaryFolder, Workspace
+from hatch_model.settings import declared_lines, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hatchling.builders.plugin.interface import BuilderInterface
     from hatchling.metadata.core import ProjectMetadata
-    from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
     from hatch_model.installed import Environment
@@ -31,7 +30,10 @@ if TYPE_CHECKING:
     from hatch_model.log import Log
     from hatch_model.pins import Pins
     from hatch_model.settings import ModelSettings, TrainingSettings
+    from hatch_model.workspace import TemporaryFolder, Workspace
 
+CARRIED_FILE = ".hatch-model.json"
+"""At the top of an sdist: ``git``, the commit or null, and ``record``, if the sdist holds a model."""
 _SBOM = ("cyclonedx-python-lib>=8", "hatchling>=1.28")
 _STORE = ("platformdirs>=3",)
 
@@ -71,6 +73,8 @@ class Project:
     @cached_property
     def workspace(self) -> Workspace:
         """A folder of this build's own, which is also where hatchling puts its temporary files."""
+        from hatch_model.workspace import TemporaryFolder, Workspace  # noqa: PLC0415 - not to only ask
+
         try:
             workspace = Workspace()
         except OSError as error:
@@ -102,6 +106,7 @@ class Project:
             check_installable,
             check_up_to_date,
         )
+        from hatch_model.pins import marker_environment  # noqa: PLC0415 - as above
 
         markers = marker_environment()
         check_up_to_date(lock, roots, markers, project=self.name)
@@ -166,6 +171,9 @@ def _pins_on(
     training: TrainingSettings,
     path: Sequence[str] | None,
 ) -> Pins:
+    from hatch_model.installed import InstalledEnvironment  # noqa: PLC0415 - not to only ask
+    from hatch_model.pins import marker_environment, pin  # noqa: PLC0415 - not to only ask
+
     environment, markers = InstalledEnvironment(path), marker_environment()
     name = canonicalize_name(metadata.name)
     lock = _lock_of(metadata, model, training)
@@ -204,31 +212,3 @@ def _read_lock(*arguments: Any, **options: Any) -> Lock:
     from hatch_model.lock import read_lock  # noqa: PLC0415 - only with a lock
 
     return read_lock(*arguments, **options)
-
-
-# Pythons
-
-
-def supported_pythons(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -> SpecifierSet:
-    """Narrow *claimed* to the Pythons that a wheel with *pins* can be installed on."""
-    markers = marker_environment()
-    if model.python == "minor":
-        claimed = only_minor(claimed, markers)
-    return narrowed(claimed, unsupported_pythons(claimed, pins.closure, markers), markers)
-
-
-def unsupported_pythons_warning(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -> str:
-    """Say which Pythons are *claimed* that a wheel with *pins* cannot be installed on; "" for none."""
-    markers = marker_environment()
-    if model.python == "minor":
-        claimed = only_minor(claimed, markers)
-    unsupported = unsupported_pythons(claimed, pins.closure, markers)
-    if not unsupported:
-        return ""
-    is_claimed = f'is "{claimed}"' if claimed else "is not set"
-    problems = "".join(f"\n  {each.name} {each.version} {each.reason}" for each in unsupported)
-    return (
-        f"project.requires-python {is_claimed}, which claims Pythons that the wheel cannot be "
-        f"installed on:{problems}\nWhat it can be installed on is "
-        f'"{narrowed(claimed, unsupported, markers)}".'
-    )

@@ -11,6 +11,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from hatch_model.markers import condition_of
+from hatch_model.pins import marker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from hatch_model.closure import Closure
     from hatch_model.installed import Distribution
     from hatch_model.markers import Condition
+    from hatch_model.pins import Pins
+    from hatch_model.settings import ModelSettings
 
 # Which patch releases exist is unknown. The first, a late one, and those around each that a
 # specifier names are enough to tell `>=3.10.2`, `<3.13` and `!=3.9.7` apart.
@@ -84,6 +87,31 @@ def only_minor(claimed: SpecifierSet, markers: Mapping[str, str]) -> SpecifierSe
     # What does not tell patch releases of this minor version apart has nothing left to say.
     kept = [str(each) for each in claimed if not all(map(each.contains, every_patch))]
     return SpecifierSet(",".join([*kept, f">=3.{minor}", f"<3.{minor + 1}"]))
+
+
+def supported_pythons(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -> SpecifierSet:
+    """Narrow *claimed* to the Pythons that a wheel with *pins* can be installed on."""
+    markers = marker_environment()
+    if model.python == "minor":
+        claimed = only_minor(claimed, markers)
+    return narrowed(claimed, unsupported_pythons(claimed, pins.closure, markers), markers)
+
+
+def unsupported_pythons_warning(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -> str:
+    """Say which Pythons are *claimed* that a wheel with *pins* cannot be installed on; "" for none."""
+    markers = marker_environment()
+    if model.python == "minor":
+        claimed = only_minor(claimed, markers)
+    unsupported = unsupported_pythons(claimed, pins.closure, markers)
+    if not unsupported:
+        return ""
+    is_claimed = f'is "{claimed}"' if claimed else "is not set"
+    problems = "".join(f"\n  {each.name} {each.version} {each.reason}" for each in unsupported)
+    return (
+        f"project.requires-python {is_claimed}, which claims Pythons that the wheel cannot be "
+        f"installed on:{problems}\nWhat it can be installed on is "
+        f'"{narrowed(claimed, unsupported, markers)}".'
+    )
 
 
 def _refusals(

@@ -17,6 +17,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 from hatch_model.errors import HatchModelError
 from hatch_model.git import Commit, commit_of_tree
+from hatch_model.project import CARRIED_FILE
 from hatch_model.record import BOM_FILE, RECORD_FILE, as_json, read_json, to_bytes
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from hatch_model.project import Project
     from hatch_model.wheel import Record
 
-CARRIED_FILE = ".hatch-model.json"
-"""At the top of an sdist: ``git``, the commit or null, and ``record``, if the sdist holds a model."""
 _CARRIED_BOM = ".hatch-model.cdx.json"
 
 

@@ -18,15 +18,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from hatch_model.closure import Root
 from hatch_model.errors import Problem, SettingsError
 from hatch_model.gates import Gate
-from hatch_model.pins import PinPolicy
-from hatch_model.tables import Table, list_, one_of, requirements_of_group, string
+from hatch_model.tables import Root, Table, list_, one_of, requirements_of_group, string
 from hatch_model.tables import table as table_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from hatchling.metadata.core import ProjectMetadata
 
@@ -38,6 +36,17 @@ RETRAIN = "HATCH_MODEL_RETRAIN"
 
 def retrain_wanted() -> bool:
     return env_var_enabled(RETRAIN)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PinPolicy:
+    """The options of the metadata hook's table that say how to write pins."""
+
+    pins: Literal["all", "direct"] = "all"
+    local_versions: Literal["strip", "keep"] = "strip"
+    direct_references: Literal["error", "url", "version"] = "error"
+    key: str = "tool.hatch.metadata.hooks.model"
+    """The full dotted key of the table, for messages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -494,3 +503,8 @@ def _prefix(metadata: ProjectMetadata[Any], table: str) -> str:
     if file.is_file() and table in load_toml(str(file)):
         return f"hatch.toml: {table}"
     return f"tool.hatch.{table}"
+
+
+def declared_lines(roots: Iterable[Root]) -> list[str]:
+    """Give the requirements as they were declared, for what is resolved rather than installed."""
+    return [str(root.requirement) for root in roots]

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from hatch_model.closure import Root
 from hatch_model.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Root:
+    """A requirement that somebody wrote down, and where."""
+
+    requirement: Requirement
+    origin: str
+    """The TOML key, for messages."""
 
 
 class Table:

@@ -17,10 +17,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from support import Built, Index, ModelProject, Surroundings, Wheel, make_wheel
 
-from hatch_model.closure import Root
 from hatch_model.errors import HatchModelError
 from hatch_model.installed import InstalledEnvironment
-from hatch_model.pins import PinPolicy, pin
+from hatch_model.pins import pin
+from hatch_model.settings import PinPolicy
+from hatch_model.tables import Root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

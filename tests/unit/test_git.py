@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from support import tree
 
-from hatch_model.sdist import CARRIED_FILE, commit_of
+from hatch_model.project import CARRIED_FILE
+from hatch_model.sdist import commit_of
 
 if TYPE_CHECKING:
     from pathlib import Path

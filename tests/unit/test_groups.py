@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from packaging.requirements import Requirement
 
-from hatch_model.closure import Root
-from hatch_model.tables import requirements_of_group
+from hatch_model.tables import Root, requirements_of_group
 
 if TYPE_CHECKING:
     from hatch_model.errors import Problem

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from hatch_model.errors import HatchModelError
 from hatch_model.lock import Lock, LockedPackage, read_requirements
 from hatch_model.locked_pins import pin_locked
-from hatch_model.pins import PinPolicy
+from hatch_model.settings import PinPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,8 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from hatch_model.errors import BrokenDistributionError, HatchModelError
-from hatch_model.pins import PinPolicy, declared_lines, marker_environment, pin, same_lines
+from hatch_model.pins import marker_environment, pin, same_lines
+from hatch_model.settings import PinPolicy, declared_lines
 
 if TYPE_CHECKING:
     from typing import Literal

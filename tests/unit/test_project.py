@@ -8,9 +8,8 @@ import pytest
 from environments import FakeEnvironment, distribution
 
 from hatch_model.errors import HatchModelError
-from hatch_model.pins import PinPolicy
 from hatch_model.project import Project
-from hatch_model.settings import ModelSettings, ObjectReference, TrainingSettings
+from hatch_model.settings import ModelSettings, ObjectReference, PinPolicy, TrainingSettings
 
 _TRAIN = ObjectReference(module="small.main", attribute="train")
 

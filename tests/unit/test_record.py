@@ -16,9 +16,9 @@ from environments import LINUX, MODEL, FakeEnvironment, distribution, roots
 from hatch_model.check import CheckResult
 from hatch_model.digests import File
 from hatch_model.gates import Gate
-from hatch_model.pins import PinPolicy, pin
+from hatch_model.pins import pin
 from hatch_model.record import Provenance, make_record, to_bytes
-from hatch_model.settings import ObjectReference, TrainingSettings
+from hatch_model.settings import ObjectReference, PinPolicy, TrainingSettings
 
 if TYPE_CHECKING:
     from hatch_model.git import Commit

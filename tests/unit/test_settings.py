@@ -10,17 +10,17 @@ from hatchling.metadata.core import ProjectMetadata
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from hatch_model.closure import Root
 from hatch_model.errors import SettingsError
 from hatch_model.gates import Gate
-from hatch_model.pins import PinPolicy
 from hatch_model.settings import (
     ModelSettings,
     ObjectReference,
+    PinPolicy,
     Settings,
     TrainingSettings,
     read_settings,
 )
+from hatch_model.tables import Root
 
 _MODEL = 'dependencies = ["anchor>=1"]'
 _TRAINING = 'train = "small.main:train"'

@@ -23,8 +23,9 @@ from packaging.utils import canonicalize_name
 import hatch_model
 from hatch_model.cli.output import printable
 from hatch_model.errors import HatchModelError
+from hatch_model.project import CARRIED_FILE
 from hatch_model.record import RECORD_FILE, SCHEMA_VERSION, read_json
-from hatch_model.sdist import CARRIED_FILE, read_carried
+from hatch_model.sdist import read_carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
