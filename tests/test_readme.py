@@ -547,7 +547,7 @@ def test_the_second_command_runs_the_tests(shared_folder: Path, tmp_path: Path) 
 
     said = _run("bash", "-c", command, cwd=checkout, variables=variables)
 
-    assert "tests/endtoend/test_smoke.py::" in said
+    assert "tests/endtoend/test_one_door.py::" in said
     assert re.search(r"\d+ tests? collected|\d+/\d+ tests collected", said)
 
 

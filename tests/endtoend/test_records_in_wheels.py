@@ -249,12 +249,12 @@ def test_two_builds_from_one_sdist_are_byte_identical(
         assert archive.namelist() == [
             "small/__init__.py",
             "small/main.py",
-            "small/data/weights.txt",
             "small/data/deep/second.txt",
+            "small/data/weights.txt",
             f"{_INFO}/METADATA",
             f"{_INFO}/WHEEL",
-            f"{_INFO}/sboms/model.cdx.json",
             f"{_INFO}/extra_metadata/model.json",
+            f"{_INFO}/sboms/model.cdx.json",
             f"{_INFO}/RECORD",
         ]
     assert again.path.read_bytes() == built.wheel.path.read_bytes()
