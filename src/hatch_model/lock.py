@@ -41,9 +41,15 @@ def find_uv() -> str | None:
     return shutil.which(os.environ.get("UV") or "uv")
 
 
+# What would have uv use another project or environment than the one it is run in.
+_ELSEWHERE = frozenset({"VIRTUAL_ENV", "UV_PROJECT", "UV_WORKING_DIR"})
+# What would have it export something else than it is asked for.
+_CHOICES = frozenset({"UV_DEV", "UV_NO_GROUP", "UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE"})
+
+
 def variables_for_uv() -> dict[str, str]:
-    """Give this process's environment without what uv would take for the project's own."""
-    return {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    """Give this process's environment without what would have uv work elsewhere."""
+    return {key: value for key, value in os.environ.items() if key not in _ELSEWHERE}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -339,7 +345,7 @@ def run_uv(arguments: Sequence[str], *, path: str, root: Path) -> str:
     completed = subprocess.run(
         [uv, *arguments],
         cwd=root,
-        env=variables_for_uv(),
+        env={key: each for key, each in variables_for_uv().items() if key not in _CHOICES},
         check=False,
         capture_output=True,
         text=True,

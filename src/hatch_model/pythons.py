@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from hatch_model.pins import Pins
     from hatch_model.settings import ModelSettings
 
+NEWEST = 14
+"""The newest minor version that there is anything to say about: the last of our own classifiers."""
 # Which patch releases exist is unknown. The first, a late one, and those around each that a
 # specifier names are enough to tell `>=3.10.2`, `<3.13` and `!=3.9.7` apart.
 _MINORS = range(41)
@@ -43,6 +45,8 @@ class Unsupported:
     """The minor versions of Python 3 concerned, ascending."""
     supported: SpecifierSet
     """What the package itself says of Python, empty where another pin is the problem."""
+    partly: frozenset[int] = frozenset()
+    """Those of the minor versions of which the package supports some patch releases."""
 
 
 def unsupported_pythons(
@@ -62,7 +66,9 @@ def narrowed(
 ) -> SpecifierSet:
     """Narrow *claimed* to the Pythons around that of *markers* that nothing stands in the way of."""
     minor = int(markers["python_version"].partition(".")[2])
-    refused = {each for problem in unsupported for each in problem.minors}
+    refused = {
+        each for problem in unsupported for each in problem.minors if each not in problem.partly
+    }
     below = [each for each in refused if each < minor]
     above = [each for each in refused if each > minor]
     bounds = [f">=3.{max(below) + 1}"] if below else []
@@ -74,9 +80,16 @@ def narrowed(
         and not (above and each.operator in {"<", "<="})
     ]
     result = SpecifierSet(",".join([*map(str, kept), *bounds]))
+    # What refuses single patch releases is copied, such as `!=3.14.1`.
     for problem in unsupported:
-        if minor in problem.minors:  # It refuses some of the patch releases only.
-            result &= problem.supported
+        releases = [
+            f"3.{each}.{patch}"
+            for each, patch in _releases(result, problem.supported)
+            if each in problem.partly
+        ]
+        for specifier in problem.supported:
+            if not all(map(specifier.contains, releases)):
+                result &= SpecifierSet(str(specifier))
     return result
 
 
@@ -98,17 +111,22 @@ def supported_pythons(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -
 
 
 def unsupported_pythons_warning(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -> str:
-    """Say which Pythons are *claimed* that a wheel with *pins* cannot be installed on; "" for none."""
+    """Say which Pythons are *claimed* that a wheel with *pins* cannot be installed on; "" for none.
+
+    Nothing is said where nothing is claimed, and of Pythons that are too new to know.
+    """
+    if not claimed:
+        return ""
     markers = marker_environment()
     if model.python == "minor":
         claimed = only_minor(claimed, markers)
     unsupported = unsupported_pythons(claimed, pins.closure, markers)
-    if not unsupported:
+    known = [each for each in unsupported if each.minors[0] <= NEWEST]
+    if not known:
         return ""
-    is_claimed = f'is "{claimed}"' if claimed else "is not set"
-    problems = "".join(f"\n  {each.name} {each.version} {each.reason}" for each in unsupported)
+    problems = "".join(f"\n  {each.name} {each.version} {each.reason}" for each in known)
     return (
-        f"project.requires-python {is_claimed}, which claims Pythons that the wheel cannot be "
+        f'project.requires-python is "{claimed}", which claims Pythons that the wheel cannot be '
         f"installed on:{problems}\nWhat it can be installed on is "
         f'"{narrowed(claimed, unsupported, markers)}".'
     )
@@ -125,12 +143,16 @@ def _refusals(
         supported = distribution.requires_python
         refused = _outside(claimed, supported)
         if minors := _minors_where(needed[name], refused, markers):
+            accepted = {minor for minor, _ in {*_releases(claimed, supported)} - {*refused}}
+            # It was installed on this one, whatever it says.
+            accepted.add(int(markers["python_version"].partition(".")[2]))
             yield Unsupported(
                 name=name,
                 version=distribution.raw_version,
                 reason=f"needs Python {supported}",
                 minors=minors,
                 supported=supported,
+                partly=accepted.intersection(minors),
             )
 
 

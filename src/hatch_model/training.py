@@ -188,8 +188,23 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
         ),
         "metric": lambda: (
             f"{train} returned a mapping with {result['metric']}: {result['value']}, but a metric is a "
-            f"finite number under a string. To save a mapping as the model, return it together with "
-            f"metrics: `return model, {{}}`."
+            f"finite number under a string. "
+            + (
+                "To save a mapping as the model, return it together with metrics: `return model, {}`."
+                if result["in_model"]
+                else "Leave it out, or write it to a file beside the model."
+            )
+        ),
+        "no-model": lambda: (
+            f"{train} returned "
+            + (
+                f"a tuple with {result['value']} in it, which is neither a model nor metrics. Return the "
+                f'model together with a mapping: `return model, {{"accuracy": 0.97}}`.'
+                if result["in_tuple"]
+                else f"{result['value']}, which is no model. Return metrics as a mapping, such as "
+                f'`{{"accuracy": 0.97}}`; where the function has written files, return only that, or '
+                f"nothing."
+            )
         ),
         "unsavable": lambda: (
             f"{train} returned an object of type `{result['type']}` that could not be saved with "

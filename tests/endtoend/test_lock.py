@@ -165,6 +165,25 @@ def test_every_frontend_trains_on_what_is_locked_though_there_are_newer_releases
     assert wheel.read("small/data/weights.txt") == "1.2 2.0"
 
 
+@pytest.mark.parametrize("variable", ["UV_PROJECT", "UV_WORKING_DIR"])
+def test_a_build_exports_its_own_lock_whatever_project_uv_is_told(
+    variable: str,
+    project: ModelProject,
+    surroundings: Surroundings,
+    index: Index,
+    tmp_path: Path,
+) -> None:
+    locked = make_locked(project, surroundings, UV_LOCK, COLORAMA)
+    locked.lock()
+    other = tmp_path / "other"
+    shutil.copytree(project.folder, other)
+    release_everything_anew(index)
+    surroundings.run("uv", "lock", "--upgrade", cwd=other)
+    surroundings.environment[variable] = str(other)
+
+    assert project.build(surroundings, "python -m build").wheel.requires == PINS
+
+
 @MOSTLY_LONG
 def test_a_build_repeats_until_the_lock_is_upgraded(
     path: str, project: ModelProject, surroundings: Surroundings, index: Index, tmp_path: Path

@@ -141,16 +141,14 @@ _TELL = "hatch-model: training with small.main:train\nhatch-model: error: "
             "",
             "return {'accuracy': '0.9'}",
             "small.main:train returned a mapping with 'accuracy': '0.9', but a metric is a finite "
-            "number under a string. To save a mapping as the model, return it together with "
-            "metrics: `return model, {}`.",
+            "number under a string. Leave it out, or write it to a file beside the model.",
             id="metric is no number",
         ),
         pytest.param(
             "output_dir",
             "return [1], {'accuracy': float('nan')}",
             "small.main:train returned a mapping with 'accuracy': nan, but a metric is a finite "
-            "number under a string. To save a mapping as the model, return it together with "
-            "metrics: `return model, {}`.",
+            "number under a string. Leave it out, or write it to a file beside the model.",
             id="metric is not a number",
         ),
         pytest.param(

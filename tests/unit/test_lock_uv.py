@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # uv would be run in.
 _SCRIPT = """\
 import os, sys
-print(sys.argv[1:], os.getcwd() == {folder!r}, "VIRTUAL_ENV" in os.environ)
+print(sys.argv[1:], os.getcwd() == {folder!r}, sorted(key for key in os.environ if os.environ[key] == "set"))
 """
 
 
@@ -33,7 +33,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "export").write_text(_SCRIPT.format(folder=str(folder)), "utf-8")
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.setenv("PATH", str(folder / "bin"))
-    monkeypatch.setenv("VIRTUAL_ENV", str(folder / "environment"))
+    for variable in ("VIRTUAL_ENV", "UV_PROJECT", "UV_WORKING_DIR", "UV_DEV", "UV_NO_SOURCES"):
+        monkeypatch.setenv(variable, "set")
+    monkeypatch.setenv("UV_CACHE_DIR", "set")
     return folder
 
 
@@ -49,7 +51,7 @@ def test_the_uv_that_builds_is_run_in_the_project_and_sees_no_build_environment(
 
     output = run_uv(["export", "--frozen"], path="uv.lock", root=folder)
 
-    assert output == "['--frozen'] True False\n"
+    assert output == "['--frozen'] True ['UV_CACHE_DIR']\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a link has no ending that Windows would run")
@@ -61,7 +63,7 @@ def test_without_one_the_uv_on_path_is_run(
     if variable is not None:
         monkeypatch.setenv("UV", variable)
 
-    assert run_uv(["export"], path="uv.lock", root=folder) == "[] True False\n"
+    assert run_uv(["export"], path="uv.lock", root=folder) == "[] True ['UV_CACHE_DIR']\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a link has no ending that Windows would run")
@@ -72,7 +74,7 @@ def test_the_uv_that_builds_comes_before_the_one_on_path(
     (folder / "bin" / "uv").touch(mode=0o755)
     monkeypatch.setenv("UV", sys.executable)
 
-    assert run_uv(["export"], path="uv.lock", root=folder) == "[] True False\n"
+    assert run_uv(["export"], path="uv.lock", root=folder) == "[] True ['UV_CACHE_DIR']\n"
 
 
 def test_where_there_is_no_uv_both_ways_out_are_named(folder: Path) -> None:

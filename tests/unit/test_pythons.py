@@ -9,7 +9,9 @@ from environments import MODEL, FakeEnvironment, distribution, on_python, roots
 from packaging.specifiers import SpecifierSet
 
 from hatch_model.closure import closure_of
-from hatch_model.pythons import narrowed, unsupported_pythons
+from hatch_model.pins import pin
+from hatch_model.pythons import narrowed, unsupported_pythons, unsupported_pythons_warning
+from hatch_model.settings import ModelSettings, PinPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,9 +71,11 @@ def test_a_package_that_supports_every_claimed_python_is_no_problem(
         (">3.8", ">=3.11", (8, 9, 10), ">=3.11"),  # 3.8.1 is greater than 3.8.
         ("!=3.12.3,>=3.10", ">=3.11", (10,), "!=3.12.3,>=3.11"),
         (">=3.11", "<3.13,>=3.12", (11, *after(13)), "<3.13,>=3.12"),
-        # Only some patch releases: all of the minor version goes, unless training ran on it.
-        (">=3.10", ">=3.10.2", (10,), ">=3.11"),
-        (">=3.9", "!=3.9.7,>=3.8", (9,), ">=3.10"),
+        # Only some patch releases: what refuses them is copied.
+        (">=3.10", ">=3.10.2", (10,), ">=3.10,>=3.10.2"),
+        (">=3.9", "!=3.9.7,>=3.8", (9,), "!=3.9.7,>=3.9"),
+        (">=3.11", "!=3.14.1,>=3.11", (14,), "!=3.14.1,>=3.11"),
+        (">=3.11", "!=3.11.3,!=3.14.1,<3.15", (11, *after(14)), "!=3.11.3,!=3.14.1,<3.15,>=3.11"),
         (">=3.12", ">=3.12.1", (12,), ">=3.12,>=3.12.1"),
         (">=3.12", "!=3.12.4", (12,), "!=3.12.4,>=3.12"),
         ("==3.12.4", ">=3.12.5", (12,), "==3.12.4,>=3.12.5"),
@@ -224,3 +228,26 @@ def test_a_requires_python_that_is_not_valid_says_nothing() -> None:
     found, _ = judged(">=3.10", ["a"], distribution("a", requires_python=">=3.6.*"))
 
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("claimed", "says", "warning"),
+    [
+        (">=3.10", ">=3.11", "a 1.2 needs Python >=3.11"),
+        (">=3.10,<3.15", "<3.14,>=3.10", "a 1.2 needs Python <3.14,>=3.10"),
+        (">=3.10", ">=3.10", ""),
+        ("", ">=3.11", ""),  # Nothing is claimed.
+        (">=3.10", "<3.15,>=3.10", ""),  # Nobody knows of that Python yet.
+    ],
+)
+def test_only_claims_that_somebody_can_mend_are_warned_of(
+    claimed: str, says: str, warning: str
+) -> None:
+    policy, declared = PinPolicy(), roots("a")
+    environment = FakeEnvironment([distribution("a", "1.2", requires_python=says)])
+    pins = pin(declared, environment, policy, project=MODEL)
+    model = ModelSettings(roots=declared, policy=policy)
+
+    said = unsupported_pythons_warning(model, SpecifierSet(claimed), pins)
+
+    assert (warning in said) if warning else not said

@@ -93,13 +93,13 @@ def training(tmp_path: Path) -> _Training:
         pytest.param("{'accuracy': 0.5, 'n': 3}", {"accuracy": 0.5, "n": 3}, None, id="metrics"),
         pytest.param("types.MappingProxyType({'n': 3})", {"n": 3}, None, id="any mapping"),
         pytest.param("[1, 2]", {}, [1, 2], id="a model"),
-        pytest.param("0", {}, 0, id="a model that is false"),
+        pytest.param("[]", {}, [], id="a model that is false"),
         pytest.param("([1, 2], {'n': 3})", {"n": 3}, [1, 2], id="a model and metrics"),
         pytest.param("({'n': 3}, [1, 2])", {"n": 3}, [1, 2], id="metrics and a model"),
         pytest.param("({'a': 1}, {'n': 3})", {"n": 3}, {"a": 1}, id="a mapping as the model"),
         pytest.param("(None, {'n': 3})", {"n": 3}, None, id="no model, and metrics"),
-        pytest.param("(1, 2)", {}, (1, 2), id="a pair without metrics is a model"),
-        pytest.param("(1, 2, {})", {}, (1, 2, {}), id="three values are a model"),
+        pytest.param("([1], [2])", {}, ([1], [2]), id="a pair without metrics is a model"),
+        pytest.param("([1], [2], {})", {}, ([1], [2], {}), id="three values are a model"),
     ],
 )
 @pytest.mark.parametrize("parameters", ["", "output_dir"])
@@ -166,10 +166,7 @@ def test_metrics_are_numbers_of_any_kind(training: _Training, value: str, number
         ("Scalar(math.nan)", "nan"),
         ("'0.9'", "'0.9'"),
         ("None", "None"),
-        ("[0.9]", "[0.9]"),
         ("1j", "1j"),
-        ("{'precision': 0.9}", "{'precision': 0.9}"),
-        ("Array(1.0)", "Array(1.0)"),
     ],
 )
 def test_a_metric_that_is_no_finite_number_is_refused(
@@ -177,17 +174,127 @@ def test_a_metric_that_is_no_finite_number_is_refused(
 ) -> None:
     assert training.message(_SCALARS % value) == (
         f"model:train returned a mapping with 'metric': {shown}, but a metric is a finite number "
-        f"under a string. To save a mapping as the model, return it together with metrics: "
-        f"`return model, {{}}`."
+        f"under a string. Leave it out, or write it to a file beside the model."
+    )
+
+
+@pytest.mark.parametrize(
+    "returned", ["{'metric': [0.9]}", "{'metric': {'precision': 0.9}}", "{1: 0.5}"]
+)
+def test_a_mapping_that_may_well_be_the_model_is_told_how_to_be_saved(
+    training: _Training, returned: str
+) -> None:
+    assert training.message(f"def train(): return {returned}").endswith(
+        " To save a mapping as the model, return it together with metrics: `return model, {}`."
     )
 
 
 def test_a_metric_has_a_string_for_a_name(training: _Training) -> None:
     assert training.message("def train(): return [], {1: 0.5}") == (
         "model:train returned a mapping with 1: 0.5, but a metric is a finite number under a "
-        "string. To save a mapping as the model, return it together with metrics: "
-        "`return model, {}`."
+        "string. Leave it out, or write it to a file beside the model."
     )
+
+
+@pytest.mark.parametrize(
+    ("returned", "shown"),
+    [
+        ("0.9", "0.9"),
+        ("True", "True"),
+        ("'models/m.bin'", "'models/m.bin'"),
+        ("b'weights'", "b'weights'"),
+        ("pathlib.PurePosixPath('m.bin')", "PurePosixPath('m.bin')"),
+        ("(0.9, {'n': 3})", "0.9"),
+        ("({'n': 3}, 'm.bin')", "'m.bin'"),
+        ("Scalar(0.5)", "Scalar(0.5)"),
+    ],
+)
+@pytest.mark.parametrize("parameters", ["", "output_dir"])
+def test_what_nobody_trains_is_no_model(
+    training: _Training, parameters: str, returned: str, shown: str
+) -> None:
+    source = f"""
+        import pathlib
+
+        class Scalar:
+            ndim = 0
+            def __init__(self, value): self.value = value
+            def item(self): return self.value
+            def __repr__(self): return "Scalar(0.5)"
+
+        def train({parameters}):
+            return {returned}
+        """
+
+    assert training.message(source) == (
+        f"model:train returned {shown}, which is no model. Return metrics as a mapping, such as "
+        f'`{{"accuracy": 0.97}}`; where the function has written files, return only that, or nothing.'
+    )
+
+
+@pytest.mark.parametrize(
+    ("returned", "shown"),
+    [
+        ("[1], 0.97", "0.97"),
+        ("[1], 'm.bin', {'n': 3}", "'m.bin'"),
+        ("[1], None", "None"),
+        ("(([1], 2), {'n': 3})", "2"),
+    ],
+)
+def test_a_model_and_what_nobody_trains_are_no_model(
+    training: _Training, returned: str, shown: str
+) -> None:
+    assert training.message(f"def train(): return {returned}") == (
+        f"model:train returned a tuple with {shown} in it, which is neither a model nor metrics. "
+        f'Return the model together with a mapping: `return model, {{"accuracy": 0.97}}`.'
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "arguments", "outcome"),
+    [
+        ("def wrapper(): return f([0.5])", {}, [0.5]),
+        ("def wrapper(rate=1): return f([rate])", {"rate": 2}, [2]),
+        ("def wrapper(*args, **kwargs): return f([3], *args, **kwargs)", {}, [3]),
+    ],
+)
+def test_a_wrapper_is_called_as_it_says_itself(
+    training: _Training, wrapper: str, arguments: dict[str, Any], outcome: list[float]
+) -> None:
+    """As with hydra's, which reads the configuration and hands it to the function."""
+    source = f"""
+        import functools
+
+        def configured(f):
+            @functools.wraps(f)
+            {wrapper}
+            return wrapper
+
+        @configured
+        def train(config): return config
+        """
+
+    result = training.run(source, arguments=arguments)
+
+    assert joblib.load(result.output_dir / "model.joblib") == outcome
+
+
+def test_a_wrapper_that_passes_on_what_it_is_given_passes_the_output_folder_on(
+    training: _Training,
+) -> None:
+    source = """
+        import functools
+
+        def logged(f):
+            @functools.wraps(f)
+            def wrapper(*args, **kwargs): return f(*args, **kwargs)
+            return wrapper
+
+        @logged
+        def train(output_dir): (output_dir / "weights.txt").write_text("0.5")
+        """
+
+    assert list(tree(training.run(source).output_dir)) == ["weights.txt"]
 
 
 @pytest.mark.parametrize(
@@ -724,8 +831,7 @@ def test_what_was_written_to_the_tree_is_moved_out_of_it(training: _Training) ->
             "return {'n': None}",
             (
                 "model:train returned a mapping with 'n': None, but a metric is a finite number under "
-                "a string. To save a mapping as the model, return it together with metrics: "
-                "`return model, {}`."
+                "a string. Leave it out, or write it to a file beside the model."
             ),
         ),
         (

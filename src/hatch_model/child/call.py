@@ -39,7 +39,9 @@ result.json (written, whole or not at all, just before the process ends)
         ``"attribute-not-found"`` (``attribute``, ``candidates``), ``"not-callable"`` (``type``),
         ``"signature"`` (``signature``, ``reason``), ``"raised"`` (``exception`` and ``modules``, those
         that were not found; its traceback went to standard error), ``"exited"`` (``code``),
-        ``"metric"`` (``metric``, ``value``), ``"unsavable"`` (``type``, ``reason``), ``"twice"`` (a
+        ``"no-model"`` (``value``, which nobody trains, and ``in_tuple``, whether it was returned with
+        others), ``"metric"`` (``metric``, ``value``, and ``in_model``, whether the mapping may well be
+        a model), ``"unsavable"`` (``type``, ``reason``), ``"twice"`` (a
         model was returned and written, too), ``"unloadable"`` (``file``, ``reason``, ``modules``, and
         ``unknown``, what it refers to and is not there), ``"refused"`` (``message``).
     ``path``
@@ -66,6 +68,7 @@ import inspect
 import json
 import os
 import re
+import reprlib
 import shutil
 import sys
 import threading
@@ -139,7 +142,7 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
     # interpreter does that exits, takes a good part of a second with scikit-learn.
     gc.freeze()
     arguments, output_dir = dict(request["arguments"]), Path(request["output_dir"])
-    takes_folder = "output_dir" in _parameters(function)
+    takes_folder = _takes_output_dir(function)
     if takes_folder:
         arguments["output_dir"] = output_dir
     _check_arguments(function, arguments)
@@ -147,7 +150,7 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
         returned = _guarded(lambda: function(**arguments))
     model, metrics = _model_and_metrics(returned)
     imported = _imported_files(own_modules)
-    metrics = {_metric_name(name, value): _number(name, value) for name, value in metrics.items()}
+    metrics = {name: _number(name, value, alone=model is None) for name, value in metrics.items()}
     if model is not None:
         _save(model, output_dir / _MODEL_FILE)
     return {
@@ -247,16 +250,19 @@ def _print_traceback(error: BaseException) -> None:
     traceback.print_exception(type(error), error, frames)
 
 
-def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
+def _takes_output_dir(function: Any) -> bool:
     try:
-        return inspect.signature(function).parameters
+        # Of one behind functools.wraps, too: what that is called with is up to the wrapper.
+        parameters = inspect.signature(function, follow_wrapped=False).parameters
+        passes_on = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        return "output_dir" in (inspect.signature(function).parameters if passes_on else parameters)
     except ValueError:  # some callables of extension modules tell nothing of themselves
-        return {}
+        return False
 
 
 def _check_arguments(function: Any, arguments: dict[str, Any]) -> None:
     try:
-        signature = inspect.signature(function)
+        signature = inspect.signature(function, follow_wrapped=False)
     except ValueError:
         return
     try:
@@ -267,36 +273,46 @@ def _check_arguments(function: Any, arguments: dict[str, Any]) -> None:
 
 def _model_and_metrics(returned: Any) -> tuple[Any, Mapping[Any, Any]]:
     """Tell a model from metrics: a mapping is metrics, any other object is the model."""
+    model, metrics = returned, {}
     if isinstance(returned, tuple) and len(returned) == 2:  # noqa: PLR2004 - a pair
         first, second = returned
         if isinstance(second, Mapping):
-            return first, second
-        if isinstance(first, Mapping):
-            return second, first
-    if isinstance(returned, Mapping):
-        return None, returned
-    return returned, {}
+            model, metrics = first, second
+        elif isinstance(first, Mapping):
+            model, metrics = second, first
+    elif isinstance(returned, Mapping):
+        model, metrics = None, returned
+    in_tuple = isinstance(model, tuple)
+    for each in model if in_tuple else [model]:
+        if _is_plain(each) or (in_tuple and each is None):
+            raise _Failure("no-model", value=reprlib.repr(each), in_tuple=in_tuple)
+    return model, metrics
 
 
-def _metric_name(name: Any, value: Any) -> str:
-    if not isinstance(name, str):
-        raise _Failure("metric", metric=repr(name), value=repr(value))
-    return name
+def _is_plain(value: Any) -> bool:
+    """Say whether *value* is a number, a text or a path, which nobody trains."""
+    is_scalar = hasattr(value, "item") and getattr(value, "ndim", None) == 0  # NumPy's, torch's
+    return is_scalar or isinstance(value, (int, float, complex, str, bytes, os.PathLike))
 
 
-def _number(name: Any, value: Any) -> int | float:
-    """Give *value* as JSON can hold it; NumPy's scalars are numbers, a truth value is not."""
+def _number(name: Any, value: Any, *, alone: bool) -> int | float:
+    """Give the metric *value* as JSON can hold it; NumPy's scalars are numbers, a truth value is not.
+
+    *alone* says whether the function returned nothing but metrics.
+    """
     import math  # noqa: PLC0415 - not for a check
     import numbers  # noqa: PLC0415
 
+    is_named = isinstance(name, str)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
-    if not isinstance(value, bool):
+    if is_named and not isinstance(value, bool):
         if isinstance(value, numbers.Integral):
             return int(value)
         if isinstance(value, numbers.Real) and math.isfinite(value):
             return float(value)
-    raise _Failure("metric", metric=repr(name), value=repr(value))
+    in_model = alone and not (is_named and (value is None or _is_plain(value)))
+    raise _Failure("metric", metric=repr(name), value=repr(value), in_model=in_model)
 
 
 def _save(model: Any, file: Path) -> None:
