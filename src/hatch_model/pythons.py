@@ -152,7 +152,7 @@ def _refusals(
                 reason=f"needs Python {supported}",
                 minors=minors,
                 supported=supported,
-                partly=accepted.intersection(minors),
+                partly=frozenset(accepted.intersection(minors)),
             )
 
 

@@ -273,7 +273,8 @@ def _check_arguments(function: Any, arguments: dict[str, Any]) -> None:
 
 def _model_and_metrics(returned: Any) -> tuple[Any, Mapping[Any, Any]]:
     """Tell a model from metrics: a mapping is metrics, any other object is the model."""
-    model, metrics = returned, {}
+    model: Any = returned
+    metrics: Mapping[Any, Any] = {}
     if isinstance(returned, tuple) and len(returned) == 2:  # noqa: PLR2004 - a pair
         first, second = returned
         if isinstance(second, Mapping):
