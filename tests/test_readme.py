@@ -27,6 +27,7 @@ from hatch_model.pins import check_same_pins, refuse_reference
 from hatch_model.settings import (
     _HATCHLING_KEYS,
     PinPolicy,
+    TrainingSettings,
     object_reference,
     read_model_settings,
     read_settings,
@@ -190,6 +191,7 @@ def _failed(
     with TemporaryDirectory() as folder:
         request = Request(
             key=_TRAINING,
+            declared_in="dependency-groups.model",
             train=object_reference(train),
             arguments={},
             root=Path(folder),
@@ -218,7 +220,8 @@ def _no_selection(root: Path) -> None:
     (root / "src" / "flowers").mkdir(parents=True)
     (root / "src" / "flowers" / "__init__.py").touch()
     (root / "pyproject.toml").write_text('[project]\nname = "acme-iris"\nversion = "1"\n', "utf-8")
-    source_files(WheelBuilder(str(root)))
+    training = TrainingSettings(key=_TRAINING, train=object_reference("flowers:train"))
+    source_files(WheelBuilder(str(root)), training)
 
 
 def test_the_readme_quotes_messages_as_they_are(
@@ -243,14 +246,24 @@ def test_the_readme_quotes_messages_as_they_are(
                 "reason": "missing a required argument: 'trees'",
             }
         ),
-        _failed({"outcome": "raised", "exception": "ValueError: Input X contains NaN."}),
+        _failed(
+            {"outcome": "raised", "exception": "ValueError: Input X contains NaN.", "modules": []}
+        ),
+        _failed(
+            {
+                "outcome": "raised",
+                "exception": "ModuleNotFoundError: No module named 'pandas'",
+                "modules": ["pandas"],
+            }
+        ),
+        _failed({"outcome": "no-model", "value": "0.97", "in_tuple": True}),
         _failed(None, returncode=-9),
         (
             f"{train} returned no model and wrote nothing to `src/acme_iris/data`, so there is nothing to ship. "
             f"Return the model, take `output_dir` and write there, or set {_TRAINING}.artifacts to the "
             f"folder that it writes to."
         ),
-        _failed({"outcome": "metric", "metric": "'accuracy'", "value": "nan"}),
+        _failed({"outcome": "metric", "metric": "'accuracy'", "value": "nan", "in_model": False}),
         _failed(
             {
                 "outcome": "unsavable",

@@ -97,15 +97,15 @@ def run_check(
     folder: Path | None = None,
     models: Sequence[tuple[Path, bool]] = (),
     hidden: Hidden | None = None,
-    key: str = "",
+    declared_in: str = "",
     scratch: Path | None = None,
     run: RunProcess | None = None,
 ) -> CheckResult:
     """Call *check* with the interpreter *python*, in *workspace*, an empty folder.
 
     It is imported from *folder* (default: from where it is installed), and nothing that is *hidden*
-    is found. Before that, *models* are loaded, each of which has to be if it says so. *key* is that
-    of the metadata hook's table, for messages. If this process is killed, the other one removes
+    is found. Before that, *models* are loaded, each of which has to be if it says so. *declared_in* is
+    the TOML key of the requirements, for messages. If this process is killed, the other one removes
     *scratch* (default: *workspace*). Raises HatchModelError.
     """
     elsewhere, hidden = workspace / "empty", hidden or Hidden()
@@ -136,7 +136,7 @@ def run_check(
     except FrontendGoneError:
         raise HatchModelError(f"the build frontend is gone, so {check} was stopped") from None
     if result is not None and result["outcome"] != "returned":
-        raise HatchModelError(_failure(check, result, hidden, key, folder))
+        raise HatchModelError(_failure(check, result, hidden, declared_in, folder))
     if result is None or returncode != 0:
         raise HatchModelError(
             f"the wheel does not pass its check: the process that ran {check or 'it'} "
@@ -163,7 +163,7 @@ def _failure(
     check: ObjectReference | None,
     result: Mapping[str, Any],
     hidden: Hidden,
-    key: str,
+    declared_in: str,
     folder: Path | None,
 ) -> str:
     """Say why the wheel does not pass."""
@@ -191,7 +191,7 @@ def _failure(
         return (
             f"{failed}{subject} imported {', '.join(sorted(undeclared))}, which the wheel does not "
             f"require. It is installed here only for training or for the build, so whoever installs "
-            f"the wheel would not have it: add it to {key}.dependencies, or do without it when "
+            f"the wheel would not have it: add it to {declared_in}, or do without it when "
             f"predicting."
         )
     if in_tree:

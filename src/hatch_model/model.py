@@ -98,10 +98,11 @@ class _Making:
         self._run = run
         self._pins = project.pins()
         self._check_groups_are_installed()
-        self._files = source_files(self._builder)
+        self._files = source_files(self._builder, project.training)
         self._folder = artifacts_folder(project.training, self._files, project.root)
         if remove_abandoned((project.root / self._folder).parent):
-            self._files = source_files(self._builder)  # as they were before that build was killed
+            # As they were before that build was killed.
+            self._files = source_files(self._builder, project.training)
         self._python_path = python_path(project.training, self._files, project.root)
         self._shipped = shipped_files(self._builder, build_data)
         self._installed = project.workspace.path / "installed"
@@ -160,6 +161,7 @@ class _Making:
         project, training = self._project, self._training
         request = Request(
             key=training.key,
+            declared_in=project.model.declared_in,
             train=training.train,
             arguments=training.arguments,
             root=project.root,
@@ -236,17 +238,17 @@ class _Making:
         return [PurePosixPath(name) for name in new]
 
     def _warn_of_strangers(self, trained: TrainedModel) -> None:
-        key, training_key = self._pins.policy.key, self._training.key
+        declared_in, training_key = self._project.model.declared_in, self._training.key
         for name in trained.strangers:
             self._project.log.warning(
                 f"training imported {name}, which is in the training environment only because the "
-                f"build tools brought it. Add it to {key}.dependencies if the model needs it to "
+                f"build tools brought it. Add it to {declared_in} if the model needs it to "
                 f"predict, or else to a group in {training_key}.dependency-groups."
             )
         if trained.model_saved and "joblib" not in self._pins.closure.distributions:
             self._project.log.warning(
                 f"the model was saved with joblib, which the wheel does not require. Add it to "
-                f"{key}.dependencies, so that the model can be loaded."
+                f"{declared_in}, so that the model can be loaded."
             )
 
     def _warn_of_stale_files(self, trained: TrainedModel, old: Sequence[PurePosixPath]) -> None:
@@ -261,10 +263,17 @@ class _Making:
                 )
 
     def _warn_of_shared_folder(self) -> None:
-        """Warn of artifacts that land beside all packages of an environment: a module has no folder."""
+        """Warn of files that land where another wheel may well have files of the same name."""
+        if any(file.module and file.wheel.parts[0] == "src" for file in self._files):
+            own = f"src/{self._project.name.replace('-', '_')}/"
+            self._project.log.warning(
+                f"the wheel ships a package called `src`, as many projects' would: wheels that are "
+                f"installed together overwrite each other's. Move its modules to `{own}`."
+            )
         folder = distribution_path(self._builder, self._folder)
         package = folder.parts[0]
-        if not any(file.module and file.wheel.parts[0] == package for file in self._files):
+        is_own = any(file.module and file.wheel.parts[0] == package for file in self._files)
+        if self._training.artifacts is None and not is_own:
             self._project.log.warning(
                 f"the model ships as `{folder}` at the top of whatever environment the wheel is "
                 f"installed to, where another wheel may have a folder of that name. Make a package of "

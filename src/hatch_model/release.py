@@ -290,7 +290,7 @@ class TrainedContent:
                 pins.closure.distributions,
                 project.workspace.path,
             ),
-            key=pins.policy.key,
+            declared_in=self._project.model.declared_in,
             scratch=project.workspace.path,
             run=self._run,
         )

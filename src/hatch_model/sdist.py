@@ -158,7 +158,9 @@ def _places(
     """Say where the tree has each artifact of *record*, by its path in the wheel."""
     from hatch_model import sources  # noqa: PLC0415 - sources of all sdists import this module
 
-    folder = sources.artifacts_folder(project.training, sources.source_files(builder), project.root)
+    folder = sources.artifacts_folder(
+        project.training, sources.source_files(builder, project.training), project.root
+    )
     shipped = sources.distribution_path(builder, folder)
     try:
         paths = [PurePosixPath(artifact["path"]) for artifact in record["artifacts"]]

@@ -62,6 +62,13 @@ class ModelSettings:
     python: Literal["any", "minor"] = "any"
     """Whether the wheel installs only on the minor version it was trained on."""
 
+    @property
+    def declared_in(self) -> str:
+        """The full key of the array that holds the requirements, for messages."""
+        if self.group:
+            return f"dependency-groups.{self.group}"
+        return f"{self.policy.key}.dependencies"
+
 
 def read_model_settings(
     key: str, content: object, pyproject: Mapping[str, Any], problems: list[Problem]
@@ -418,8 +425,8 @@ def read_settings(metadata: ProjectMetadata[Any], *, needs_training: bool) -> Se
     is, too.
     """
     problems: list[Problem] = []
-    _check_project(metadata.config, problems)
     model_key, model_table = _model_table(metadata)
+    _check_project(metadata.config, _declared_in(model_key, model_table), problems)
     training_key, training_table = _training_table(metadata)
     pyproject = {**metadata.config, "tool": {"hatch": metadata.hatch.config}}
     if model_table is None:
@@ -449,8 +456,17 @@ def read_settings(metadata: ProjectMetadata[Any], *, needs_training: bool) -> Se
     return settings
 
 
-def _check_project(pyproject: Mapping[str, Any], problems: list[Problem]) -> None:
-    """Check what the pins are written with, and that hatchling will ask for them at all."""
+def _declared_in(key: str, content: object) -> str:
+    """Name the array that is to hold the model's requirements, by what the table *content* says."""
+    group = content.get("dependency-group") if isinstance(content, dict) else None
+    return f"dependency-groups.{group}" if isinstance(group, str) else f"{key}.dependencies"
+
+
+def _check_project(pyproject: Mapping[str, Any], declared_in: str, problems: list[Problem]) -> None:
+    """Check what the pins are written with, and that hatchling will ask for them at all.
+
+    *declared_in* is the TOML key that the requirements belong to.
+    """
     if "project" not in pyproject:
         problems.append(Problem("project", expected="a table with the project's name and version"))
         return
@@ -461,8 +477,7 @@ def _check_project(pyproject: Mapping[str, Any], problems: list[Problem]) -> Non
     if "dependencies" in project:
         project.note(
             "dependencies",
-            "no static list: move it to tool.hatch.metadata.hooks.model.dependencies "
-            'and list "dependencies" in project.dynamic',
+            f'no static list: move it to {declared_in} and list "dependencies" in project.dynamic',
         )
         return
     expected = '"dependencies" among its entries, for the pins to be written there'

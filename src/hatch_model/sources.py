@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hatch_model.settings import TrainingSettings
 
 _MODULES = (".py", ".so", ".pyd")
+_WHEEL = "[tool.hatch.build.targets.wheel]"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,18 +57,21 @@ class SourceFile:
         return PurePosixPath(*self.tree.parts[:depth])
 
 
-def source_files(builder: WheelBuilder) -> list[SourceFile]:
+def source_files(builder: WheelBuilder, training: TrainingSettings) -> list[SourceFile]:
     """List what *builder* ships of the source tree.
 
-    Raises HatchModelError where hatchling finds nothing that goes by the project's name.
+    Raises HatchModelError where hatchling finds nothing that goes by the project's name, and says
+    what to write for the layout that is there, by where *training* lies.
     """
-    root = Path(builder.root)
     try:
         included = list(builder.recurse_included_files())
     except ValueError as error:
         if not str(error).startswith("Unable to determine which files to ship"):
             raise
-        raise _no_selection(builder.metadata.core.raw_name, root) from None
+        raise HatchModelError(
+            f"hatchling cannot tell which files the wheel ships: no package or module is called like "
+            f'the project, "{builder.metadata.core.raw_name}". {_selection(builder, training)}'
+        ) from None
     return [
         SourceFile(
             path=Path(each.path),
@@ -79,20 +83,38 @@ def source_files(builder: WheelBuilder) -> list[SourceFile]:
     ]
 
 
-def _no_selection(project: str, root: Path) -> HatchModelError:
-    packages = json.dumps([_only_package(root) or "src/your_package"])
-    return HatchModelError(
-        f"hatchling cannot tell which files the wheel ships: no package or module is called like the "
-        f'project, "{project}". Name the package yourself:\n\n[tool.hatch.build.targets.wheel]\n'
-        f"packages = {packages}"
+def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
+    """Say what to write for the layout that is there: a package, or a module at the top."""
+    root, name = Path(builder.root), builder.metadata.name.replace("-", "_")
+    train = training.train
+    top = train.module.partition(".")[0]
+    moved = ".".join([name, *train.module.removeprefix("src.").split(".")])
+    move = (
+        f"move it to `src/{moved.replace('.', '/')}.py`, and set {training.key}.train to "
+        f'"{moved}:{train.attribute}"'
     )
+    if top == "src":
+        return (
+            f"`src` is the folder that packages lie in: wheels that ship it as a package overwrite each "
+            f"other. `{train.module}` needs a package of its own: {move}."
+        )
+    folder = "src/" if (root / "src").is_dir() and not (root / f"{top}.py").is_file() else ""
+    if (root / folder / f"{top}.py").is_file():
+        return (
+            f"`{folder}{top}.py` lies in no package. Either {move}; or have it ship as it is, and the "
+            f"model in a folder with a name of its own:\n\n{_WHEEL}\npackages = "
+            f'["{folder}{top}.py"]\n\n[{training.key}]\nartifacts = "{folder}{name}_model"'
+        )
+    package = f"{folder}{top}" if (root / folder / top).is_dir() else _only_package(root)
+    packages = json.dumps([package or "src/your_package"])
+    return f"Name the package yourself:\n\n{_WHEEL}\npackages = {packages}"
 
 
 def _only_package(root: Path) -> str:
     """Name the one package in the usual places, relative to *root*; "" if there is not just one."""
     found = [*root.glob("src/*/__init__.py"), *root.glob("*/__init__.py")]
     candidates = {each.parent.relative_to(root).as_posix() for each in found}
-    candidates -= {"tests", "test", "docs"}
+    candidates -= {"tests", "test", "docs", "src"}
     return candidates.pop() if len(candidates) == 1 else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from hatch_model.settings import ObjectReference
 
 
+_IMPORT_ERROR = re.compile(r"(ModuleNotFoundError|ImportError|\S*PackageNotFoundError)\b")
+
 SAVED_MODEL = "model.joblib"
 """What a model that is returned is saved as; the child script has the same."""
 
@@ -32,6 +35,8 @@ class Request:
 
     key: str
     """The full dotted key of the settings, for messages."""
+    declared_in: str
+    """That of the model's requirements."""
     train: ObjectReference
     arguments: Mapping[str, Any]
     root: Path
@@ -181,7 +186,9 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
             f"{train} cannot be called with {key}.arguments: {result['reason']}. Its signature is "
             f"`{result['signature']}`."
         ),
-        "raised": lambda: f"training failed: {train} raised {result['exception']}",
+        "raised": lambda: (
+            f"training failed: {train} raised {result['exception']}{_missing(request, result)}"
+        ),
         "exited": lambda: (
             f"training failed: {train} called sys.exit({result['code']}). A training function returns "
             f"when it is done, and raises when it cannot be."
@@ -218,6 +225,19 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
         "refused": lambda: str(result["message"]),
     }
     return outcomes[result["outcome"]]()
+
+
+def _missing(request: Request, result: Mapping[str, Any]) -> str:
+    """Say where a package belongs that training did not find: a frontend may say something else."""
+    own = {module.partition(".")[0] for module in request.modules}
+    modules = sorted({name.partition(".")[0] for name in result["modules"]} - own)
+    if not modules or not _IMPORT_ERROR.match(result["exception"]):
+        return ""
+    return (
+        f". {', '.join(f'`{each}`' for each in modules)} is not in the training environment. Add the "
+        f"package to {request.declared_in} if the model needs it to predict, or else to a group in "
+        f"{request.key}.dependency-groups, and not to build-system.requires."
+    )
 
 
 def module_not_found(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 from dataclasses import dataclass
@@ -157,6 +158,48 @@ def test_a_mistake_is_told_in_one_message_and_leaves_nothing_behind(
     assert list(built.out.glob("*.whl")) == []
     assert tree(project.folder) == before
     assert tree(surroundings.temporary) == {}
+
+
+def test_what_is_said_of_a_module_in_no_package_builds_as_it_is_written(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    shutil.move(project.folder / "src" / "small" / "main.py", project.folder / "train.py")
+    shutil.rmtree(project.folder / "src")
+    project.replace("pyproject.toml", ("small.main:train", "train:train"))
+
+    refused = project.build(surroundings, check=False).backend_output
+    advice = refused[refused.index("[tool.hatch.build.targets.wheel]") :]
+    selection, _, artifacts = advice.partition("[tool.hatch.build.hooks.model]\n")
+    project.replace(
+        "pyproject.toml",
+        (
+            "[tool.hatch.build.hooks.model]\n",
+            f"{selection}\n[tool.hatch.build.hooks.model]\n{artifacts}",
+        ),
+    )
+    built = project.build(surroundings)
+
+    assert built.wheel.files == ["small_model/weights.txt", "train.py"]
+    assert "warning" not in built.backend_output
+
+
+def test_a_package_called_src_is_warned_of(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    project.write("src/__init__.py", "")
+    project.replace(
+        "pyproject.toml",
+        ("small.main:train", "src.small.main:train"),
+        (
+            "[build-system]",
+            '[tool.hatch.build.targets.wheel]\npackages = ["src"]\n\n[build-system]',
+        ),
+    )
+
+    assert (
+        "hatch-model: warning: the wheel ships a package called `src`, as many projects' would: wheels "
+        "that are installed together overwrite each other's. Move its modules to `src/small/`.\n"
+    ) in project.build(surroundings).backend_output
 
 
 # The first two are found before anything is installed, the others once a wheel is under way.

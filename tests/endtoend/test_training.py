@@ -324,7 +324,7 @@ def test_a_progress_bar_comes_out_as_lines(
             print("before")
             for value in bar(range(10)): ...
             print("after")
-            return value, {}
+            return [value], {}
         """
 
     built = _build(project, surroundings, main)

@@ -254,7 +254,9 @@ def test_an_import_that_fails_in_the_users_module_is_the_users(failures: _Failur
         "    import numpie\n"
         "ModuleNotFoundError: No module named 'numpie'\n"
         "hatch-model: error: training failed: small.main:train raised ModuleNotFoundError: No "
-        "module named 'numpie'\n"
+        "module named 'numpie'. `numpie` is not in the training environment. Add the package to "
+        "tool.hatch.metadata.hooks.model.dependencies if the model needs it to predict, or else to a "
+        "group in tool.hatch.build.hooks.model.dependency-groups, and not to build-system.requires.\n"
     )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SMALL = canonicalize_name("small")
-_KEY = "tool.hatch.metadata.hooks.model"
+_DECLARED_IN = "tool.hatch.metadata.hooks.model.dependencies"
 
 
 @dataclass
@@ -60,7 +60,7 @@ class _Check:
             folder=self.folder,
             models=self.models,
             hidden=self.hidden(),
-            key=_KEY,
+            declared_in=_DECLARED_IN,
             run=self.runner,
         )
 

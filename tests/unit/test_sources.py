@@ -49,13 +49,17 @@ def _builder(root: Path, files: str, wheel: str = "") -> WheelBuilder:
     return WheelBuilder(str(root))
 
 
-def _found(builder: WheelBuilder, train: str, **options: Any) -> tuple[list[Path], PurePosixPath]:
-    """Give where training imports from, and the artifacts folder."""
+def _settings(train: str, **options: Any) -> TrainingSettings:
     module, _, attribute = train.partition(":")
-    settings = TrainingSettings(
+    return TrainingSettings(
         key=_KEY, train=ObjectReference(module=module, attribute=attribute), **options
     )
-    files, root = source_files(builder), Path(builder.root)
+
+
+def _found(builder: WheelBuilder, train: str, **options: Any) -> tuple[list[Path], PurePosixPath]:
+    """Give where training imports from, and the artifacts folder."""
+    settings = _settings(train, **options)
+    files, root = source_files(builder, settings), Path(builder.root)
     return python_path(settings, files, root), artifacts_folder(settings, files, root)
 
 
@@ -325,22 +329,55 @@ def test_a_module_that_nothing_has_is_not_found_before_training(
 
 
 @pytest.mark.parametrize(
-    ("files", "packages"),
+    ("files", "train", "packages"),
     [
-        ("src/flowers/__init__.py", "src/flowers"),
-        ("flowers/__init__.py tests/__init__.py", "flowers"),
-        ("src/flowers/__init__.py src/trees/__init__.py", "src/your_package"),
-        ("notes.txt", "src/your_package"),
+        ("src/flowers/__init__.py", "flowers.main:train", "src/flowers"),
+        ("src/flowers/__init__.py", "nowhere:train", "src/flowers"),
+        ("src/flowers/main.py", "flowers.main:train", "src/flowers"),
+        ("flowers/main.py trees/__init__.py", "flowers.main:train", "flowers"),
+        ("flowers/__init__.py tests/__init__.py", "nowhere:train", "flowers"),
+        ("src/__init__.py notes.txt", "nowhere:train", "src/your_package"),
+        ("src/flowers/__init__.py src/trees/__init__.py", "nowhere:train", "src/your_package"),
+        ("notes.txt", "flowers:train", "src/your_package"),
     ],
 )
 def test_a_project_that_no_package_is_named_after_is_told_what_to_write(
-    tmp_path: Path, files: str, packages: str
+    tmp_path: Path, files: str, train: str, packages: str
 ) -> None:
-    with pytest.raises(HatchModelError) as raised:
-        source_files(_builder(tmp_path, files))
-
-    assert str(raised.value) == (
-        "hatchling cannot tell which files the wheel ships: no package or module is called like "
-        'the project, "iris". Name the package yourself:\n\n[tool.hatch.build.targets.wheel]\n'
-        f'packages = ["{packages}"]'
+    assert _selection(tmp_path, files, train) == (
+        f'Name the package yourself:\n\n[tool.hatch.build.targets.wheel]\npackages = ["{packages}"]'
     )
+
+
+@pytest.mark.parametrize("folder", ["", "src/"])
+def test_a_module_in_no_package_is_told_where_it_may_go_and_how_it_ships_as_it_is(
+    tmp_path: Path, folder: str
+) -> None:
+    assert _selection(tmp_path, f"{folder}train.py {folder}helper.py", "train:fit") == (
+        f"`{folder}train.py` lies in no package. Either move it to `src/iris/train.py`, and set "
+        f'{_KEY}.train to "iris.train:fit"; or have it ship as it is, and the model in a folder with '
+        f"a name of its own:\n\n[tool.hatch.build.targets.wheel]\n"
+        f'packages = ["{folder}train.py"]\n\n[{_KEY}]\nartifacts = "{folder}iris_model"'
+    )
+
+
+def test_nobody_is_told_to_ship_src_as_a_package(tmp_path: Path) -> None:
+    files = "src/__init__.py src/models/__init__.py src/models/fit.py"
+
+    assert _selection(tmp_path, files, "src.models.fit:train") == (
+        "`src` is the folder that packages lie in: wheels that ship it as a package overwrite each "
+        "other. `src.models.fit` needs a package of its own: move it to `src/iris/models/fit.py`, "
+        f'and set {_KEY}.train to "iris.models.fit:train".'
+    )
+
+
+def _selection(root: Path, files: str, train: str) -> str:
+    """Give what is said after the reason, where nothing is called like the project."""
+    with pytest.raises(HatchModelError) as raised:
+        source_files(_builder(root, files), _settings(train))
+    reason, _, said = str(raised.value).partition('"iris". ')
+    assert reason == (
+        "hatchling cannot tell which files the wheel ships: no package or module is called like the "
+        "project, "
+    )
+    return said

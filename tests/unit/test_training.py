@@ -50,6 +50,7 @@ class _Training:
         return train(
             Request(
                 key=_KEY,
+                declared_in="dependency-groups.model",
                 train=ObjectReference(module=module, attribute=attribute),
                 arguments=arguments or {},
                 root=self.folder,
@@ -189,6 +190,51 @@ def test_a_mapping_that_may_well_be_the_model_is_told_how_to_be_saved(
     )
 
 
+@pytest.mark.parametrize(
+    ("source", "raised", "missing"),
+    [
+        (
+            "import nowhere.deep\ndef train(): pass",
+            "ModuleNotFoundError: No module named 'nowhere'",
+            "nowhere",
+        ),
+        (
+            (
+                "def train():\n    try: import nowhere\n"
+                "    except ImportError: raise ImportError('needs nowhere')"
+            ),
+            "ImportError: needs nowhere",
+            "nowhere",
+        ),
+        (
+            "def train():\n    from importlib.metadata import version\n    version('no-where')",
+            "importlib.metadata.PackageNotFoundError: No package metadata was found for no-where",
+            "no-where",
+        ),
+    ],
+)
+def test_a_package_that_training_lacks_is_told_where_it_belongs(
+    training: _Training, source: str, raised: str, missing: str
+) -> None:
+    assert training.message(source) == (
+        f"training failed: model:train raised {raised}. `{missing}` is not in the training "
+        f"environment. Add the package to dependency-groups.model if the model needs it to predict, or "
+        f"else to a group in {_KEY}.dependency-groups, and not to build-system.requires."
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from json import nothing\ndef train(): pass",
+        "import model.nothing\ndef train(): pass",
+        "def train():\n    try: import nowhere\n    except ImportError: raise KeyError(1)",
+    ],
+)
+def test_what_is_no_missing_package_is_not_called_one(training: _Training, source: str) -> None:
+    assert "training environment" not in training.message(source)
+
+
 def test_a_metric_has_a_string_for_a_name(training: _Training) -> None:
     assert training.message("def train(): return [], {1: 0.5}") == (
         "model:train returned a mapping with 1: 0.5, but a metric is a finite number under a "
@@ -202,7 +248,6 @@ def test_a_metric_has_a_string_for_a_name(training: _Training) -> None:
         ("0.9", "0.9"),
         ("True", "True"),
         ("'models/m.bin'", "'models/m.bin'"),
-        ("b'weights'", "b'weights'"),
         ("pathlib.PurePosixPath('m.bin')", "PurePosixPath('m.bin')"),
         ("(0.9, {'n': 3})", "0.9"),
         ("({'n': 3}, 'm.bin')", "'m.bin'"),
@@ -571,7 +616,7 @@ def test_an_exception_while_the_module_is_imported_is_the_users(
 
     if raised is None:
         raised = "ModuleNotFoundError: No module named 'model.no_such'; 'model' is not a package"
-    assert message == f"training failed: model:train raised {raised}"
+    assert message.startswith(f"training failed: model:train raised {raised}")
     shown = [line for line in training.lines if "^^^" not in line and "~~" not in line]
     assert shown == [
         "Traceback (most recent call last):",

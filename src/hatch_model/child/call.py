@@ -232,7 +232,7 @@ def _not_found(error: BaseException | None) -> list[str]:
     """Name the modules and distributions that *error*, or what led to it, did not find."""
     names = []
     while error is not None:
-        if isinstance(error, ImportError) and error.name:
+        if isinstance(error, ModuleNotFoundError) and error.name:
             names.append(error.name)
         error = error.__cause__ or error.__context__
     return names
@@ -293,7 +293,7 @@ def _model_and_metrics(returned: Any) -> tuple[Any, Mapping[Any, Any]]:
 def _is_plain(value: Any) -> bool:
     """Say whether *value* is a number, a text or a path, which nobody trains."""
     is_scalar = hasattr(value, "item") and getattr(value, "ndim", None) == 0  # NumPy's, torch's
-    return is_scalar or isinstance(value, (int, float, complex, str, bytes, os.PathLike))
+    return is_scalar or isinstance(value, (int, float, complex, str, os.PathLike))
 
 
 def _number(name: Any, value: Any, *, alone: bool) -> int | float:
