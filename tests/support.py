@@ -235,6 +235,11 @@ def _prints(*command: str) -> str:
     return completed.stdout.strip() if completed.returncode == 0 else ""
 
 
+LFS_POINTER = """\
+version https://git-lfs.github.com/spec/v1
+oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393
+size 12345
+"""
 FRONTENDS = {
     # The default of `uv build` and `python -m build`: the sdist, and the wheel from that.
     "uv build": ["uv", "build", "--python", sys.executable, "--out-dir", "{out}"],

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _Stamp = tuple[int, int, int, int]
 
+_LFS_MARK = b"version https://git-lfs."
+"""What a pointer begins with, by the specification of Git LFS."""
+
 _IGNORE_FILE = ".gitignore"
 _IGNORE_MARK = "# Written by hatch-model: the model that it trained here, which is no source."
 
@@ -152,7 +155,22 @@ def written(folder: Path, before: Mapping[PurePosixPath, _Stamp] | None = None) 
         if _changed(folder, path, known)
     ]
     _refuse_names([str(each.path) for each in found])
+    refuse_lfs_pointers({str(each.path): each.source for each in found}, "training wrote")
     return found
+
+
+def refuse_lfs_pointers(files: Mapping[str, Path], doing: str) -> None:
+    """Refuse what Git LFS has in place of a file's content. Raises HatchModelError.
+
+    *files* go by the names they are called in the message, in which *doing* comes first.
+    """
+    for name, file in files.items():
+        with file.open("rb") as opened:
+            if opened.read(len(_LFS_MARK)) == _LFS_MARK:
+                raise HatchModelError(
+                    f"{doing} `{name}`, which is no more than a Git LFS "
+                    f"pointer to the content. Run `git lfs pull`, and build again."
+                )
 
 
 def _changed(folder: Path, path: PurePosixPath, known: Mapping[PurePosixPath, _Stamp]) -> bool:

@@ -72,8 +72,10 @@ class Build:
             from hatch_model.installed import InstalledEnvironment  # noqa: PLC0415 - as above
 
             project.check_tools(InstalledEnvironment())
-        if project.builder.PLUGIN_NAME != "wheel":
+        if project.builder.PLUGIN_NAME == "sdist":
             self._start_sdist(build_data, trains=trains)
+        elif project.builder.PLUGIN_NAME != "wheel":
+            pass  # Another target has its own idea of what it holds.
         elif version == "editable":
             self._start_editable(build_data, trains=trains)
         elif trains:
@@ -99,14 +101,13 @@ class Build:
     def _start_sdist(self, build_data: dict[str, Any], *, trains: bool) -> None:
         from hatch_model import sdist, sources  # noqa: PLC0415 - wheels are made more often
 
-        project, packed, left = self._project, None, []
-        if project.builder.PLUGIN_NAME == "sdist":
-            before = sources.top_level(project.root)
-            if self._record is not None and not trains and project.training.sdist == "trained":
-                packed = sdist.packed_in(project, self._record)
-            elif trains:
-                packed = sdist.train_for_sdist(project, self._app)
-            left = sorted(sources.top_level(project.root) - before)
+        project, packed = self._project, None
+        before = sources.top_level(project.root)
+        if self._record is not None and not trains and project.training.sdist == "trained":
+            packed = sdist.packed_in(project, self._record)
+        elif trains:
+            packed = sdist.train_for_sdist(project, self._app)
+        left = sorted(sources.top_level(project.root) - before)
         if packed is not None:
             self._write_dependencies(packed.record["pins"], build_data)
         sdist.add_to_sdist(project, build_data, packed)

@@ -33,26 +33,39 @@ def commit_of_tree(root: Path) -> Commit | None:
     return {"commit": commit_id.strip(), "dirty": bool(status.strip())}
 
 
+def why_unknown(root: Path) -> str:
+    """Say why the tree at *root*, in a repository, has no known commit; "" for no reason to mend."""
+    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
+        return ""
+    if shutil.which("git") is None:
+        return "there is no git program"
+    completed = _run(root, "rev-parse", "--git-dir")
+    return "" if completed is None or completed.returncode == 0 else completed.stderr.strip()
+
+
 def _is_ignored(root: Path) -> bool:
     """Say whether the repository is one around the project that takes no notice of it."""
     return _git(root, "check-ignore", "--quiet", "pyproject.toml") is not None
 
 
 def _git(root: Path, *arguments: str) -> str | None:
+    completed = _run(root, *arguments)
+    return completed.stdout if completed and completed.returncode == 0 else None
+
+
+def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
     git = shutil.which("git")
     if git is None:
         return None
-    completed = subprocess.run(
+    return subprocess.run(
         # Without the option, asking for the status writes to the repository.
         [git, "--no-optional-locks", *arguments],
         cwd=root,
         env={key: value for key, value in os.environ.items() if key not in _REPOSITORY},
         check=False,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
         text=True,
         encoding="utf-8",
         errors="replace",
     )
-    return completed.stdout if completed.returncode == 0 else None

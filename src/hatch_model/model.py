@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from hatch_model.artifacts import publish, written
+from hatch_model.artifacts import publish, refuse_lfs_pointers, written
 from hatch_model.closure import closure_of, holds, installed_root
 from hatch_model.digests import file_of
 from hatch_model.errors import HatchModelError
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from hatch_model.process import RunProcess
     from hatch_model.project import Project
     from hatch_model.training import Result
+
+
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +108,7 @@ class _Making:
             self._files = source_files(self._builder, project.training)
         self._python_path = python_path(project.training, self._files, project.root)
         self._shipped = shipped_files(self._builder, build_data)
+        refuse_lfs_pointers({str(place): file for place, file in self._shipped}, "the wheel ships")
         self._installed = project.workspace.path / "installed"
         lay_out_installed(self._builder, build_data, self._shipped, self._installed)
 
@@ -112,7 +116,7 @@ class _Making:
         project, training, root = self._project, self._training, self._project.root
         # Before training, which may change the tree.
         provenance = Provenance(
-            commit=commit_of(root),
+            commit=commit_of(root, project.log.warning),
             inputs=input_files(training, root, project.log),
             lock=file_of(str(training.lock), root / training.lock) if training.lock else None,
         )
@@ -123,7 +127,7 @@ class _Making:
         check_gates(trained.metrics, training.gates, project.log, is_release=is_release)
         if is_release:
             self._warn_of_strangers(trained)
-        self._warn_of_stale_files(trained, old)
+        self._warn_of_stale_files(trained, provenance, old)
         self._warn_of_shared_folder()
         return Model(
             trained=trained, folder=self._folder, provenance=provenance, left_out=[*old, *left]
@@ -251,16 +255,25 @@ class _Making:
                 f"{declared_in}, so that the model can be loaded."
             )
 
-    def _warn_of_stale_files(self, trained: TrainedModel, old: Sequence[PurePosixPath]) -> None:
-        """Warn of files in the artifacts folder that ship although this training did not write them."""
-        fresh = {self._folder / artifact.path for artifact in trained.artifacts}
-        for file in self._files:
-            is_stale = file.tree.is_relative_to(self._folder) and file.tree not in fresh
-            if is_stale and not file.module and file.tree not in old:
-                self._project.log.warning(
-                    f"`{file.tree}` was not written by this training. It ships as a source file of the "
-                    f"project, since hatchling selects it: delete it, or have git ignore it."
-                )
+    def _warn_of_stale_files(
+        self, trained: TrainedModel, provenance: Provenance, old: Sequence[PurePosixPath]
+    ) -> None:
+        """Warn of what ships beside the artifacts, and may be of an earlier training."""
+        known = {self._folder / artifact.path for artifact in trained.artifacts}
+        known |= {*old, *(PurePosixPath(file.path) for file in provenance.inputs)}
+        stale = [
+            f"`{file.tree}`"
+            for file in self._files
+            if file.tree.is_relative_to(self._folder) and not file.module and file.tree not in known
+        ]
+        if stale:
+            others = f" and {len(stale) - _MOST_NAMES} more" if len(stale) > _MOST_NAMES else ""
+            self._project.log.warning(
+                f"{', '.join(stale[:_MOST_NAMES])}{others}: not written by this training, but shipped "
+                f"beside the model, as hatchling selects it as a source. If it is an earlier model, "
+                f"delete it or have git ignore it; if not, set {self._training.key}.artifacts to "
+                f"another folder for the model."
+            )
 
     def _warn_of_shared_folder(self) -> None:
         """Warn of files that land where another wheel may well have files of the same name."""

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, cast
 from hatchling.builders.wheel import WheelBuilder
 
 from hatch_model.errors import HatchModelError
-from hatch_model.git import Commit, commit_of_tree
+from hatch_model.git import Commit, commit_of_tree, why_unknown
 from hatch_model.project import CARRIED_FILE
 from hatch_model.record import BOM_FILE, RECORD_FILE, as_json, read_json, to_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hatch_model.digests import File
     from hatch_model.project import Project
@@ -73,14 +73,21 @@ def carried_record(root: Path) -> Mapping[str, Any] | None:
     return carried.get("record") if carried else None
 
 
-def commit_of(root: Path) -> Commit | None:
-    """Give the commit of the tree at *root*, its repository's or its sdist's; None if unknown."""
+def commit_of(root: Path, warn: Callable[[str], None]) -> Commit | None:
+    """Give the commit of the tree at *root*, its repository's or its sdist's; None if unknown.
+
+    Where git should know it and fails, that is said.
+    """
     carried = carried_in(root)
     if carried is not None:
         return cast("Commit | None", carried["git"])
     if (root / "PKG-INFO").is_file():
         return None  # An sdist: a repository around it is somebody else's.
-    return commit_of_tree(root)
+    commit = commit_of_tree(root)
+    reason = "" if commit else why_unknown(root)
+    if reason:
+        warn(f"the record names no commit, although there is a git repository: {reason}")
+    return commit
 
 
 # Into an sdist
@@ -97,7 +104,7 @@ def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedMod
             training.lock, root, key=f"{training.key}.lock", groups=training.group_names
         )
         include[str(lock)] = str(Path(training.lock))
-    commit = commit_of(root)
+    commit = commit_of(root, project.log.warning)
     if commit is not None or packed is not None:
         carried: dict[str, Any] = {"git": commit}
         if packed is not None:

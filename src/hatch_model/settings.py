@@ -166,6 +166,8 @@ _HATCHLING_KEYS = frozenset(
     }
 )
 
+_CONTEXT_FIELD = re.compile(r"(?<![${])\{(?:root|home|env)(?::[^{}]*)?\}")
+"""Of hatchling's context formatting."""
 _NAME = r"[^\W\d]\w*"
 _OBJECT_REFERENCE = re.compile(rf"\s*({_NAME}(?:\.{_NAME})*)\s*:\s*({_NAME}(?:\.{_NAME})*)\s*")
 
@@ -429,6 +431,7 @@ def read_settings(metadata: ProjectMetadata[Any], *, needs_training: bool) -> Se
     _check_project(metadata.config, _declared_in(model_key, model_table), problems)
     training_key, training_table = _training_table(metadata)
     pyproject = {**metadata.config, "tool": {"hatch": metadata.hatch.config}}
+    model_table = _with_context(metadata, model_key, model_table, problems)
     if model_table is None:
         problems.append(
             Problem(
@@ -454,6 +457,31 @@ def read_settings(metadata: ProjectMetadata[Any], *, needs_training: bool) -> Se
         # A dependency group may have been read twice, with the same problems.
         raise SettingsError(list({str(problem): problem for problem in problems}.values()))
     return settings
+
+
+def _with_context(
+    metadata: ProjectMetadata[Any], key: str, content: object, problems: list[Problem]
+) -> object:
+    """Fill in hatchling's context fields, such as `{root:uri}`, as it does in project.dependencies.
+
+    Other braces are left alone: an address may hold `${TOKEN}`.
+    """
+    if not isinstance(content, dict) or not isinstance(content.get("dependencies"), list):
+        return content
+
+    filled = []
+    for index, each in enumerate(content["dependencies"]):
+        text = each
+        if isinstance(each, str):
+            try:
+                text = _CONTEXT_FIELD.sub(lambda field: metadata.context.format(field[0]), each)
+            except ValueError as error:
+                place = f"{key}.dependencies[{index}]"
+                problems.append(
+                    Problem(place, expected=f"fields with a value ({error})", found=each)
+                )
+        filled.append(text)
+    return {**content, "dependencies": filled}
 
 
 def _declared_in(key: str, content: object) -> str:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from hatch_model.artifacts import published
+from hatch_model.artifacts import published, refuse_lfs_pointers
 from hatch_model.digests import files_of
 from hatch_model.errors import HatchModelError, Problem, SettingsError
 from hatch_model.log import Progress
@@ -317,6 +317,7 @@ def input_files(settings: TrainingSettings, root: Path, log: Log) -> list[File]:
     if problems:
         raise SettingsError(problems)
     sources = {path.relative_to(root).as_posix(): path for path in sorted(found)}
+    refuse_lfs_pointers(sources, f"{settings.key}.inputs names")
     return files_of(sources, Progress(log.info), "reading inputs")
 
 

@@ -583,3 +583,42 @@ def test_switched_off_hooks_leave_what_holds_no_model_anyway(
     surroundings.run(full_environment, "-c", script, cwd=project.folder)
 
     assert [Wheel(path).requires for path in project.folder.glob("dist/*.whl")] == requires
+
+
+def test_another_build_target_is_left_alone(
+    project: ModelProject, surroundings: Surroundings, marks: Marks
+) -> None:
+    project.write("src/small/main.py", _MAIN)
+    project.write(
+        "hatch_build.py",
+        "from pathlib import Path\n"
+        "from hatchling.builders.plugin.interface import BuilderInterface\n"
+        "class Listing(BuilderInterface):\n"
+        "    PLUGIN_NAME = 'custom'\n"
+        "    def get_version_api(self):\n"
+        "        return {'standard': self.build_standard}\n"
+        "    def build_standard(self, directory, **build_data):\n"
+        "        listing = Path(directory, 'listing.txt')\n"
+        "        files = self.recurse_included_files()\n"
+        "        names = sorted(Path(file.distribution_path).as_posix() for file in files)\n"
+        "        listing.write_text('\\n'.join(names))\n"
+        "        return str(listing)\n",
+    )
+    project.replace(
+        "pyproject.toml",
+        ("[build-system]", "[tool.hatch.build.targets.custom]\n\n[build-system]"),
+    )
+    for arguments in (["init"], ["add", "."], ["commit", "--message", "One"]):
+        identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+        surroundings.run("git", *identity, *arguments, cwd=project.folder)
+
+    surroundings.run(_PYTHON, "-m", "hatchling", "build", "-t", "custom", cwd=project.folder)
+
+    listing = (project.folder / "dist" / "listing.txt").read_text("utf-8").splitlines()
+    assert listing == [
+        "hatch_build.py",
+        "pyproject.toml",
+        "src/small/__init__.py",
+        "src/small/main.py",
+    ]
+    assert marks.trainings == 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from support import FRONTENDS, ModelProject, Surroundings, tree
+from support import FRONTENDS, LFS_POINTER, ModelProject, Surroundings, tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,6 +200,19 @@ def test_a_package_called_src_is_warned_of(
         "hatch-model: warning: the wheel ships a package called `src`, as many projects' would: wheels "
         "that are installed together overwrite each other's. Move its modules to `src/small/`.\n"
     ) in project.build(surroundings).backend_output
+
+
+def test_pretrained_weights_that_git_lfs_has_not_fetched_do_not_ship(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    project.write("src/small/base/weights.bin", LFS_POINTER)
+
+    built = project.build(surroundings, check=False)
+
+    assert built.backend_output == (
+        "hatch-model: error: the wheel ships `small/base/weights.bin`, which is no more than a Git LFS "
+        "pointer to the content. Run `git lfs pull`, and build again.\n"
+    )
 
 
 # The first two are found before anything is installed, the others once a wheel is under way.

@@ -54,8 +54,9 @@ def _with_stale_files(
 
 def _warning(path: str) -> str:
     return (
-        f"hatch-model: warning: `{path}` was not written by this training. It ships as a source "
-        f"file of the project, since hatchling selects it: delete it, or have git ignore it.\n"
+        f"hatch-model: warning: `{path}`: not written by this training, but shipped beside the model, "
+        f"as hatchling selects it as a source. If it is an earlier model, delete it or have git ignore "
+        f"it; if not, set tool.hatch.build.hooks.model.artifacts to another folder for the model.\n"
     )
 
 
@@ -90,6 +91,24 @@ def test_files_that_are_committed_ship_as_sources_with_a_warning(
     )
     assert built.wheel.read("small/data/weights.txt") == "fresh"
     assert built.backend_output == _TRAINING + _warning("src/small/data/old/epoch-1.txt")
+
+
+def test_data_that_training_reads_is_no_earlier_model(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    """Where the package's own data lies in the folder that the model goes to."""
+    project.write("src/small/data/houses.csv", "rooms\n3\n")
+    project.replace(
+        "pyproject.toml",
+        ('"small.main:train"', '"small.main:train"\ninputs = ["src/small/data/*.csv"]'),
+    )
+
+    built = project.build(surroundings)
+
+    assert built.wheel.files == [
+        *sorted([*_MODULES, "small/data/houses.csv", "small/data/weights.txt"])
+    ]
+    assert "warning" not in built.backend_output
 
 
 def test_a_file_that_is_committed_and_ignored_does_not_ship(

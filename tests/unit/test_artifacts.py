@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
-from support import tree
+from support import LFS_POINTER, tree
 
 from hatch_model import artifacts as artifacts_module
 from hatch_model.artifacts import Artifact, Loan, _stamps, publish, published, written
@@ -42,6 +42,15 @@ def _paths(artifacts: list[Artifact]) -> list[str]:
 
 
 # What was written
+
+
+def test_a_pointer_of_git_lfs_is_no_artifact(folder: Path) -> None:
+    _write(folder / "deep" / "weights.bin", LFS_POINTER)
+
+    with pytest.raises(
+        HatchModelError, match=r"^training wrote `deep/weights\.bin`, which is no more"
+    ):
+        written(folder)
 
 
 def test_all_that_a_fresh_folder_holds_was_written(folder: Path) -> None:

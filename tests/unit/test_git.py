@@ -10,13 +10,26 @@ from typing import TYPE_CHECKING
 import pytest
 from support import tree
 
+from hatch_model import sdist
 from hatch_model.project import CARRIED_FILE
-from hatch_model.sdist import commit_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hatch_model.git import Commit
+
 _CARRIED = {"commit": "c" * 40, "dirty": True}
+
+
+_UNKNOWN = "the record names no commit, although there is a git repository: "
+
+
+def commit_of(root: Path, *warnings: str) -> Commit | None:
+    """Ask for the commit, which has to be with these *warnings*."""
+    said: list[str] = []
+    commit = sdist.commit_of(root, said.append)
+    assert [line.partition("\n")[0] for line in said] == list(warnings)
+    return commit
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +140,28 @@ def test_without_git_there_is_no_telling(tmp_path: Path, monkeypatch: pytest.Mon
     make_repository(tmp_path / "project")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
 
-    assert commit_of(tmp_path / "project") is None
+    assert commit_of(tmp_path) is None
+    assert commit_of(tmp_path / "project", f"{_UNKNOWN}there is no git program") is None
+
+
+def test_where_git_refuses_its_reason_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, where the tree often belongs to another user."""
+    project = tmp_path / "project"
+    make_repository(project)
+    # What git's own tests have it take for another owner.
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    reason = f"fatal: detected dubious ownership in repository at '{project}'"
+
+    assert commit_of(project, f"{_UNKNOWN}{reason}") is None
+
+
+def test_a_repository_that_is_damaged_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    reason = "fatal: not a git repository (or any of the parent directories): .git"
+
+    assert commit_of(tmp_path, f"{_UNKNOWN}{reason}") is None
 
 
 def test_asking_changes_nothing_in_the_repository(tmp_path: Path) -> None:

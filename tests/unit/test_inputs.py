@@ -6,9 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+from support import LFS_POINTER
 
 from hatch_model.digests import File
-from hatch_model.errors import SettingsError
+from hatch_model.errors import HatchModelError, SettingsError
 from hatch_model.settings import ObjectReference, TrainingSettings
 from hatch_model.sources import input_files
 
@@ -42,6 +43,19 @@ def test_inputs_come_once_and_in_the_order_of_their_paths(tmp_path: Path) -> Non
         file("data/b.csv", b"b.csv"),
         file("data/c.txt", b"c.txt"),
     ]
+
+
+def test_a_pointer_of_git_lfs_is_no_input(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("rooms\n3\n", "utf-8")
+    (tmp_path / "b.csv").write_text(LFS_POINTER, "utf-8")
+
+    with pytest.raises(HatchModelError) as refusal:
+        read_inputs(tmp_path, "*.csv")
+
+    assert str(refusal.value) == (
+        "model.inputs names `b.csv`, which is no more than a Git LFS pointer to the content. Run "
+        "`git lfs pull`, and build again."
+    )
 
 
 def test_every_pattern_that_matches_no_file_is_named(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def carry(folder: Path, content: Any) -> None:
 def test_the_commit_of_an_sdist_is_the_one_that_it_carries(commit: Any, tmp_path: Path) -> None:
     carry(tmp_path, {"git": commit})
 
-    assert commit_of(tmp_path) == commit
+    assert commit_of(tmp_path, pytest.fail) == commit
     assert carried_record(tmp_path) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,6 +33,9 @@ tools = ["profiler>=2"]
 """
 
 
+_DIRECT = "[tool.hatch.metadata]\nallow-direct-references = true"
+
+
 def read(
     folder: Path,
     model: str = _MODEL,
@@ -59,6 +63,32 @@ def refused(folder: Path, *tables: str, **options: Any) -> str:
 
 
 # What is accepted
+
+
+def test_hatchlings_context_fields_are_filled_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXTRA", "fast")
+    lines = ["near @ {root:uri}/near", "far[{env:EXTRA}]", "own @ https://x.test/${TOKEN}/a.zip"]
+
+    model = read(tmp_path, f"dependencies = {json.dumps(lines)}", more=_DIRECT).model
+
+    assert [str(root.requirement) for root in model.roots] == [
+        f"near @ {tmp_path.as_uri()}/near",
+        "far[fast]",
+        "own @ https://x.test/${TOKEN}/a.zip",
+    ]
+
+
+def test_a_context_field_without_a_value_is_named(tmp_path: Path) -> None:
+    line = 'dependencies = ["far @ https://x.test/{env:NOWHERE}"]'
+
+    message = refused(tmp_path, line, more=_DIRECT)
+
+    assert message.startswith(
+        "tool.hatch.metadata.hooks.model.dependencies[0]: expected fields with a value ("
+    )
+    assert "NOWHERE" in message.partition("; found")[0]
 
 
 def test_two_keys_are_enough(tmp_path: Path) -> None:
