@@ -1,4 +1,4 @@
-"""What training wrote: told apart from what was there before, and taken out of the source tree."""
+"""The files that training wrote: find them and move them out of the source tree."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Artifact:
     path: PurePosixPath
     """Relative to the artifacts folder."""
     source: Path
-    """Where it lies now."""
+    """Its current location."""
 
     @property
     def size(self) -> int:
@@ -40,15 +40,15 @@ class Artifact:
 
 
 class Loan:
-    """A folder of the source tree, which may not exist, for as long as a function writes to it.
+    """A folder of the source tree, which may not exist, while a function writes to it.
 
-    What is there is set aside, and a copy put in its place. It comes back when the loan ends, whatever
-    the function did: with this process at the latest, and where that is killed, with whoever makes the
-    next workspace there. One process at a time has a folder on loan, and others wait for it.
+    The original folder is set aside and replaced by a copy. It is restored when the loan ends, whatever
+    the function did. If this process is killed, the process that creates the next workspace in the same
+    place restores it. Only one process at a time can have a folder on loan; others wait.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Raise HatchModelError where the folder can be written to, and yet not be set aside."""
+        """Raise HatchModelError if the folder is writable but cannot be set aside."""
         self._folder = folder
         self._workspace: Workspace | None = None
         self._lock: FileLock | None = None
@@ -64,7 +64,7 @@ class Loan:
                 self._workspace.note_absent(folder)
         except OSError as error:
             self.end()
-            # Where nothing can be written, nothing has to be put back.
+            # If nothing can be written, nothing has to be restored.
             if os.access(folder, os.W_OK):
                 raise HatchModelError(
                     f"training writes to {folder}, which cannot be set aside and put back afterwards: "
@@ -74,11 +74,11 @@ class Loan:
         self._before = _stamps(folder)
 
     def take_out(self, output_dir: Path) -> None:
-        """Move what was written to the folder to *output_dir*. Raises HatchModelError as `written`."""
+        """Move the written files to *output_dir*. Raises HatchModelError as `written` does."""
         found = written(self._folder, self._before)
         root = self._folder.resolve()
         linked = [each for each in found if each.source.resolve() != root / each.path]
-        # What a link leads to is copied before it is gone.
+        # Copy the targets of links before they are removed.
         for artifact in linked:
             shutil.copy2(artifact.source, _place(output_dir, artifact))
         for artifact in found:
@@ -86,7 +86,7 @@ class Loan:
                 shutil.move(artifact.source, _place(output_dir, artifact))
 
     def end(self) -> None:
-        """Have the folder be as it was before."""
+        """Restore the folder."""
         if self._workspace is not None:
             self._workspace.close()
         if self._lock is not None:
@@ -95,9 +95,9 @@ class Loan:
 
 
 def _turn(folder: Path) -> FileLock | None:
-    """Wait for whoever else has something in *folder* on loan, as far as the system can tell."""
+    """Wait until no other process has something in *folder* on loan, if the system can tell."""
     if os.name == "nt":
-        return None  # It has no locks on folders.
+        return None  # Windows cannot lock folders.
     lock = FileLock.acquire(folder)
     if lock is None:
         print("another build is training in this source tree: waiting for it", flush=True)  # noqa: T201
@@ -113,7 +113,7 @@ def _copy(folder: Path, target: Path) -> None:
 
 
 def _special_files(folder: str, names: list[str]) -> list[str]:
-    """Name what has no content to copy: pipes, sockets and devices."""
+    """Return the names of entries without content to copy: pipes, sockets and devices."""
     paths = [Path(folder, name) for name in names]
     return [
         path.name for path in paths if not (path.is_symlink() or path.is_file() or path.is_dir())
@@ -121,7 +121,7 @@ def _special_files(folder: str, names: list[str]) -> list[str]:
 
 
 def _stamps(folder: Path) -> dict[PurePosixPath, _Stamp]:
-    """Note what *folder*, which may not exist, holds: files, and links of any kind."""
+    """Record what *folder*, which may not exist, contains: files, and links of any kind."""
     stamps = {}
     for parent, folders, names in os.walk(folder):
         relative = PurePosixPath(Path(parent).relative_to(folder).as_posix())
@@ -131,22 +131,22 @@ def _stamps(folder: Path) -> dict[PurePosixPath, _Stamp]:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """Give what moves when a file is written once more, even with the same content.
+    """Return a value that changes when a file is rewritten, even with the same content.
 
-    The time of the last change cannot be set back. (On Windows it is the time of creation, and the
-    time of modification has to do.)
+    The change time cannot be set back. (On Windows, where it is the creation time, the modification
+    time is used instead.)
     """
     stat = path.lstat()
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def written(folder: Path, before: Mapping[PurePosixPath, _Stamp] | None = None) -> list[Artifact]:
-    """List what *folder* holds, by path, but for what was there *before* and is as it was.
+    """List the files in *folder* by path, except those that are unchanged since *before*.
 
-    A file that a symbolic link leads to is listed under the link's name, too. Raises HatchModelError
-    for what cannot be shipped: a link that leads out of *folder*, what is no file at all, and a name
-    that an archive or another system could not hold. What has been there *before* is passed over,
-    whatever it is.
+    A file that a symbolic link points to is also listed under the link's name. Raises HatchModelError
+    for files that cannot be shipped: links that point outside *folder*, special files, and names
+    that an archive or another system does not support. Unchanged files from *before* are ignored,
+    whatever they are.
     """
     known = before or {}
     found = [
@@ -174,7 +174,7 @@ def refuse_lfs_pointers(files: Mapping[str, Path], doing: str) -> None:
 
 
 def _changed(folder: Path, path: PurePosixPath, known: Mapping[PurePosixPath, _Stamp]) -> bool:
-    """Say whether the file at *path*, or a link on the way to it, is not what is *known*."""
+    """Return whether the file at *path*, or a link on the way to it, differs from *known*."""
     real = PurePosixPath((folder / path).resolve().relative_to(folder.resolve()).as_posix())
     below = (path, *path.parents[:-1])  # the last one is the folder itself
     links = [each for each in below if (folder / each).is_symlink()]
@@ -187,7 +187,7 @@ def _files(
     ancestors: tuple[Path, ...],
     known: Mapping[PurePosixPath, _Stamp],
 ) -> Iterator[PurePosixPath]:
-    """Give the files below a sub-folder, through symbolic links that stay within *folder*."""
+    """Return the files below a subfolder, following symbolic links that stay within *folder*."""
     real = (folder / below).resolve()
     if real in ancestors or not real.is_dir():
         return
@@ -205,7 +205,7 @@ def _files(
 
 
 def _problem_of(folder: Path, path: PurePosixPath, ancestors: Collection[Path]) -> str:
-    """Say why what lies at *path* cannot be shipped, in folders with the real paths *ancestors*."""
+    """Return why *path* cannot be shipped, in folders with the real paths *ancestors*."""
     found = folder / path
     kind = ""
     try:
@@ -226,7 +226,7 @@ def _problem_of(folder: Path, path: PurePosixPath, ancestors: Collection[Path]) 
 
 
 def _refuse_names(paths: Sequence[str]) -> None:
-    """Refuse names that RECORD cannot hold, or that are one name on macOS and Windows."""
+    """Refuse names that RECORD cannot contain, or that are equal on macOS and Windows."""
     by_name: dict[str, str] = {}
     for path in paths:
         shown = path.encode("utf-8", "backslashreplace").decode()
@@ -254,18 +254,18 @@ def _place(folder: Path, artifact: Artifact) -> Path:
 
 
 def publish(artifacts: Sequence[Artifact], folder: Path) -> str:
-    """Copy *artifacts* into *folder* of the tree, and have git ignore them there.
+    """Copy *artifacts* to *folder* in the tree and make git ignore them there.
 
-    Says what the user has to do about the latter; "" for nothing.
+    Returns what the user has to do to ignore them, or "".
     """
-    for path in published(folder):  # of an earlier training
+    for path in published(folder):  # from an earlier training
         (folder / path).unlink(missing_ok=True)
         for parent in path.parents[:-1]:  # the last one is the folder itself
-            with suppress(OSError):  # there is something else
+            with suppress(OSError):  # another kind of file is there
                 (folder / parent).rmdir()
     for artifact in artifacts:
         target = _place(folder, artifact)
-        target.unlink(missing_ok=True)  # rather than written to: it may be a link to elsewhere
+        target.unlink(missing_ok=True)  # do not write through a link to another location
         shutil.copy2(artifact.source, target)
     names = [str(artifact.path) for artifact in artifacts]
     ignore = folder / _IGNORE_FILE
@@ -280,7 +280,7 @@ def publish(artifacts: Sequence[Artifact], folder: Path) -> str:
 
 
 def published(folder: Path) -> list[PurePosixPath]:
-    """Give the files that :func:`publish` has left in *folder*, relative to it."""
+    """Return the files that :func:`publish` has written to *folder*, relative to it."""
     ignore = folder / _IGNORE_FILE
     if not _is_ours(ignore):
         return []
@@ -296,5 +296,5 @@ def _is_ours(ignore: Path) -> bool:
 
 
 def _escaped(name: str) -> str:
-    """Write *name* as gitignore has it, where some characters make patterns."""
+    """Escape *name* for gitignore, where some characters form patterns."""
     return "".join(f"\\{each}" if each in "*?[ #!" else each for each in name)

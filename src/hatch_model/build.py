@@ -1,4 +1,4 @@
-"""One build of an archive, of whatever kind: what it needs installed, and what is done for it."""
+"""One build of an archive of any kind: its build requirements, and the steps before and after hatchling."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 def build_requirements(project: Project) -> list[str]:
-    """Give what the frontend has to install for a build: nothing where nothing is trained."""
+    """Return what the frontend has to install for a build: nothing if the build does not train."""
     record = _carried_record(project)
     if not _trains(project, record):
         return []
     if record is not None and project.training.lock is None:
-        # The metadata says these already, and what trains the model again has to agree.
+        # The metadata already lists the pins, and retraining must agree with them.
         groups = declared_lines(project.training.groups)
         return [*record["pins"], *groups, *project.tool_requirements()]
     return project.requirements()
 
 
 def _carried_record(project: Project) -> Mapping[str, Any] | None:
-    """Give the record of the model that lies in the tree already, as in a trained sdist."""
+    """Return the record of the model that is already in the tree, as in a trained sdist."""
     if not (project.root / CARRIED_FILE).is_file():
         return None
-    from hatch_model.sdist import carried_record  # noqa: PLC0415 - rarely done
+    from hatch_model.sdist import carried_record  # noqa: PLC0415 - rarely needed
 
     return carried_record(project.root)
 
@@ -62,8 +62,8 @@ class Build:
         self._termination: Termination | None = None
 
     def start(self, version: str, build_data: dict[str, Any]) -> None:
-        """Do what comes before hatchling writes. Raises HatchModelError."""
-        from hatch_model.workspace import Termination  # noqa: PLC0415 - not to only ask
+        """Run the steps before hatchling writes the archive. Raises HatchModelError."""
+        from hatch_model.workspace import Termination  # noqa: PLC0415 - not for requirements
 
         project = self._project
         self._termination = Termination()
@@ -84,12 +84,12 @@ class Build:
             self._start_wheel_of_carried(build_data)
 
     def finish(self, artifact: Path) -> None:
-        """Do what comes after hatchling has written *artifact*. Raises HatchModelError."""
+        """Run the steps after hatchling has written *artifact*. Raises HatchModelError."""
         if self._release is not None:
             self._release.finish(artifact)
 
     def close(self) -> None:
-        """Have everything be as it was before, but for what has been finished."""
+        """Restore the previous state, except for finished files."""
         if self._release is not None:
             self._release.close()
         self._project.close()
@@ -99,7 +99,7 @@ class Build:
             self._termination.close()
 
     def _start_sdist(self, build_data: dict[str, Any], *, trains: bool) -> None:
-        from hatch_model import sdist, sources  # noqa: PLC0415 - wheels are made more often
+        from hatch_model import sdist, sources  # noqa: PLC0415 - wheels are built more often
 
         project, packed = self._project, None
         before = sources.top_level(project.root)
@@ -116,13 +116,13 @@ class Build:
     def _start_editable(self, build_data: dict[str, Any], *, trains: bool) -> None:
         self._fill_in_dependencies(declared_lines(self._project.model.roots), build_data)
         if trains:
-            from hatch_model.model import make_model_in_tree  # noqa: PLC0415 - rarely done
+            from hatch_model.model import make_model_in_tree  # noqa: PLC0415 - rarely needed
 
             make_model_in_tree(self._project, build_data)
 
     def _start_wheel(self, build_data: dict[str, Any]) -> None:
-        # Imported where something is trained only: every build first asks for its requirements, in
-        # a process of its own.
+        # Only imported when a model is trained: every build first asks for its requirements in a
+        # separate process.
         from hatch_model.model import make_model  # noqa: PLC0415
         from hatch_model.release import release_trained  # noqa: PLC0415
 
@@ -138,7 +138,7 @@ class Build:
         from hatch_model.sdist import CarriedContent, packed_in  # noqa: PLC0415
 
         project, record = self._project, self._record
-        assert record is not None  # noqa: S101 - or it would be trained
+        assert record is not None  # noqa: S101 - otherwise it would be trained
         project.log.info("the model was trained when this source distribution was made")
         packed = packed_in(project, record)
         self._write_dependencies(record["pins"], build_data)
@@ -150,7 +150,7 @@ class Build:
     # Metadata
 
     def _check_metadata(self, build_data: dict[str, Any]) -> None:
-        """Check that hatchling is about to write the pins, and see to it where it has none."""
+        """Check that hatchling will write the pins, or add them if it has no dependencies."""
         from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - as above
 
         from hatch_model.pythons import unsupported_pythons_warning  # noqa: PLC0415 - as above
@@ -175,7 +175,7 @@ class Build:
             project.log.warning(warning)
 
     def _write_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
-        """Check that hatchling is about to write *lines*, and see to it where it has none."""
+        """Check that hatchling will write *lines*, or add them if it has no dependencies."""
         from hatch_model.pins import check_same_pins, same_lines  # noqa: PLC0415 - as above
 
         self._fill_in_dependencies(lines, build_data)
@@ -184,9 +184,9 @@ class Build:
             check_same_pins(found, lines)
 
     def _fill_in_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
-        """Write *lines* where hatchling has none: a plain `hatchling build` of several targets.
+        """Write *lines* if hatchling has none: a plain `hatchling build` of several targets.
 
-        They share one reading of the metadata, in which an sdist needs the dependencies left open.
+        The targets share one metadata object, in which an sdist needs the dependencies left open.
         """
         dynamic = self._project.metadata.core.dynamic
         if "dependencies" in dynamic:
@@ -196,13 +196,13 @@ class Build:
 
 
 def _tag(build_data: dict[str, Any], implementation: str, version: str) -> None:
-    """Have installers refuse the wheel on any minor version of Python but that of *version*.
+    """Make installers refuse the wheel on any minor version of Python other than that of *version*.
 
-    Not all of them heed the upper bound of Requires-Python; a tag, they all do.
+    Not all installers respect the upper bound of Requires-Python, but all respect the tag.
     """
-    from packaging.tags import INTERPRETER_SHORT_NAMES  # noqa: PLC0415 - rarely done
+    from packaging.tags import INTERPRETER_SHORT_NAMES  # noqa: PLC0415 - rarely needed
 
-    if not build_data["infer_tag"]:  # That tag is narrower still.
+    if not build_data["infer_tag"]:  # An inferred tag is even more specific.
         name = INTERPRETER_SHORT_NAMES.get(implementation.lower(), implementation.lower())
         minor = "".join(version.split(".")[:2])
         build_data.setdefault("tag", f"{name}{minor}-none-any")

@@ -1,4 +1,4 @@
-"""Adapter: hatchling's build -> training -> what hatchling puts into the archive."""
+"""Adapter between hatchling's build and :mod:`hatch_model.build`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hatch_model.settings import PLUGIN
 
 
 class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
-    """Trains the model before a wheel is written, and hands over what training wrote."""
+    """Trains the model before a wheel is written and passes the artifacts to hatchling."""
 
     PLUGIN_NAME = PLUGIN
 
     _build: Build | None = None
 
     def dependencies(self) -> list[str]:
-        """Ask for what training needs, but not where nothing is trained."""
+        """Return the requirements for training, or none if the build does not train."""
         with exit_on_error():
             return build_requirements(self._project())
-        raise AssertionError  # exit_on_error() does not swallow anything
+        raise AssertionError  # exit_on_error() does not suppress exceptions
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         with exit_on_error():
@@ -36,7 +36,7 @@ class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         build = self._build
-        assert build is not None  # noqa: S101 - initialize() comes first
+        assert build is not None  # noqa: S101 - initialize() runs first
         try:
             with exit_on_error():
                 build.finish(Path(artifact_path))

@@ -1,7 +1,8 @@
-"""The check: the wheel's own code, called away from the source tree, with what a user would have.
+"""Run the check: it calls the wheel's own code, outside the source tree, as in a user's environment.
 
-Whatever the wheel does not require is hidden from imports and from importlib.metadata meanwhile, so the
-verdict is that of a fresh environment: an optional import fails softly, and a hard one fails the check.
+Everything that the wheel does not require is hidden from imports and from importlib.metadata, so the
+result is that of a fresh environment: a missing optional import is handled by the code that imports it,
+and a missing required import fails the check.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ def hidden_from_check(
     required: Collection[NormalizedName],
     workspace: Path,
 ) -> Hidden:
-    """Hide the source tree at *root*, and what of *environment* the wheel does not require.
+    """Hide the source tree at *root*, and everything in *environment* that the wheel does not require.
 
-    The tree is also where the *project* is installed from as editable. What is installed is no part
-    of it, wherever that lies, nor is *workspace*, where the wheel is unpacked. A file that belongs to
-    a *required* distribution, too, is not hidden.
+    The tree is also the folder from which an editable *project* is installed. Installed packages are not
+    part of it, wherever they are, and neither is *workspace*, where the wheel is unpacked. A file that also
+    belongs to a *required* distribution is not hidden.
     """
     files: dict[str, str] = {}
     kept: set[str] = set()
@@ -69,7 +70,7 @@ def hidden_from_check(
         files.update(dict.fromkeys(paths, str(each.name)))
         if folder:
             folders[folder] = "" if each.name == project else str(each.name)
-    # An installation may lie in the tree, and the tree in one.
+    # Installed packages may be inside the tree, or the tree inside a folder of installed packages.
     shown += [entry for entry in sys.path if is_site_folder(entry)]
     return Hidden(
         files={path: name for path, name in files.items() if path not in kept},
@@ -81,11 +82,11 @@ def hidden_from_check(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckResult:
-    """What came of a check that passed."""
+    """The result of a check that passed."""
 
     returned: Any = None
     is_recordable: bool = False
-    """Whether *returned* is what the function returned: JSON can hold it."""
+    """Whether *returned* is the function's return value, because it can be stored as JSON."""
 
 
 def run_check(
@@ -166,7 +167,7 @@ def _failure(
     declared_in: str,
     folder: Path | None,
 ) -> str:
-    """Say why the wheel does not pass."""
+    """Return why the wheel fails the check."""
     missed: Mapping[str, tuple[str, str]] = result["missed"]
     subject = str(check)
     if result["outcome"] == "unloadable":
@@ -223,7 +224,7 @@ def _reason(result: Mapping[str, Any], module: str) -> str:
 
 
 def _relative(path: str, hidden: Hidden) -> str:
-    """Name *path*, of a file of the source tree, relative to that."""
+    """Return *path*, a file in the source tree, relative to the tree."""
     real = Path(path).resolve()
     for folder, name in hidden.folders.items():
         if not name and real.is_relative_to(Path(folder).resolve()):

@@ -1,8 +1,8 @@
-"""From requirements to everything they need, with the condition under which each is needed.
+"""From requirements to their transitive dependencies, each with the condition under which it is needed.
 
-A node is a distribution together with one of its extras (or none), so cycles and diamonds are
-walked once however many paths lead through them. Only requirements that hold here decide what
-belongs to the closure; those that hold elsewhere only widen the condition of what does.
+A node is a distribution with one of its extras (or none), so cycles and diamonds are visited
+only once, however many paths lead to them. Only requirements that apply here decide what
+belongs to the closure. Requirements that apply elsewhere only widen the conditions of its members.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 Node = tuple["NormalizedName", str]
 """A distribution's name and one of its extras, "" for none."""
 Edge = tuple["Requirement", Condition]
-"""A requirement and when it holds, given that what requires it is needed."""
+"""A requirement and its condition, given that the node that requires it is needed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Closure:
-    """What a set of requirements needs, all of it installed."""
+    """The transitive dependencies of a set of requirements, all of them installed."""
 
     distributions: Mapping[NormalizedName, Distribution]
     conditions: Mapping[Node, Condition]
     roots: Sequence[Root]
     edges: Mapping[Node, Sequence[Edge]]
-    """What each node requires, here or elsewhere."""
+    """What each node requires, here or on other platforms."""
 
     def needed(self) -> dict[NormalizedName, Condition]:
-        """Say when each distribution is needed: by any path, with any extra."""
+        """Return when each distribution is needed: by any path, with any extra."""
         needed = dict.fromkeys(sorted(self.distributions), NEVER)
         for (name, _), condition in self.conditions.items():
             needed[name] |= condition
@@ -61,12 +61,12 @@ class _Walk:
     queue: deque[Node] = field(default_factory=deque)
 
     def concerns(self, requirement: Requirement, extra: str = "") -> bool:
-        """Say whether *requirement* holds here, for what was asked for with *extra*."""
+        """Return whether *requirement* applies here, for a distribution requested with *extra*."""
         is_project = canonicalize_name(requirement.name) == self.project
         return not is_project and holds(requirement, self.markers, extra)
 
     def enter(self, requirement: Requirement, required_by: str, extra: str = "") -> None:
-        """Follow *requirement* if it holds here."""
+        """Follow *requirement* if it applies here."""
         if not self.concerns(requirement, extra):
             return
         name = canonicalize_name(requirement.name)
@@ -103,10 +103,10 @@ def closure_of(
     project: NormalizedName,
     strict: bool = True,
 ) -> Closure:
-    """Walk what *roots* need in *environment*, where the PEP 508 marker values are *markers*.
+    """Walk the dependencies of *roots* in *environment*, for the PEP 508 marker values *markers*.
 
-    The *project* itself never belongs to it. Raises HatchModelError for what the
-    environment lacks; where not *strict*, that is left out.
+    The *project* itself never belongs to the closure. Raises HatchModelError for distributions that
+    the environment lacks; if not *strict*, these are skipped.
     """
     roots = list(roots)
     walk = _Walk(environment=environment, markers=markers, project=project, strict=strict)
@@ -125,9 +125,9 @@ def closure_of(
 
 
 def _conditions(roots: Iterable[Root], walk: _Walk) -> dict[Node, Condition]:
-    """Solve: a node is needed when a root asks for it, or a node that is needed does.
+    """Solve: a node is needed if a root or another needed node requires it.
 
-    Conditions only ever widen, so each node is looked at again only while that changes it.
+    Conditions only ever widen, so a node is visited again only while its condition changes.
     """
     conditions = dict.fromkeys(sorted(walk.nodes), NEVER)
     changed: deque[Node] = deque()
@@ -137,7 +137,7 @@ def _conditions(roots: Iterable[Root], walk: _Walk) -> dict[Node, Condition]:
         if name not in walk.distributions:
             return
         if not requirement.specifier.contains(walk.distributions[name].version, prereleases=True):
-            return  # Needed there, but in a version other than the one that is installed here.
+            return  # Needed there, but in a version other than the one installed here.
         for node in targets(requirement):
             if node in conditions and (widened := conditions[node] | condition) != conditions[node]:
                 conditions[node] = widened
@@ -154,7 +154,7 @@ def _conditions(roots: Iterable[Root], walk: _Walk) -> dict[Node, Condition]:
 
 
 def mentioned(roots: Iterable[Root], closure: Closure) -> dict[NormalizedName, Condition]:
-    """Say when each name is asked for by *roots* or in their *closure*, wherever that may be."""
+    """Return when each name is required by *roots* or in their *closure*, on any platform."""
     found: dict[NormalizedName, Condition] = {}
 
     def widen(requirement: Requirement, condition: Condition) -> None:
@@ -171,12 +171,12 @@ def mentioned(roots: Iterable[Root], closure: Closure) -> dict[NormalizedName, C
 
 
 def holds(requirement: Requirement, markers: Mapping[str, str], extra: str = "") -> bool:
-    """Say whether *requirement* applies where the marker values are *markers*."""
+    """Return whether *requirement* applies for the marker values *markers*."""
     return requirement.marker is None or requirement.marker.evaluate({**markers, "extra": extra})
 
 
 def targets(requirement: Requirement) -> Iterator[Node]:
-    """Give the nodes that *requirement* asks for: the distribution, and each extra of it."""
+    """Return the nodes that *requirement* refers to: the distribution, and each of its extras."""
     name = canonicalize_name(requirement.name)
     yield name, ""
     for extra in sorted(requirement.extras):
@@ -205,17 +205,17 @@ def installed(environment: Environment, requirement: Requirement, required_by: s
 
 
 def installed_root(environment: Environment, root: Root) -> Distribution:
-    """Find what satisfies *root*, extras included."""
+    """Find the distribution that satisfies *root*, including its extras."""
     distribution = installed(environment, root.requirement, root.origin)
     _check_extras(root, distribution)
     return distribution
 
 
 def _check_extras(root: Root, distribution: Distribution) -> None:
-    """Check that *distribution* has the extras that *root* asks for.
+    """Check that *distribution* has the extras that *root* requests.
 
-    Elsewhere an extra that does not exist is passed over, as installers do: the project could not
-    mend what its dependencies ask for.
+    A dependency's request for a missing extra is ignored, as installers do, because the project
+    could not fix it.
     """
     for extra in sorted(root.requirement.extras):
         if canonicalize_name(extra) not in distribution.extras:

@@ -1,8 +1,8 @@
-"""Deflating on all cores, and the decision whether that is worthwhile.
+"""Compression on all cores, and the decision whether to compress.
 
-A file is deflated in blocks, each on its own, so that any core can take the next one. Each ends on
-a byte's boundary, and what is put together of them is one stream of deflate (RFC 1951) as any
-decoder reads it. Sharing the window between blocks gains nothing measurable at this size.
+A file is deflated in independent blocks, so that any core can take the next one. Each block ends on
+a byte boundary, and the concatenated blocks are one deflate stream (RFC 1951) that any
+decoder can read. Sharing the window between blocks has no measurable benefit at this size.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ crc32: Callable[..., int] = (_isal or zlib).crc32
 
 Compression = Literal["auto", "stored", "deflate"]
 
-# More would wait for the one thread that hashes.
+# More threads would wait for the one thread that hashes.
 _MOST_THREADS = 16
 
-# What deflating must get a file down to, as a share of its size, to be worth its time, both here
-# and wherever the file is installed. float32 weights come down to 0.93, bfloat16 to 0.78, which isal
-# does nearly at the speed of a disk, and zlib at a tenth of that.
+# The compression ratio below which deflating is worth the time, both here and wherever the file is
+# installed. float32 weights compress to 0.93 and bfloat16 to 0.78, which isal does nearly at the
+# speed of a disk, and zlib at a tenth of that.
 _WORTHWHILE_WITH_ISAL = 0.9
 _WORTHWHILE_WITH_ZLIB = 0.7
 
@@ -50,12 +50,12 @@ class Deflater:
     """A way to deflate blocks."""
 
     module: Any
-    """zlib, or one with the same interface."""
+    """zlib, or a module with the same interface."""
     level: int
     strategy: int = zlib.Z_DEFAULT_STRATEGY
 
     def run(self, block: bytes | memoryview) -> bytes:
-        """Deflate *block* to a part of a stream that others may follow."""
+        """Deflate *block* to a part of a stream that other parts may follow."""
         compressor = self.module.compressobj(
             self.level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, self.strategy
         )
@@ -64,11 +64,11 @@ class Deflater:
 
 
 COPYING = Deflater(module=zlib, level=0)
-"""What stores, within a stream of deflate."""
+"""Stores blocks uncompressed within a deflate stream."""
 
 
 def choose_deflater(sample: bytes, compression: Compression) -> Deflater | None:
-    """Choose how to deflate a file by a *sample* of it. None is for storing it."""
+    """Choose how to deflate a file from a *sample* of it. None means to store it."""
     if compression == "stored" or not sample:
         return None
     tried = [(each, len(each.run(sample))) for each in _choice()]
@@ -80,7 +80,7 @@ def choose_deflater(sample: bytes, compression: Compression) -> Deflater | None:
 def _choice() -> list[Deflater]:
     if _isal is not None:
         return [Deflater(module=_isal, level=1)]
-    # Looking for repetitions in weights costs zlib more than it finds; Z_RLE hardly does.
+    # Searching for repetitions in weights costs zlib more than it gains; Z_RLE costs hardly anything.
     return [
         Deflater(module=zlib, level=1, strategy=zlib.Z_RLE),
         Deflater(module=zlib, level=1),
@@ -88,24 +88,24 @@ def _choice() -> list[Deflater]:
 
 
 def is_too_dense(size: int, deflated: int) -> bool:
-    """Tell whether an index would take *size* bytes *deflated* to so few for a zip bomb."""
+    """Return whether an index would treat *size* bytes *deflated* to this few as a zip bomb."""
     return size > _DENSEST * deflated
 
 
 class Workers:
-    """Threads that do one thing to many, in their order and not far ahead."""
+    """Threads that apply one function to many items, in order and not far ahead."""
 
     def __init__(self) -> None:
         threads = min(cores(), _MOST_THREADS)
         self._pool = ThreadPoolExecutor(threads)
         self.ahead = threads + 2
-        """How many results, at most, are made before they are asked for."""
+        """How many results, at most, are computed before they are requested."""
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
     def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Give what *work* makes of each of *items*."""
+        """Yield the result of *work* for each of *items*."""
         pending: deque[Future[Any]] = deque()
         for item in items:
             pending.append(self._pool.submit(work, item))

@@ -1,4 +1,4 @@
-"""Files by their content, read on all cores."""
+"""Digests of files, read on all cores."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from hatch_model.log import Progress
 
-# hashlib lets go of the interpreter's lock while it digests this much, and it stays in the cache.
+# hashlib releases the GIL while it hashes this much, and this much stays in the cache.
 _CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class File:
-    """A file by its content."""
+    """A file and its digest."""
 
     path: str
-    """In the wheel, or relative to the project root for what does not ship."""
+    """In the wheel, or relative to the project root for a file that does not ship."""
     sha256: str
     size: int
     """In bytes."""
@@ -34,7 +34,7 @@ def _ignore(_: int) -> None:
 
 
 def file_of(path: str, source: Path, advance: Callable[[int], object] = _ignore) -> File:
-    """Read *source*, to be called *path*, and have *advance* told of every few bytes that are done."""
+    """Read *source*, listed as *path*, and call *advance* with the bytes read."""
     digest, size = hashlib.sha256(), 0
     buffer = memoryview(bytearray(_CHUNK))
     with source.open("rb", buffering=0) as stream:
@@ -48,17 +48,17 @@ def file_of(path: str, source: Path, advance: Callable[[int], object] = _ignore)
 def files_of(
     sources: Mapping[str, Path], progress: Progress | None = None, work: str = ""
 ) -> list[File]:
-    """Read *sources*, by what each is to be called, in their order.
+    """Read *sources*, keyed by the paths to list them under, in order.
 
-    *progress* is told, as that of *work*.
+    Progress is reported to *progress* as *work*.
     """
     sizes = {path: source.stat().st_size for path, source in sources.items()}
     advance = progress.advance if progress else _ignore
     if progress is not None:
         progress.start(work, sum(sizes.values()))
-    if len(sources) < 2:  # noqa: PLR2004 - nothing to share out
+    if len(sources) < 2:  # noqa: PLR2004 - nothing to parallelize
         return [file_of(path, source, advance) for path, source in sources.items()]
-    # The largest first, so that no core is left with one of them while the others have finished.
+    # The largest first, so that no core starts one when the others have finished.
     by_size = sorted(sources, key=lambda path: -sizes[path])
     with ThreadPoolExecutor(cores()) as pool:
         files = pool.map(lambda path: file_of(path, sources[path], advance), by_size)
@@ -67,7 +67,7 @@ def files_of(
 
 
 def cores() -> int:
-    """Say how many cores this process may use."""
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

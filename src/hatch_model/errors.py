@@ -1,8 +1,7 @@
-"""What hatch-model refuses, and the one place that turns that into an exit.
+"""Error classes, and the one place that turns an error into an exit.
 
-hatchling prints frames of its own above an exception that leaves a hook, and only build hooks have an
-``app`` to abort with; frontends show what the backend printed and that it failed, which is all that is
-needed.
+hatchling prints its own frames above an exception that leaves a hook, and only build hooks have an
+``app`` to abort with. Frontends show the backend's output and that it failed, which is sufficient.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 _NOTHING = object()
-_INTERRUPTED = 130  # what shells give for SIGINT
+_INTERRUPTED = 130  # the exit code of shells for SIGINT
 
 
 class HatchModelError(Exception):
-    """The root of all errors that this project raises on purpose. Its text is the message."""
+    """The base class of all errors that this project raises on purpose. Its text is the message."""
 
 
 class StoreError(HatchModelError):
-    """The store cannot be used as it was meant to be, which is no reason not to build."""
+    """The store cannot be used. This does not fail a build."""
 
 
 class BrokenDistributionError(HatchModelError):
@@ -35,7 +34,7 @@ class BrokenDistributionError(HatchModelError):
 
 
 class RequirementError(HatchModelError):
-    """The training environment does not hold what is required."""
+    """The training environment does not contain what is required."""
 
     def __init__(self, message: str, requirement: Requirement, required_by: str) -> None:
         super().__init__(message)
@@ -46,12 +45,12 @@ class RequirementError(HatchModelError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong in a configuration file."""
+    """One problem in a configuration file."""
 
     key: str
-    """The full dotted key, with an index where an array's entry is meant."""
+    """The full dotted key, with an index for an entry of an array."""
     expected: str = ""
-    """Empty for a key that nothing knows."""
+    """Empty for an unknown key."""
     found: object = _NOTHING
     suggestion: str = ""
     known: Collection[str] = ()
@@ -65,7 +64,7 @@ class Problem:
 
 
 class SettingsError(HatchModelError):
-    """The project's configuration is not one to build from."""
+    """The project's configuration is invalid."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(problems)
@@ -79,7 +78,7 @@ class SettingsError(HatchModelError):
 
 
 def _toml(value: object) -> str:
-    """Write *value* the way that its author did, or say what it is."""
+    """Format *value* as TOML, or else describe it."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list):
@@ -95,7 +94,7 @@ def _listed(names: Collection[str]) -> str:
 
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """End the process with a message, and no traceback, on what this project raises on purpose."""
+    """Exit with a message and without a traceback on errors that this project raises on purpose."""
     try:
         yield
     except HatchModelError as error:

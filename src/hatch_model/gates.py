@@ -1,4 +1,4 @@
-"""Gates: what a metric must be for the build to go on."""
+"""Gates: thresholds that metrics must meet."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _MOST_COMPARISONS = 2
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One comparison of a metric with a number, or a range made of two."""
+    """A comparison of a metric with a number, or a range made of two comparisons."""
 
     text: str
 
     def __post_init__(self) -> None:
-        """Raise ValueError unless the text is made of comparisons such as ``>= 0.9, < 1``."""
+        """Raise ValueError unless the text consists of comparisons such as ``>= 0.9, < 1``."""
         parts = self.text.split(",")
         if len(parts) > _MOST_COMPARISONS or not all(map(_COMPARISON.fullmatch, parts)):
             raise ValueError(self.text)
 
     def allows(self, value: float) -> bool:
-        """Say whether *value* satisfies every comparison."""
+        """Return whether *value* satisfies every comparison."""
         return all(
             _OPERATORS[comparison](value, _number(text))
             for comparison, text in _COMPARISON.findall(self.text)
@@ -46,7 +46,7 @@ class Gate:
 
 
 def _number(text: str) -> float:
-    """Read *text*: whole numbers exactly, which a float could not hold from 2**53 on."""
+    """Read *text*: integers exactly, because floats are inexact from 2**53 on."""
     try:
         return int(text)
     except ValueError:
@@ -55,11 +55,11 @@ def _number(text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table: a metric beside its gate."""
+    """A line of the table: a metric and its gate."""
 
     metric: str
     value: float | None
-    """None for what training did not return."""
+    """None if training did not return it."""
     gate: Gate | None
 
     @property
@@ -68,12 +68,12 @@ class Row:
 
 
 def compare(metrics: Mapping[str, float], gates: Mapping[str, Gate]) -> list[Row]:
-    """Put every metric and every gate into a row, by the metric's name."""
+    """Return a row for every metric and every gate, sorted by the metric's name."""
     return [Row(name, metrics.get(name), gates.get(name)) for name in sorted({*metrics, *gates})]
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Write *rows* as lines of text, in columns: those of the gates only if there are any."""
+    """Format *rows* as lines of text in columns. The columns for gates are left out if there are none."""
     cells: list[tuple[str, ...]] = [("metric", "value", "gate", "")]
     for row in rows:
         verdict = "" if row.gate is None else "ok" if row.passes else "MISSED"
@@ -85,7 +85,7 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def _shown(row: Row) -> str:
-    """Write the value as short as can be without the gate looking passed that is missed."""
+    """Format the value as short as possible without making a missed gate look passed."""
     if row.value is None:
         return "not returned"
     if isinstance(row.value, int):
@@ -98,9 +98,9 @@ def _shown(row: Row) -> str:
 def check_gates(
     metrics: Mapping[str, float], gates: Mapping[str, Gate], log: Log, *, is_release: bool
 ) -> None:
-    """Show *metrics* beside their *gates*.
+    """Show *metrics* with their *gates*.
 
-    Where that *is_release*, raises HatchModelError unless every gate is passed.
+    If *is_release*, raises HatchModelError unless every gate is passed.
     """
     rows = compare(metrics, gates)
     missed = [row.metric for row in rows if not row.passes]

@@ -1,4 +1,4 @@
-"""The commit that a source tree is at."""
+"""The git commit of a source tree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# What names another repository than the tree's, as it does in a hook of git's.
+# Variables that point to another repository than the tree's, as in a git hook.
 _REPOSITORY = frozenset(
     {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
     | {"GIT_NAMESPACE", "GIT_PREFIX"}
@@ -21,11 +21,11 @@ _REPOSITORY = frozenset(
 class Commit(TypedDict):
     commit: str
     dirty: bool
-    """Whether the project's folder held anything that was not committed."""
+    """Whether the project's folder had uncommitted changes."""
 
 
 def commit_of_tree(root: Path) -> Commit | None:
-    """Give the commit that the repository of the tree at *root* is at; None where there is none."""
+    """Return the commit of the repository at *root*; None if there is none."""
     commit_id = _git(root, "rev-parse", "--verify", "HEAD")
     status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ".")
     if not commit_id or status is None or _is_ignored(root):
@@ -44,7 +44,7 @@ def why_unknown(root: Path) -> str:
 
 
 def _is_ignored(root: Path) -> bool:
-    """Say whether the repository is one around the project that takes no notice of it."""
+    """Return whether the repository around the project ignores it."""
     return _git(root, "check-ignore", "--quiet", "pyproject.toml") is not None
 
 
@@ -58,7 +58,7 @@ def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None
     if git is None:
         return None
     return subprocess.run(
-        # Without the option, asking for the status writes to the repository.
+        # Without the option, `git status` writes to the repository.
         [git, "--no-optional-locks", *arguments],
         cwd=root,
         env={key: value for key, value in os.environ.items() if key not in _REPOSITORY},

@@ -1,4 +1,4 @@
-"""What hatchling finds under the ``hatch`` entry point group; it only registers."""
+"""Registers the hooks with hatchling, through the ``hatch`` entry point group."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What is installed: distributions, where they came from, and which files are theirs.
+"""Installed distributions, their origins and their files.
 
-``importlib_metadata`` finds the distributions, alike under all Pythons; of each, only METADATA's
-headers are parsed and only the requirements without an extra are turned into objects at once: a
-long description and hundreds of optional requirements are what makes the naive walk slow.
+``importlib_metadata`` finds the distributions in the same way on all Pythons. Of each, only METADATA's
+headers are parsed, and only requirements without an extra are parsed immediately: long descriptions
+and hundreds of optional requirements would make this slow.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 _SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
-# PEP 610 lets these stand: no secrets are in them.
+# PEP 610 allows these: they are not secret.
 _HARMLESS_USER = re.compile(r"git|\$\{[A-Za-z0-9-_]+\}(:\$\{[A-Za-z0-9-_]+\})?")
 
 
 def parse_direct_url(text: str) -> dict[str, Any]:
-    """Parse a ``direct_url.json``. Raises ValueError for what PEP 610 does not allow."""
+    """Parse a ``direct_url.json``. Raises ValueError if it is not valid according to PEP 610."""
     match json.loads(text):
         case (
             {"url": str(), "vcs_info": {"vcs": str(), "commit_id": str()}}
@@ -53,7 +53,7 @@ def parse_direct_url(text: str) -> dict[str, Any]:
 
 
 def without_credentials(url: str) -> str:
-    """Strip user and password from *url*, but for what PEP 610 calls safe."""
+    """Remove user and password from *url*, except those that PEP 610 considers safe."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     if not at or _HARMLESS_USER.fullmatch(user):
@@ -62,12 +62,12 @@ def without_credentials(url: str) -> str:
 
 
 def is_local(direct_url: Mapping[str, Any]) -> bool:
-    """Say whether *direct_url* means something on this machine only."""
+    """Return whether *direct_url* is only valid on this machine."""
     return urlsplit(str(direct_url["url"])).scheme == "file"
 
 
 def describe(direct_url: Mapping[str, Any]) -> str:
-    """Say how it was installed, in the words of a message: "from git at https://…"."""
+    """Return how it was installed, in the words of a message: "from git at https://…"."""
     url = without_credentials(direct_url["url"])
     if "vcs_info" in direct_url:
         return f"from {direct_url['vcs_info']['vcs']} at {url}"
@@ -78,7 +78,7 @@ def describe(direct_url: Mapping[str, Any]) -> str:
 
 
 def reference(direct_url: Mapping[str, Any]) -> str:
-    """Give the URL of a PEP 508 direct reference that installs the very same thing."""
+    """Return the URL of a PEP 508 direct reference that installs exactly the same file."""
     url = without_credentials(direct_url["url"])
     fragments = []
     hashes = archive_hashes(direct_url)
@@ -86,7 +86,7 @@ def reference(direct_url: Mapping[str, Any]) -> str:
         vcs = direct_url["vcs_info"]
         url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
     elif hashes:
-        # What every installer knows, or else the last by name: of the usual ones, the longest.
+        # Prefer sha256, which every installer supports, or else the last by name, usually the longest.
         algorithm = "sha256" if "sha256" in hashes else max(hashes)
         fragments.append(f"{algorithm}={hashes[algorithm]}")
     if direct_url.get("subdirectory"):
@@ -95,7 +95,7 @@ def reference(direct_url: Mapping[str, Any]) -> str:
 
 
 def archive_hashes(direct_url: Mapping[str, Any]) -> dict[str, str]:
-    """Give an archive's digests by algorithm; ``hash`` is how PEP 610 wrote a single one at first."""
+    """Return an archive's digests by algorithm; ``hash`` is the older PEP 610 key for a single one."""
     archive: Mapping[str, Any] = direct_url.get("archive_info", {})
     if archive.get("hashes"):
         return dict(archive["hashes"])
@@ -103,10 +103,10 @@ def archive_hashes(direct_url: Mapping[str, Any]) -> dict[str, str]:
     return {algorithm: digest} if digest else {}
 
 
-# What a marker that mentions an extra may hold by without one.
+# Parts of a marker with an extra that may apply without an extra.
 _WIDENING = re.compile(r"\bor\b|!|\bnot\b")
 
-# With its continuation lines (RFC 822). The licence, which is long, is passed over.
+# Includes continuation lines (RFC 822). Skips the licence, which is long.
 _HEADER = re.compile(
     r"^(name|version|requires-python|requires-dist|provides-extra):(.*(?:\n[ \t].*)*)",
     re.IGNORECASE | re.MULTILINE,
@@ -131,14 +131,14 @@ class Distribution:
     extras: frozenset[NormalizedName] = frozenset()
     raw_requires_python: str = ""
     raw_direct_url: str = ""
-    """PEP 610's ``direct_url.json``, empty for what came from an index."""
+    """``direct_url.json`` (PEP 610), empty if installed from an index."""
     location: str = ""
-    """The folder that RECORD's paths are relative to."""
+    """The folder that the paths in RECORD are relative to."""
     read_record: Callable[[], str] = str
-    """Gives RECORD's text, empty where the installer wrote none: long, and rarely asked for."""
+    """Returns RECORD's text, empty if the installer wrote none: it is long and rarely needed."""
 
     def files(self) -> Iterator[str]:
-        """Give the paths that RECORD lists, relative to the location."""
+        """Return the paths that RECORD lists, relative to the location."""
         return (row[0] for row in csv.reader(self.read_record().splitlines()) if row)
 
     @cached_property
@@ -150,9 +150,9 @@ class Distribution:
 
     @cached_property
     def requires_python(self) -> SpecifierSet:
-        """The Pythons that it supports: any, where that cannot be read.
+        """The supported Pythons: any, if the specifier cannot be read.
 
-        Older packages say things like ``>=3.6.*``, which installers let pass.
+        Older packages use specifiers such as ``>=3.6.*``, which installers accept.
         """
         try:
             return SpecifierSet(self.raw_requires_python)
@@ -161,21 +161,21 @@ class Distribution:
 
     @cached_property
     def direct_url(self) -> dict[str, Any] | None:
-        """What PEP 610 records of what did not come from an index."""
+        """The PEP 610 data of a distribution that was not installed from an index."""
         try:
             return parse_direct_url(self.raw_direct_url) if self.raw_direct_url else None
         except ValueError:
-            # Its text may hold a password.
+            # Its text may contain a password.
             raise self._broken("direct_url.json", "…") from None
 
     @cached_property
     def requirements(self) -> tuple[Requirement, ...]:
-        """What may be required with no extra asked for."""
+        """Requirements that may apply without an extra."""
         return tuple(self._parse(raw) for raw in self.raw_requirements if not _needs_extra(raw))
 
     @cached_property
     def optional_requirements(self) -> tuple[Requirement, ...]:
-        """What an extra may bring in."""
+        """Requirements that may apply with an extra."""
         return tuple(self._parse(raw) for raw in self.raw_requirements if _mentions_extra(raw))
 
     def _broken(self, header: str, value: str) -> BrokenDistributionError:
@@ -192,23 +192,23 @@ class Distribution:
 
 
 class InstalledEnvironment:
-    """The distributions that an interpreter finds on its *path* (default: this one's)."""
+    """The distributions that an interpreter finds on its *path* (default: this interpreter's)."""
 
     def __init__(self, path: Sequence[str] | None = None) -> None:
         self._path = sys.path if path is None else list(path)
         self._found: dict[NormalizedName, Distribution | None] = {}
-        # Something may have been installed since this process last looked.
+        # Packages may have been installed since this process last looked.
         importlib.invalidate_caches()
 
     def find(self, name: NormalizedName) -> Distribution | None:
-        """Give the distribution called *name* that an import would use; None if there is none."""
+        """Return the distribution called *name* that an import would use; None if there is none."""
         if name not in self._found:
             candidates = _distributions(name=name, path=self._path)
             self._found[name] = next(filter(None, map(_read, candidates)), None)
         return self._found[name]
 
     def __iter__(self) -> Iterator[Distribution]:
-        """Give every distribution, the first found of each name."""
+        """Yield every distribution, the first one found of each name."""
         for each in _distributions(path=self._path):
             distribution = _read(each)
             if distribution is not None and distribution.name not in self._found:
@@ -217,19 +217,19 @@ class InstalledEnvironment:
 
 
 def _distributions(**context: Any) -> Iterable[Any]:
-    # Where it is used only: a build first asks for its requirements, which takes none of it.
+    # Imported where it is used: a build first asks for its requirements, which does not need it.
     import importlib_metadata  # noqa: PLC0415
 
     return importlib_metadata.distributions(**context)
 
 
 def _read(source: Source) -> Distribution | None:
-    """Read *source*; None for what an interrupted uninstallation leaves behind."""
+    """Read *source*; None for the remains of an interrupted uninstall."""
     text = source.read_text("METADATA")
     if text is None:
         return _read_egg(source)
     headers: dict[str, list[str]] = {}
-    # The first empty line ends them; a line of spaces, as folded licence texts have it, does not.
+    # The first empty line ends the headers. A line of spaces, as in folded licence texts, does not.
     for key, value in _HEADER.findall(text.partition("\n\n")[0]):
         headers.setdefault(key.lower(), []).append(value.replace("\n", "").strip())
     if "name" not in headers or "version" not in headers:
@@ -247,10 +247,10 @@ def _read(source: Source) -> Distribution | None:
 
 
 def _read_egg(source: Source) -> Distribution | None:
-    """Read what ``setup.py develop`` and Debian's packages leave: an ``egg-info``."""
+    """Read an ``egg-info``, as written by ``setup.py develop`` and Debian packages."""
     try:
         metadata = source.metadata
-    except FileNotFoundError:  # what newer versions of importlib_metadata say of None
+    except FileNotFoundError:  # newer versions of importlib_metadata raise this for None
         return None
     if metadata is None or "Name" not in metadata or "Version" not in metadata:
         return None
@@ -259,7 +259,7 @@ def _read_egg(source: Source) -> Distribution | None:
         raw_version=metadata["Version"],
         raw_requirements=tuple(source.requires or ()),
         extras=frozenset(map(canonicalize_name, metadata.get_all("Provides-Extra", ()))),
-        # Asking for a header that is missing is deprecated since Python 3.12.
+        # Looking up a missing header is deprecated since Python 3.12.
         raw_requires_python="".join(metadata.get_all("Requires-Python", ())),
     )
 
@@ -269,7 +269,7 @@ def _mentions_extra(raw_requirement: str) -> bool:
 
 
 def _needs_extra(raw_requirement: str) -> bool:
-    """Say, without parsing, whether *raw_requirement* surely does not hold without an extra."""
+    """Return, without parsing, whether *raw_requirement* certainly needs an extra."""
     if "extra" not in raw_requirement or " @ " in raw_requirement:
         return False
     marker = raw_requirement.partition(";")[2]
@@ -282,10 +282,10 @@ def imported_strangers(
     known: Collection[NormalizedName],
     names: Collection[str],
 ) -> list[NormalizedName]:
-    """Name the distributions outside *known* that own one of the *imported* files, sorted.
+    """Return the distributions outside *known* that own one of the *imported* files, sorted.
 
-    *imported* are absolute paths of modules, and *names* the top-level modules that count: what only a
-    library imports, if it is there, is that library's business. Ownership is read from RECORD, and for
+    *imported* are absolute paths of modules. *names* are the top-level modules that count, because optional
+    imports of libraries are not the project's concern. Ownership is read from RECORD, and for
     an editable install from its folder (PEP 610).
     """
     below: dict[str, frozenset[str]] = {}
@@ -305,7 +305,7 @@ def imported_strangers(
 
 
 def imported_names(files: Iterable[str]) -> set[str]:
-    """Name the top-level modules that the Python *files* say they import."""
+    """Return the top-level modules that the Python *files* import."""
     names: set[str] = set()
     for file in files:
         try:
@@ -321,7 +321,7 @@ def imported_names(files: Iterable[str]) -> set[str]:
 
 
 def _relative(paths: Collection[str], folder: str) -> frozenset[str]:
-    """Give those of *paths* that are below *folder*, relative to it and as RECORD spells them."""
+    """Return those of *paths* that are below *folder*, relative to it and spelled as in RECORD."""
     start = folder.rstrip(os.sep) + os.sep
     return frozenset(
         path[len(start) :].replace(os.sep, "/") for path in paths if path.startswith(start)
@@ -329,28 +329,28 @@ def _relative(paths: Collection[str], folder: str) -> frozenset[str]:
 
 
 def is_site_folder(path: str) -> bool:
-    """Say whether *path* lies where packages are installed: Debian's have a name of their own."""
+    """Return whether *path* is a site-packages folder; Debian uses another name."""
     return not _SITE_FOLDERS.isdisjoint(path.replace("\\", "/").split("/"))
 
 
 def _holds_sources(folder: str, imported: Collection[str]) -> bool:
-    """Say whether an editable install's *folder* holds one of *imported*.
+    """Return whether an editable install's *folder* contains one of *imported*.
 
-    A virtual environment inside the folder is another matter.
+    A virtual environment inside the folder does not count.
     """
     below = _relative(imported, folder) if folder else ()
     return any(not is_site_folder(path) for path in below)
 
 
 def editable_folder(distribution: Distribution) -> str:
-    """Give the folder that *distribution* is installed from as editable; "" if it is not."""
+    """Return the folder that *distribution* is installed from as editable; "" if it is not editable."""
     try:
         direct_url = distribution.direct_url or {}
     except BrokenDistributionError:
-        return ""  # Only what is pinned must be in order.
+        return ""  # Only pinned distributions need valid metadata.
     if not direct_url.get("dir_info", {}).get("editable"):
         return ""
-    # Brings all of HTTP and TLS along, which no other part of a build needs.
+    # Imports all of HTTP and TLS, which no other part of a build needs.
     from urllib.request import url2pathname  # noqa: PLC0415
 
     return url2pathname(urlsplit(direct_url["url"]).path)

@@ -1,8 +1,8 @@
 """Locks: the exact versions that a team has tested, in any of three formats.
 
-``uv.lock``, whose format is uv's own, is read through uv's export to ``pylock.toml`` (PEP 751), and
-that by ``packaging.pylock``; a requirements file of exact versions is what pip-compile, ``uv pip
-compile`` and ``uv export`` write.
+The format of ``uv.lock`` is internal to uv, so it is read through uv's export to ``pylock.toml``
+(PEP 751), which ``packaging.pylock`` reads. pip-compile, ``uv pip compile`` and ``uv export`` write
+requirements files of exact versions.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def find_uv() -> str | None:
-    """Give the uv that is building, which names itself in ``UV``, or else one on PATH, or None."""
+    """Return the uv that runs this build, from the variable ``UV``, or else one on PATH, or None."""
     return shutil.which(os.environ.get("UV") or "uv")
 
 
@@ -54,45 +54,45 @@ def variables_for_uv() -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedPackage:
-    """One package at one exact version or address."""
+    """A package at one exact version or URL."""
 
     name: NormalizedName
     version: Version | None
-    """None only for what comes from an address whose version the lock leaves out."""
+    """None only for a package from a URL whose version the lock omits."""
     marker: Marker | None = None
     address: Mapping[str, Any] | None = None
-    """Where it comes from, in the terms of PEP 610, if not from an index."""
+    """Its origin, as in PEP 610, if not from an index."""
     hashes: frozenset[str] = frozenset()
     """The archives that the lock allows, as ``algorithm:digest``."""
 
     def holds(self, markers: Mapping[str, str]) -> bool:
-        """Say whether it is meant for where the PEP 508 marker values are *markers*."""
+        """Return whether it is to be installed for the PEP 508 marker values *markers*."""
         return self.marker is None or self.marker.evaluate(dict(markers))
 
     def fits(self, requirement: Requirement) -> bool:
-        """Say whether its version is one that *requirement* takes, as far as that is known."""
+        """Return whether its version satisfies *requirement*, as far as it is known."""
         return self.version is None or requirement.specifier.contains(self.version, True)
 
     @property
     def reference(self) -> str:
-        """The URL of a direct reference (PEP 440); empty for what comes from an index."""
+        """The URL of a direct reference (PEP 440); empty for a package from an index."""
         return reference(self.address) if self.address else ""
 
     @property
     def is_local(self) -> bool:
-        """Whether the reference means something on this machine only."""
+        """Whether the reference is only valid on this machine."""
         return self.address is not None and is_local(self.address)
 
     @property
     def is_here(self) -> bool:
-        """Whether its folder or archive exists, as far as that can be told without a network."""
+        """Whether its folder or archive exists, if that can be checked without a network."""
         if not self.address or "vcs_info" in self.address or not self.is_local:
             return True
         return Path(url2pathname(urlsplit(self.address["url"]).path)).exists()
 
     @property
     def requirement(self) -> str:
-        """The exact version, or the address, for an installer: without the marker."""
+        """The exact version, or the URL, for an installer, without the marker."""
         if self.address:
             return f"{self.name} @ {self.reference}"
         return f"{self.name}=={self.version}"
@@ -102,13 +102,15 @@ class LockedPackage:
 class Coverage:
     """The environments that a lock was made for."""
 
-    requires_python: SpecifierSet = SpecifierSet()  # noqa: RUF009 - nobody changes it
+    requires_python: SpecifierSet = SpecifierSet()  # noqa: RUF009 - never changed
     environments: Sequence[Marker] = ()
-    """One of these has to hold; empty: any will do."""
+    """One of these must apply; if empty, every environment is covered."""
 
     def holds(self, markers: Mapping[str, str]) -> bool:
-        """Say whether that includes where the PEP 508 marker values are *markers*."""
-        python = markers["python_full_version"].removesuffix("+")  # as built from a checkout
+        """Return whether the PEP 508 marker values *markers* are covered."""
+        python = markers["python_full_version"].removesuffix(
+            "+"
+        )  # a development build of Python ends in "+"
         return self.requires_python.contains(python, prereleases=True) and (
             not self.environments or any(each.evaluate(dict(markers)) for each in self.environments)
         )
@@ -120,25 +122,25 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
-    """A lock file's content."""
+    """The content of a lock file."""
 
     path: str
     """Relative to the project root."""
     renewal: str
-    """The command that brings the file up to date, for messages."""
+    """The command that updates the file, for messages."""
     packages: Sequence[LockedPackage]
     """The whole training environment, for every platform that the lock covers."""
     runtime: Sequence[LockedPackage] | None = None
-    """What the model needs of it at run time, where the format tells; None where it does not."""
+    """What the model needs at run time, if the format has this information; else None."""
     coverage: Coverage | None = None
-    """Where the whole lock is meant for, where the format tells; None where it does not."""
+    """The environments that the whole lock is for, if the format has this information; else None."""
 
     def active(self, markers: Mapping[str, str]) -> list[LockedPackage]:
-        """Give what is to be installed where the PEP 508 marker values are *markers*."""
+        """Return the packages to install for the PEP 508 marker values *markers*."""
         return [package for package in self.packages if package.holds(markers)]
 
     def requirements(self, markers: Mapping[str, str]) -> list[str]:
-        """Give the same for an installer."""
+        """Return the same as requirements for an installer."""
         return sorted(str(Requirement(each.requirement)) for each in self.active(markers))
 
 
@@ -150,17 +152,17 @@ else:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedGroups:
-    """A PEP 751 lock, which may hold several dependency groups to choose from."""
+    """A PEP 751 lock, which may contain several dependency groups to choose from."""
 
     path: str
     """Relative to the project root, for messages."""
     folder: Path
-    """What the lock's own paths are relative to."""
+    """The folder that the lock's own paths are relative to."""
     content: Pylock
 
     @property
     def tells_groups(self) -> bool:
-        """Whether it says of its packages which groups they are there for."""
+        """Whether it says which groups its packages belong to."""
         return bool(self.content.dependency_groups or self.content.default_groups)
 
     @property
@@ -171,9 +173,9 @@ class LockedGroups:
         )
 
     def packages(self, groups: Collection[str] = ()) -> list[LockedPackage]:
-        """Give the packages of the lock's default groups and of *groups*.
+        """Return the packages of the lock's default groups and of *groups*.
 
-        Raises MalformedLockError for one that is neither at a version nor at an address.
+        Raises MalformedLockError for a package that has neither a version nor a URL.
         """
         chosen = {*map(canonicalize_name, (*groups, *(self.content.default_groups or ())))}
         found = []
@@ -230,10 +232,10 @@ class LockedGroups:
 def read_pylock(path: str, folder: Path, text: str) -> LockedGroups:
     """Read the *text* of the PEP 751 lock at *path*, whose own paths are relative to *folder*.
 
-    Raises MalformedLockError for what is not one that packaging knows how to read.
+    Raises MalformedLockError if packaging cannot read it.
     """
     try:
-        # packaging's floor here is below 26.0, which brought this: only this option needs it.
+        # The minimum version of packaging is below 26.0, which added this: only this option needs it.
         from packaging.pylock import Pylock, PylockValidationError  # noqa: PLC0415
     except ImportError:
         raise HatchModelError(
@@ -259,26 +261,26 @@ def _hashes(package: Package) -> frozenset[str]:
 
 
 def is_pylock(path: PurePath) -> bool:
-    """Say whether *path* is named as PEP 751 wants: ``pylock.toml`` or ``pylock.NAME.toml``."""
+    """Return whether *path* is named as PEP 751 requires: ``pylock.toml`` or ``pylock.NAME.toml``."""
     parts = path.name.split(".")
     return parts[0] == "pylock" and parts[-1] == "toml" and len(parts) in {2, 3} and all(parts)
 
 
 _HASH = re.compile(r"\s--hash[= ](\w+:[0-9a-fA-F]+)")
-# pip's rule: a comment begins at the start of a line or after white space.
+# As in pip, a comment begins at the start of a line or after white space.
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 
 
 def read_requirements(path: str, text: str) -> list[LockedPackage]:
     """Read the *text* of the requirements file at *path*.
 
-    Raises LockedLineError for the first line that is anything but an exact version.
+    Raises LockedLineError for the first line that is not an exact version.
     """
     return [_read_line(path, number, line) for number, line in _logical_lines(text)]
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Give the lines that say something, continued ones joined, with the number of their first."""
+    """Yield lines with content, continuation lines joined, with the number of the first."""
     start, parts = 1, list[str]()
     for number, line in enumerate(text.splitlines(), 1):
         if not parts:
@@ -317,7 +319,7 @@ def _read_line(path: str, number: int, line: str) -> LockedPackage:
 
 
 def _exact_version(requirement: Requirement) -> Version:
-    """Give the version of ``name==version``; raises ValueError for anything else."""
+    """Return the version of ``name==version``; raises ValueError for anything else."""
     specifiers = list(requirement.specifier)
     if requirement.url or len(specifiers) != 1 or specifiers[0].operator not in {"==", "==="}:
         raise ValueError
@@ -325,7 +327,7 @@ def _exact_version(requirement: Requirement) -> Version:
 
 
 class RunUv(Protocol):
-    """Runs uv in a folder and gives its output; a stand-in for :func:`run_uv` in tests."""
+    """Runs uv in a folder and returns its output; tests replace :func:`run_uv` with their own."""
 
     def __call__(self, arguments: Sequence[str], *, path: str, root: Path) -> str: ...
 
@@ -362,9 +364,9 @@ def run_uv(arguments: Sequence[str], *, path: str, root: Path) -> str:
 def export_uv_lock(
     path: Path, root: Path, groups: Sequence[str] = (), run: RunUv = run_uv
 ) -> LockedGroups:
-    """Read what the uv.lock at *path* below *root* has for the project and its *groups*.
+    """Read the packages in the uv.lock at *path* below *root* for the project and its *groups*.
 
-    Raises UvNotFoundError, UvExportError, and what read_pylock() raises.
+    Raises UvNotFoundError, UvExportError, and the errors of read_pylock().
     """
     folder, name = path.parent, path.relative_to(root).as_posix()
     arguments = [
@@ -376,7 +378,7 @@ def export_uv_lock(
 
 
 def find_lock(path: PurePosixPath, root: Path, *, key: str, groups: Sequence[str]) -> Path:
-    """Give the file at *path* below *root*; *key* is the TOML key that names it, for messages."""
+    """Return the file at *path* below *root*; *key* is the TOML key that names it, for messages."""
     file = root / path
     if not file.is_file():
         raise HatchModelError(
@@ -396,10 +398,10 @@ def read_lock(
     model_group: str = "",
     run: RunUv = run_uv,
 ) -> Lock:
-    """Read the lock at *path*, relative to *root*, of which its name tells the format.
+    """Read the lock at *path*, relative to *root*. Its name determines the format.
 
-    *key* is the TOML key that names it, for messages, *groups* are the dependency groups for
-    training, and *model_group* the one that the requirements come from, if any. The *project*
+    *key* is the TOML key that names it, for messages. *groups* are the dependency groups for
+    training, and *model_group* is the one with the model's requirements, if any. The *project*
     itself is left out.
     """
     file = find_lock(path, root, key=key, groups=groups)
@@ -427,9 +429,9 @@ def read_lock(
 
 
 def _renewal(path: PurePosixPath, groups: Sequence[str]) -> str:
-    """Give a command that writes the lock at *path* from the requirements and *groups*.
+    """Return a command that writes the lock at *path* from the requirements and *groups*.
 
-    Not `uv pip compile`, which asks for the metadata of a wheel, and so for the pins of the lock.
+    Not `uv pip compile`, which requests the metadata of a wheel, and so the pins of the lock.
     """
     if path.name == "uv.lock":
         return "uv lock"

@@ -1,6 +1,6 @@
 """From a lock, and the environment that was installed from it, to the lines of ``Requires-Dist``.
 
-Lock, requirements and what is installed have to agree.
+The lock, the requirements and the environment must agree.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _MOST_DIFFERENCES = 5
 
-# Where a lock is tried out beside here: what forks of locks tell apart in practice.
+# Other environments to test a lock for: those that forks of locks distinguish in practice.
 _MINORS = range(8, 21)
 _PLATFORMS = [
     {
@@ -58,10 +58,10 @@ def check_up_to_date(
     *,
     project: NormalizedName,
 ) -> None:
-    """Check that *lock* satisfies each of *roots*, here and wherever else it covers.
+    """Check that *lock* satisfies each of *roots*, here and in the other environments it covers.
 
-    Raises LockCoverageError where it is not meant for where the PEP 508 marker values are
-    *markers*, and OutdatedLockError for the first requirement that it does not satisfy.
+    Raises LockCoverageError if the lock does not cover the PEP 508 marker values *markers*, and
+    OutdatedLockError for the first requirement that it does not satisfy.
     """
     if lock.coverage is not None and not lock.coverage.holds(markers):
         raise HatchModelError(
@@ -77,7 +77,7 @@ def check_up_to_date(
 
 
 def check_installable(lock: Lock, markers: Mapping[str, str]) -> None:
-    """Check that what *lock* takes from this machine is there: it does not travel in an sdist."""
+    """Check that local files in *lock* exist, because an sdist does not include them."""
     for package in lock.active(markers):
         if not package.is_here:
             raise HatchModelError(
@@ -107,7 +107,7 @@ def _check_requirement(
 def _elsewhere(
     root: Root, packages: list[LockedPackage], markers: Mapping[str, str]
 ) -> Iterator[dict[str, str]]:
-    """Give other environments to try, if anything depends on them at all."""
+    """Yield other environments to test, if anything depends on the environment."""
     if root.requirement.marker or any(package.marker for package in packages):
         for platform in _PLATFORMS:
             for minor in _MINORS:
@@ -131,10 +131,10 @@ def _outdated(
 
 
 def check_installed(lock: Lock, environment: Environment, markers: Mapping[str, str]) -> None:
-    """Check that *environment* holds what *lock* says, as far as it tells.
+    """Check that *environment* matches *lock*, as far as can be determined.
 
-    Names and versions, and for what did not come from an index, from where (PEP 610). Raises
-    LockDriftError with everything that differs, and ArchiveMismatchError.
+    Compares names and versions, and the origin (PEP 610) of packages that are not from an index.
+    Raises LockDriftError with all differences, and ArchiveMismatchError.
     """
     differences = []
     for package in lock.active(markers):
@@ -165,7 +165,7 @@ def _is(package: LockedPackage, distribution: Distribution) -> bool:
     if found is None:
         return locked is None
     if locked is None:
-        return "archive_info" in found  # Its hash is compared where there is one.
+        return "archive_info" in found  # The hash is compared separately.
     if "vcs_info" in locked:
         commit = found.get("vcs_info", {}).get("commit_id")
         return bool(commit == locked["vcs_info"]["commit_id"])
@@ -186,7 +186,7 @@ def _found(distribution: Distribution) -> str:
 
 
 def _check_archive(lock: Lock, package: LockedPackage, environment: Environment) -> None:
-    """Compare the archive that was installed (PEP 610 tells of some) with those that are locked."""
+    """Compare the installed archive (if PEP 610 metadata has its hash) with the locked ones."""
     distribution = environment.find(package.name)
     if distribution is None or distribution.direct_url is None:
         return
@@ -211,11 +211,11 @@ def pin_locked(
     project: NormalizedName,
     markers: Mapping[str, str],
 ) -> Pins:
-    """Pin what *roots* need to what *lock* says, for every platform that it covers.
+    """Pin the dependencies of *roots* to the versions in *lock*, for every platform that it covers.
 
-    *environment* must hold just that, as far as the PEP 508 marker values *markers* go, and what
-    the dependency *groups* for training ask for as well. Raises a LockError where lock,
-    requirements and environment do not agree.
+    *environment* must match the lock for the PEP 508 marker values *markers*, including the
+    dependency *groups* for training. Raises a LockError if lock, requirements and environment
+    do not agree.
     """
     check_up_to_date(lock, [*roots, *groups], markers, project=project)
     check_installed(lock, environment, markers)
@@ -244,7 +244,7 @@ def pin_locked(
 
 
 class _LockedEnvironment:
-    """What is installed, as far as a lock holds it, too."""
+    """The installed distributions that are also in a lock."""
 
     def __init__(self, environment: Environment, packages: Iterable[LockedPackage]) -> None:
         self._environment = environment
@@ -264,7 +264,7 @@ def _closure(
     markers: Mapping[str, str],
     project: NormalizedName,
 ) -> Closure:
-    """Walk what *roots* need, all of which has to be locked."""
+    """Walk the dependencies of *roots*, all of which must be locked."""
     active = lock.active(markers)
     locked = _LockedEnvironment(environment, active)
     try:
@@ -282,7 +282,7 @@ def _named_for_training(
     environment: Environment,
     markers: Mapping[str, str],
 ) -> set[NormalizedName]:
-    """Name what *groups*, and all that is locked but not in the *closure*, ask for anywhere."""
+    """Return what *groups*, and locked packages outside the *closure*, require on any platform."""
     names = {canonicalize_name(root.requirement.name) for root in groups}
     for package in lock.active(markers):
         distribution = environment.find(package.name)
@@ -298,10 +298,11 @@ def _needed_at_run_time(
     for_training: set[NormalizedName],
     markers: Mapping[str, str],
 ) -> list[LockedPackage]:
-    """Leave out what only training needs, or nothing any more.
+    """Leave out packages that only training needs, or that nothing needs any more.
 
-    Most formats do not say what needs what. What is installed here tells, and names what it would
-    need elsewhere; what is not even named stays, so that no pin is ever missing.
+    Most formats do not contain the dependencies between packages. The installed distributions do, and
+    they name what they need elsewhere. A package that nothing names is kept, so that no pin is
+    missing.
     """
     if lock.runtime is not None:
         return [
@@ -311,7 +312,7 @@ def _needed_at_run_time(
         ]
     here = {package.name for package in lock.active(markers)}
     at_run_time = mentioned(roots, closure)
-    # What the model needs elsewhere may itself need something there that cannot be seen from here.
+    # Packages that are only needed elsewhere may have dependencies that cannot be seen from here.
     is_certain = all(
         package.holds(markers) for package in lock.packages if package.name in at_run_time
     )
@@ -332,7 +333,7 @@ def _needed_at_run_time(
 def _with_version(
     package: LockedPackage, environment: Environment, markers: Mapping[str, str]
 ) -> LockedPackage:
-    """Take from *environment* the version that the lock leaves out."""
+    """Take the version that the lock omits from *environment*."""
     distribution = environment.find(package.name) if package.holds(markers) else None
     if package.version is None and distribution is not None:
         return replace(package, version=distribution.version)
@@ -348,7 +349,7 @@ def _all(packages: Iterable[LockedPackage]) -> Iterator[_Pinned]:
 
 
 def _declared(roots: Sequence[Root], packages: Sequence[LockedPackage]) -> Iterator[_Pinned]:
-    """Give those of *packages* that *roots* ask for themselves, and when they do."""
+    """Return those of *packages* that *roots* list directly, and when they apply."""
     for root in roots:
         extras = tuple(sorted(map(canonicalize_name, root.requirement.extras)))
         for package in packages:
@@ -366,7 +367,7 @@ def _declared(roots: Sequence[Root], packages: Sequence[LockedPackage]) -> Itera
 def _as_locked(
     closure: Closure, packages: Iterable[LockedPackage], markers: Mapping[str, str]
 ) -> Closure:
-    """Have *closure* say when the versions that are installed here are the ones that are pinned."""
+    """Restrict *closure* to where the versions installed here are the pinned ones."""
     needed = dict.fromkeys(closure.distributions, NEVER)
     for package in packages:
         if package.name in needed and package.holds(markers):
@@ -375,7 +376,7 @@ def _as_locked(
 
 
 def _lines(pinned: Iterable[_Pinned], policy: PinPolicy, lock: Lock) -> list[str]:
-    """Write each pin once, however many forks of the lock come to the same."""
+    """Write each pin once, even if several forks of the lock give the same one."""
     conditions: dict[str, list[Marker | None]] = {}
     for package, extras in pinned:
         name = f"{package.name}[{','.join(extras)}]" if extras else package.name
@@ -385,9 +386,9 @@ def _lines(pinned: Iterable[_Pinned], policy: PinPolicy, lock: Lock) -> list[str
 
 
 def _line(pin: str, markers: Sequence[Marker | None]) -> str:
-    # The lock's own words, where they need not be joined.
+    # The lock's own markers, if they don't have to be combined.
     marker = str(markers[0] or "") if len(set(map(str, markers))) == 1 else _joined(markers)
-    # A URL ends at white space only, so the semicolon needs one before it.
+    # A URL ends at white space only, so the semicolon needs a space before it.
     return str(Requirement(f"{pin} ; {marker}" if marker else pin))
 
 

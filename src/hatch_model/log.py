@@ -1,4 +1,4 @@
-"""Where a build says what it does."""
+"""Build output and progress."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Log(Protocol):
     def warning(self, message: str) -> None: ...
 
     def output(self, line: str) -> None:
-        """Pass on a line that training printed."""
+        """Print a line that training printed."""
         ...
 
 
 class AppLog:
-    """Speaks through hatchling's application, which knows how quiet to be."""
+    """Prints through hatchling's application, which knows the verbosity."""
 
     def __init__(self, app: Application) -> None:
         self._app = app
@@ -40,9 +40,9 @@ class AppLog:
 
 
 class Progress:
-    """Says a line every few seconds, so none at all for what is quicker.
+    """Prints a line every few seconds, so fast operations print nothing.
 
-    A line is like `writing iris/weights.bin: 1.2 of 3.0 GiB, 1.4 GiB/s`. Any thread may advance it.
+    A line looks like `writing iris/weights.bin: 1.2 of 3.0 GiB, 1.4 GiB/s`. Thread-safe.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Progress:
         self.start("", 0)
 
     def start(self, work: str, total: int) -> None:
-        """Begin with *work*, such as "writing weights.bin", of *total* bytes."""
+        """Start *work*, such as "writing weights.bin", of *total* bytes."""
         self._work = work
         self._total = total
         self._done = 0
         self._since = self._clock()
 
     def advance(self, size: int) -> None:
-        """Have *size* more bytes done."""
+        """Record that *size* more bytes are done."""
         with self._lock:
             self._done += size
             now = self._clock()
@@ -89,7 +89,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
 
 
 def parse_size(text: str) -> int:
-    """Read a size such as ``20 GiB``, ``500MB`` or ``1000``, in bytes; raises ValueError."""
+    """Parse a size such as ``20 GiB``, ``500MB`` or ``1000`` to bytes; raises ValueError."""
     match = _SIZE.fullmatch(text.strip())
     unit = _UNITS.get((match[2] or "B").upper()) if match else None
     if match is None or unit is None:
@@ -98,13 +98,13 @@ def parse_size(text: str) -> int:
 
 
 def human_size(size: int) -> str:
-    """Write *size*, in bytes, with a unit that keeps it short."""
+    """Format *size*, in bytes, with a suitable unit."""
     unit = _unit(size)
     return f"{_in(unit, size)} {_SHOWN_UNITS[unit]}"
 
 
 def human_share(done: int, total: int) -> str:
-    """Write *done* of *total*, both in bytes, with one unit: ``1.2 of 3.0 GiB``."""
+    """Format *done* of *total*, both in bytes, with one unit: ``1.2 of 3.0 GiB``."""
     unit = _unit(total)
     return f"{_in(unit, done)} of {_in(unit, total)} {_SHOWN_UNITS[unit]}"
 

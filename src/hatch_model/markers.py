@@ -1,8 +1,8 @@
-"""When a pin applies: PEP 508 markers as a small algebra.
+"""Simplify and combine PEP 508 markers: the conditions under which pins apply.
 
-``packaging`` joins markers with ``&`` and ``|`` since 26.1, but a floor that high would shut out
-projects whose own dependencies cap it, and joining alone is not enough: an ``extra`` has to leave
-the marker, and what many paths repeat has to be said once.
+``packaging`` can combine markers with ``&`` and ``|`` since 26.1, but requiring that version would
+exclude projects whose own dependencies cap it. Combining is also not enough: an ``extra`` must be
+removed from the marker, and terms that many paths repeat must be merged.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _TOKEN = re.compile(r"""\s*("[^"]*"|'[^']*'|[()]|[<>=!~]+|[\w.]+)""")
 _COMPARISON = re.compile(r"(?P<left>\S+) (?P<operator>not in|\S+) (?P<right>.+)")
 _NEGATIONS = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "in": "not in"}
 
-# Real closures need two or three terms. Past this many, what all of them agree on has to do: a
-# condition that still holds wherever the exact one does, so that no pin is ever missing.
+# Real closures need two or three terms. Above this limit, only what all terms have in common is
+# kept: a condition that applies wherever the exact one does, so that no pin is ever missing.
 _MOST_TERMS = 32
 
 # A conjunction of comparisons such as `python_version < "3.12"`, each in packaging's spelling.
@@ -45,12 +45,12 @@ class Condition:
         return _reduced((*self.terms, *other.terms))
 
     def __str__(self) -> str:
-        """Give the marker, empty for :data:`ALWAYS`; the same condition always reads the same."""
+        """Return the marker, empty for :data:`ALWAYS`; equal conditions give equal text."""
         terms = sorted(" and ".join(sorted(term)) for term in self.terms)
         return str(Marker(" or ".join(terms))) if all(terms) else ""
 
     def holds(self, environment: Mapping[str, str]) -> bool:
-        """Evaluate against *environment*, a marker environment (PEP 508) or a part of one."""
+        """Evaluate for *environment*, a marker environment (PEP 508) or a part of one."""
         return any(
             all(Marker(comparison).evaluate(dict(environment)) for comparison in term)
             for term in self.terms
@@ -64,9 +64,10 @@ NEVER = Condition(frozenset())
 def condition_of(
     marker: Marker | None, extra: str = "", groups: Collection[NormalizedName] = ()
 ) -> Condition:
-    """Read *marker* as it stands for a distribution asked for with *extra*.
+    """Read *marker* for a distribution requested with *extra*.
 
-    In a lock (PEP 751) it may also ask for dependency *groups*, or for a project's extras: none.
+    In a lock (PEP 751), a marker can also refer to dependency *groups* or to a project's extras;
+    the latter are never set.
     """
     if marker is None:
         return ALWAYS
@@ -75,13 +76,13 @@ def condition_of(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is known of the words in a marker that do not tell of an environment."""
+    """The values of the marker variables that do not describe an environment."""
 
     extra: str
     groups: Collection[NormalizedName]
 
     def answer(self, left: str, operator: str, right: str) -> Condition | None:
-        """Give ALWAYS or NEVER for a comparison with such a word, None for any other."""
+        """Return ALWAYS or NEVER for a comparison with such a variable, None for any other."""
         if "extra" in {left, right}:
             is_true = Marker(f"{left} {operator} {right}").evaluate({"extra": self.extra})
         elif right in {"extras", "dependency_groups"}:
@@ -97,7 +98,7 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _disjunction(tokens: Iterator[str], asked: _Asked) -> Condition:
-    """Consume ``a and b or c …`` up to and with its closing parenthesis."""
+    """Parse ``a and b or c …`` up to and including its closing parenthesis."""
     alternatives, current = NEVER, ALWAYS
     for word in tokens:
         if word == ")":
@@ -123,7 +124,7 @@ def _comparison(left: str, tokens: Iterator[str], asked: _Asked) -> Condition:
 
 
 def _reduced(terms: Iterable[_Term]) -> Condition:
-    """Drop what contradicts itself, is implied by another term, or splits on a comparison."""
+    """Drop terms that are contradictory or implied by another; merge terms that split on a comparison."""
     possible = {term for term in terms if not any(_negation(each) in term for each in term)}
     merged = True
     while merged:

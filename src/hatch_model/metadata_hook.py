@@ -1,4 +1,4 @@
-"""Adapter: hatchling's project table <- pins, or the requirements as declared."""
+"""Adapter between hatchling's project metadata and the pins, or the requirements as declared."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class ModelMetadataHook(MetadataHookInterface):
-    """Writes ``dependencies``, and ``requires-python`` where that is dynamic, too."""
+    """Writes ``dependencies``, and ``requires-python`` if it is dynamic as well."""
 
     PLUGIN_NAME = PLUGIN
 
     def __init__(self, root: str, config: dict[str, Any]) -> None:
         super().__init__(root, config)
-        # Here and not in update(), which hatchling does not call where nothing is dynamic.
+        # Not in update(), which hatchling does not call if nothing is dynamic.
         with exit_on_error():
             build = current_build()
             _refuse_wheel_without_model(build)
@@ -39,7 +39,7 @@ class ModelMetadataHook(MetadataHookInterface):
             training = settings.training
             is_exact = training is not None and training.sdist == "trained"
             if (build.target is Target.SDIST or build.shared) and not is_exact:
-                return  # Left open: asked for again in a wheel's own build, or by the build hook.
+                return  # Left open: a wheel's own build or the build hook requests them again.
             if training is not None and (build.makes_wheel or build.makes_sdist):
                 _refuse_sdist_without_model(build, training)
                 _write_pins(metadata, project, settings.model, training)
@@ -52,7 +52,7 @@ def _refuse_wheel_without_model(build: Build) -> None:
         return
     metadata = build.builder.metadata
     if PLUGIN not in build.builder.config.hook_config:
-        # Without a table for the build hook this raises and says so.
+        # Without a table for the build hook, this raises an error.
         training = read_settings(metadata, needs_training=True).training
         assert training is not None  # noqa: S101 - needs_training
         raise HatchModelError(
@@ -62,7 +62,7 @@ def _refuse_wheel_without_model(build: Build) -> None:
 
 
 def _refuse_sdist_without_model(build: Build, training: TrainingSettings) -> None:
-    """Refuse pins in an sdist that would hold no model to go with them."""
+    """Refuse pins in an sdist that would not contain a model to go with them."""
     builder = build.builder
     if build.makes_sdist and builder is not None and PLUGIN not in builder.config.hook_config:
         raise HatchModelError(
@@ -72,16 +72,16 @@ def _refuse_sdist_without_model(build: Build, training: TrainingSettings) -> Non
 
 
 def _switch(key: str) -> str:
-    """Name what has switched the build hook off; *key* is its table's."""
+    """Return what has disabled the build hook; *key* is the key of its table."""
     if env_var_enabled(BuildEnvVars.NO_HOOKS):
         return BuildEnvVars.NO_HOOKS
     return f"{key}.enable-by-default"
 
 
 def _reopen_dependencies(build: Build) -> None:
-    """Have hatchling ask for what an sdist has left open.
+    """Make hatchling request the dependencies that an sdist left open.
 
-    From the PKG-INFO of one with optional dependencies it reads that there are no others.
+    If the PKG-INFO has optional dependencies, hatchling would read it as having no others.
     """
     if build.builder is None:
         return
@@ -94,10 +94,10 @@ def _reopen_dependencies(build: Build) -> None:
 
 
 def _go_last(build: Build) -> None:
-    """Have the build hook run after all others, whatever the order of the tables.
+    """Make the build hook run after all others, whatever the order of the tables.
 
-    Training then sees the files that they make. hatchling makes the hooks in the order of this table,
-    and only once it has the metadata.
+    Training then sees the files that they create. hatchling creates the hooks in the order of this
+    table, and only after it has read the metadata.
     """
     if build.builder is not None:
         hooks = build.builder.config.hook_config
@@ -111,12 +111,12 @@ def _write_pins(
     model: ModelSettings,
     training: TrainingSettings,
 ) -> None:
-    # Not to only ask for the requirements, which a build does first and in a process of its own.
+    # Not needed to request the requirements, which a build does first and in a separate process.
     from hatch_model.project import pins_before_training  # noqa: PLC0415
     from hatch_model.pythons import supported_pythons  # noqa: PLC0415
 
     pins = pins_before_training(project, model, training)
-    # hatchling takes braces for context fields, but addresses may hold `${TOKEN}` (PEP 610).
+    # hatchling treats braces as context fields, but URLs may contain `${TOKEN}` (PEP 610).
     metadata["dependencies"] = [line.replace("{", "{{").replace("}", "}}") for line in pins.lines]
     if model.requires_python is not None:
         metadata["requires-python"] = str(supported_pythons(model, model.requires_python, pins))

@@ -1,4 +1,4 @@
-"""One model, from the settings to the artifacts: trained, or taken from the store."""
+"""Make one model, from the settings to the artifacts: train it, or take it from the store."""
 
 from __future__ import annotations
 
@@ -53,15 +53,16 @@ _MOST_NAMES = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """A model that is ready to be shipped."""
+    """A model that is ready to ship."""
 
     trained: TrainedModel
     folder: PurePosixPath
     """The artifacts folder, relative to the project root."""
     provenance: Provenance
     left_out: Sequence[PurePosixPath]
-    """What of the tree is neither source nor artifact: what training has left there, and what
-    `hatch-model train` has. Relative to the project root."""
+    """Files in the tree that are neither sources nor artifacts: files that training left there, and
+    files of `hatch-model train`. Relative to the project root.
+    """
 
 
 def make_model(
@@ -71,11 +72,11 @@ def make_model(
     is_release: bool = True,
     run: RunProcess | None = None,
 ) -> Model:
-    """Train, or take what was trained before, and check that the pins are what that was with.
+    """Train or reuse a model, and check that the pins match the versions that it was trained with.
 
-    *build_data* is hatchling's, as far as other hooks have filled it in. Where no *is_release*, gates
-    are shown and not enforced, and nothing is said of packages that happen to be installed. Raises
-    HatchModelError; whatever happens, the source tree is as it was before.
+    *build_data* is hatchling's, as filled in by the hooks so far. If not *is_release*, gates
+    are shown but not enforced, and there are no warnings about undeclared packages. Raises
+    HatchModelError. The source tree is always restored.
     """
     return _Making(project, build_data, run).make(is_release=is_release)
 
@@ -161,7 +162,7 @@ class _Making:
         )
 
     def _train(self) -> TrainedModel:
-        """Train in a process of its own."""
+        """Train in a separate process."""
         project, training = self._project, self._training
         request = Request(
             key=training.key,
@@ -183,7 +184,7 @@ class _Making:
                 f"nothing to ship. Return the model, take `output_dir` and write there, or set "
                 f"{training.key}.artifacts to the folder that it writes to."
             )
-        # What the build laid out for training is no part of the environment.
+        # Files that the build laid out for training are not part of the environment.
         path = [each for each in result.path if each != str(self._installed)]
         check_same_pins(self._pins.lines, project.pins_on(path).lines)
         environment = InstalledEnvironment(path)
@@ -212,7 +213,7 @@ class _Making:
                 installed_root(environment, root)
 
     def _strangers(self, result: Result, environment: Environment) -> list[str]:
-        """Name what the project imported in training only because the build tools brought it."""
+        """Return the distributions that training imported but that only the build tools require."""
         for_training = self._closure_for_training(environment)
         known = {
             self._project.name,
@@ -223,10 +224,10 @@ class _Making:
         names = imported_names(own)
         return [*imported_strangers(result.imported, environment, known, names)]
 
-    # What is said of it
+    # Messages
 
     def _left_behind(self, before: set[str]) -> list[PurePosixPath]:
-        """Find what training has left in its working directory, and say so."""
+        """Find files that training left in its working directory, and warn about them."""
         root = self._project.root
         new = sorted(
             name for name in top_level(root) - before if not name.startswith(".hatch-model-")
@@ -295,5 +296,5 @@ class _Making:
 
 
 def model_files(model: Model) -> dict[PurePosixPath, Path]:
-    """Give where each artifact of *model* lies now, by its place in the tree."""
+    """Return the current location of each artifact of *model*, by its path in the tree."""
     return {model.folder / each.path: each.source for each in model.trained.artifacts}

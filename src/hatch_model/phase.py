@@ -1,10 +1,10 @@
-"""Which build is under way.
+"""Find out which kind of build is running.
 
-hatchling computes a project's metadata for every purpose with the same call and tells a metadata
-hook nothing of it (https://github.com/pypa/hatch/issues/1348). Yet a wheel wants pins, an editable
-install the declared ranges and an sdist neither. The calls in progress know: every frontend goes
-through ``hatchling.build`` or ``BuilderInterface.build``, so this module looks for those two on the
-stack. It is the only place that looks.
+hatchling computes a project's metadata in the same way for every purpose and does not tell a metadata
+hook which one (https://github.com/pypa/hatch/issues/1348). But a wheel needs pins, an editable
+install the declared ranges, and an sdist neither. The call stack has this information: every frontend
+goes through ``hatchling.build`` or ``BuilderInterface.build``, so this module looks for these two on
+the stack. No other module inspects it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Target(Enum):
-    """What comes out in the end."""
+    """What is being built."""
 
     SDIST = "sdist"
     WHEEL = "wheel"
@@ -32,28 +32,28 @@ class Target(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Build:
-    """The build under way, as far as the calls in progress tell."""
+    """The running build, as far as the call stack shows."""
 
     target: Target
     collects_requirements: bool = False
-    """The frontend is only asking what to install, so nothing of it is installed yet."""
+    """The frontend only requests the build requirements, so they are not installed yet."""
     builder: BuilderInterface[Any, Any] | None = None
     shared: bool = False
-    """One reading of the metadata serves a wheel and other targets: a plain ``hatchling build``."""
+    """A wheel and other targets share one metadata object: a plain ``hatchling build``."""
 
     @property
     def makes_wheel(self) -> bool:
-        """Whether a wheel's content or metadata comes of this, rather than only a question."""
+        """Whether this produces a wheel or its metadata, not just a list of requirements."""
         is_wheel = self.target is Target.WHEEL and not self.collects_requirements
         return is_wheel or self.shared
 
     @property
     def makes_sdist(self) -> bool:
-        """Whether an sdist comes of this, rather than only a question."""
+        """Whether this produces an sdist, not just a list of requirements."""
         return self.target is Target.SDIST and not self.collects_requirements
 
 
-# PEP 517 and PEP 660, as hatchling.build names them.
+# The hooks of PEP 517 and PEP 660, as named in hatchling.build.
 _BACKEND_CALLS = {
     "get_requires_for_build_sdist": (Target.SDIST, True),
     "get_requires_for_build_wheel": (Target.WHEEL, True),
@@ -64,7 +64,7 @@ _BACKEND_CALLS = {
 
 
 def current_build(frame: FrameType | None = None) -> Build:
-    """Find the innermost of hatchling's build calls from *frame* (default: the caller's) outwards."""
+    """Find the innermost hatchling build call, starting from *frame* (default: the caller's)."""
     frame = frame or sys._getframe(1)  # noqa: SLF001 - the stack is what this module is about
     while frame is not None:
         build = _build_of(frame)
@@ -94,7 +94,7 @@ def _build_of(frame: FrameType) -> Build | None:
 
 
 def _shares_metadata(caller: FrameType | None) -> bool:
-    """Say whether *caller* is hatchling's command line, with a wheel and more as its targets."""
+    """Return whether *caller* is hatchling's command line, building a wheel and other targets."""
     if caller is None or caller.f_globals.get("__name__") != "hatchling.cli.build":
         return False
     targets = caller.f_locals.get("target_data", {})

@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pins:
-    """What a wheel requires, and the closure that it was read from."""
+    """The requirements of a wheel, and the closure that they are derived from."""
 
     lines: tuple[str, ...]
     """Sorted PEP 508 strings."""
     closure: Closure
     policy: PinPolicy
     unlocked: tuple[str, ...] = ()
-    """Those of the lines that a lock has nothing for, and that stay as they were declared."""
+    """Those of the lines that are not in a lock and stay as they were declared."""
 
 
 def marker_environment() -> dict[str, str]:
-    """Give the PEP 508 marker values of this interpreter."""
+    """Return the PEP 508 marker values of this interpreter."""
     return {key: str(value) for key, value in default_environment().items()}
 
 
@@ -54,9 +54,9 @@ def pin(
     project: NormalizedName,
     markers: Mapping[str, str] | None = None,
 ) -> Pins:
-    """Pin what *roots* need to the versions in *environment*.
+    """Pin the dependencies of *roots* to the versions in *environment*.
 
-    A requirement that does not hold here is written as it was declared: nothing is known of it.
+    A requirement that does not apply here is written as declared, because its version is unknown.
     *markers* are the PEP 508 marker values (default: this interpreter's).
     """
     markers = marker_environment() if markers is None else markers
@@ -70,9 +70,9 @@ def pin(
 def _wanted(
     roots: tuple[Root, ...], closure: Closure, policy: PinPolicy, markers: Mapping[str, str]
 ) -> dict[tuple[NormalizedName, tuple[str, ...]], Condition]:
-    """Say which distributions are pinned, with which extras, and when.
+    """Return which distributions are pinned, with which extras, and when.
 
-    An extra that is asked for less often than its distribution gets a line of its own.
+    An extra that is needed less often than its distribution gets a separate line.
     """
     declared = _declared(roots, closure, markers)
     needed = closure.needed()
@@ -80,7 +80,7 @@ def _wanted(
         needed = {name: condition for (name, extra), condition in declared.items() if not extra}
     wanted = {}
     for name, condition in needed.items():
-        # An extra stays on the line, so that what it brings in elsewhere comes along there.
+        # Extras stay on the line, so that their dependencies on other platforms are installed there.
         extras_by_condition: dict[Condition, list[str]] = {condition: []}
         for (each, extra), when in sorted(declared.items(), key=itemgetter(0)):
             if each == name and extra:
@@ -93,7 +93,7 @@ def _wanted(
 def _declared(
     roots: tuple[Root, ...], closure: Closure, markers: Mapping[str, str]
 ) -> dict[tuple[NormalizedName, str], Condition]:
-    """Say when each distribution, and each extra of it, is asked for by a root itself."""
+    """Return when each distribution, and each of its extras, is required by a root directly."""
     declared: dict[tuple[NormalizedName, str], Condition] = {}
     for root in roots:
         if holds(root.requirement, markers):
@@ -110,7 +110,7 @@ def _line(
     name = f"{distribution.name}[{','.join(extras)}]" if extras else distribution.name
     line = f"{name}{_version(distribution, policy)}"
     marker = str(condition)
-    # A URL ends at white space only, so the semicolon needs one before it.
+    # A URL ends at white space only, so the semicolon needs a space before it.
     return str(Requirement(f"{line} ; {marker}" if marker else line))
 
 
@@ -121,13 +121,13 @@ def _version(distribution: Distribution, policy: PinPolicy) -> str:
 
 
 def pinned_version(version: Version, policy: PinPolicy) -> str:
-    """Write *version* with or without its local part: ``==2.5.1`` allows ``2.5.1+cu124``, too."""
+    """Format *version* with or without its local part: ``==2.5.1`` also allows ``2.5.1+cu124``."""
     return version.public if policy.local_versions == "strip" else str(version)
 
 
 def _reference(distribution: Distribution, policy: PinPolicy) -> str:
     direct_url = distribution.direct_url
-    assert direct_url is not None  # noqa: S101 - the caller asked
+    assert direct_url is not None  # noqa: S101 - ensured by the caller
     origin = describe(direct_url)
     refuse_reference(
         distribution.name,
@@ -142,7 +142,7 @@ def _reference(distribution: Distribution, policy: PinPolicy) -> str:
 def refuse_reference(
     name: str, version: str, origin: str, policy: PinPolicy, *, is_local: bool
 ) -> None:
-    """Refuse an address where *policy* has none written, or it means something on this machine only."""
+    """Refuse a URL if *policy* does not allow it, or if it is only valid on this machine."""
     installed, key = f"{name} {version} was installed {origin}", f"{policy.key}.direct-references"
     if policy.direct_references == "error":
         raise HatchModelError(
@@ -158,12 +158,12 @@ def refuse_reference(
 
 
 def same_lines(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Compare two lists of requirements as requirements, not as text: hatchling respells them."""
+    """Compare two lists of requirements semantically, because hatchling normalizes their text."""
     return set(map(_meaning, one)) == set(map(_meaning, other))
 
 
 def check_same_pins(in_metadata: Sequence[str], trained_with: Sequence[str]) -> None:
-    """Check that what the wheel requires is what the model was trained with."""
+    """Check that the wheel requires what the model was trained with."""
     if same_lines(in_metadata, trained_with):
         return
     differences = [

@@ -1,4 +1,4 @@
-"""A child process: its output passed on as it comes, and nothing of it left behind."""
+"""Run a child process: its output is shown immediately, and it is always cleaned up."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import IO
 
-_POLL = 0.5  # seconds between looks at whether the frontend is still there
-# Seconds that what training started has for tidying up when it is stopped. On Ctrl-C, `python -m
-# build` gives a backend no more than 0.25 for all that it has to do.
+_POLL = 0.5  # seconds between checks whether the frontend still exists
+# Seconds that processes have for cleaning up when they are stopped. On Ctrl-C, `python -m
+# build` gives a backend no more than 0.25 in total.
 _GRACE = 0.15
-# What start_new_session is elsewhere, where it means nothing on Windows; 0 elsewhere.
+# The equivalent of start_new_session on Windows; 0 elsewhere.
 _NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _PROGRESS = 1.0  # seconds between two states of a progress bar
-_LONGEST_LINE = 1 << 18  # bytes; what is longer is handed on in pieces
+_LONGEST_LINE = 1 << 18  # bytes; longer lines are passed on in pieces
 _CHILD = Path(__file__).parent / "child" / "call.py"
 
 
@@ -43,11 +43,11 @@ def call(
     emit: Callable[[str], None],
     run: RunProcess | None = None,
 ) -> tuple[dict[str, Any] | None, int]:
-    """Have the child script carry out *request*, with *folder* for the files between.
+    """Make the child script carry out *request*, with *folder* for the files they exchange.
 
-    The script's docstring is the protocol. Gives its result, None if it ended without one, and its
+    The script's docstring is the protocol. Returns its result, None if it ended without one, and its
     exit code as ``subprocess`` does. Each line of its output goes to *emit*. Raises
-    FrontendGoneError if the frontend ends, or listens no more, meanwhile.
+    FrontendGoneError if the frontend ends or stops reading the output in the meantime.
     """
     (folder / "request.json").write_text(json.dumps({**request}), "utf-8")
     try:
@@ -64,7 +64,7 @@ def call(
 
 
 def how_it_ended(returncode: int) -> str:
-    """Say how a process ended whose *returncode*, as `subprocess` gives it, was unexpected."""
+    """Return how a process with the unexpected *returncode*, as in `subprocess`, ended."""
     if returncode >= 0:
         return f"ended with exit code {returncode}"
     try:
@@ -74,7 +74,7 @@ def how_it_ended(returncode: int) -> str:
 
 
 class RunProcess(Protocol):
-    """Runs a command to its end; a stand-in for :func:`run_process` in tests."""
+    """Runs a command to its end; tests replace :func:`run_process` with their own."""
 
     def __call__(
         self,
@@ -93,22 +93,22 @@ def run_process(
     environment: Mapping[str, str],
     emit: Callable[[str], None],
 ) -> int:
-    """Run *command*, handing each line of its output to *emit* as it comes.
+    """Run *command*, passing each line of its output to *emit* immediately.
 
-    Standard output and error go through one pipe, so that they keep their order. Gives the exit
+    Standard output and error share one pipe, so that they keep their order. Returns the exit
     code, or minus the signal's number (as ``subprocess`` does). Raises FrontendGoneError if this
-    process's own parent ends meanwhile. Whatever is raised, the command and all that it started
-    are gone by then.
+    process's parent ends in the meantime. Whatever is raised, the command and all processes that
+    it started have been ended by then.
     """
     process = subprocess.Popen(
         command,
         cwd=cwd,
         env=dict(environment),
-        # The child takes the end of this pipe as the end of the build; see the child script.
+        # The child treats the end of this pipe as the end of the build; see the child script.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        # A group of its own, so that it can be ended with all that it started.
+        # A separate group, so that the child can be ended with everything that it started.
         start_new_session=True,
         creationflags=_NEW_GROUP,
     )
@@ -120,12 +120,12 @@ def run_process(
     try:
         _wait(process, reader)
     except BaseException:
-        # Helpers such as joblib's resource tracker tidy up and end by themselves after this.
+        # Helpers such as joblib's resource tracker clean up and end by themselves after this.
         _signal_group(process, kill=False)
         reader.finished.wait(_GRACE)
         raise
     finally:
-        # What training left running may hold the pipe open: its output is not awaited for long.
+        # Processes that training left running may keep the pipe open: don't wait long for their output.
         reader.finished.wait(_POLL)
         _signal_group(process, kill=True)
         process.wait()
@@ -140,7 +140,7 @@ def run_process(
 
 
 def _signal_group(process: subprocess.Popen[bytes], *, kill: bool) -> None:
-    """End *process* and what it started; with *kill*, without giving any of it a say."""
+    """End *process* and the processes that it started; with *kill*, they cannot clean up."""
     if sys.platform == "win32":
         if process.poll() is None:
             subprocess.run(
@@ -149,16 +149,16 @@ def _signal_group(process: subprocess.Popen[bytes], *, kill: bool) -> None:
                 capture_output=True,
             )
         return
-    # macOS answers for a group of nothing but zombies that it is not permitted.
+    # On macOS, this is raised for a group that only contains zombies.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
 
 
 def _wait(process: subprocess.Popen[bytes], reader: _Reader) -> None:
-    """Wait for the end of *process*, noticing when whoever asked for the build is gone."""
+    """Wait for the end of *process*, and notice when the frontend is gone."""
     frontend = os.getppid()
     while process.poll() is None:
-        # This is waited for without polling, unlike a process with a timeout.
+        # Unlike a process with a timeout, this is waited for without polling.
         reader.finished.wait(_POLL)
         if reader.error is not None:
             raise reader.error
@@ -170,14 +170,14 @@ def _wait(process: subprocess.Popen[bytes], reader: _Reader) -> None:
 
 
 class _Reader(threading.Thread):
-    """Reads to the end, come what may: a process in front of a full pipe waits for ever."""
+    """Reads to the end in any case, because a process blocks on a full pipe."""
 
     def __init__(self, output: IO[bytes], lines: LineRelay) -> None:
         super().__init__(daemon=True)
-        # Up to Python 3.12 a join() that Ctrl-C interrupts takes the thread for ended.
+        # Up to Python 3.12, a join() that Ctrl-C interrupts marks the thread as ended.
         self.finished = threading.Event()
         self.error: Exception | None = None
-        """Why lines are no longer handed on."""
+        """Why lines are no longer passed on."""
         self._output = output
         self._lines = lines
 
@@ -193,10 +193,10 @@ class _Reader(threading.Thread):
 
 
 class LineRelay:
-    """Cuts a stream of bytes into lines of text and hands them on.
+    """Splits a stream of bytes into lines of text and passes them on.
 
-    A progress bar rewrites its line after a carriage return and ends it once: of its states, one a
-    second is handed on as a line, and the last one in any case.
+    A progress bar rewrites its line after a carriage return. Of its states, one per
+    second is passed on as a line, and always the last one.
     """
 
     def __init__(
@@ -212,23 +212,23 @@ class LineRelay:
         for line in lines:
             self._show(_last_state(line))
         if len(self._pending) > _LONGEST_LINE:
-            # A character that has come in part waits for the rest.
+            # Wait for the rest of an incomplete character.
             _, size = codecs.utf_8_decode(self._pending, "replace")
             self._show(self._pending[:size])
             self._pending = self._pending[size:]
         self._show_progress()
 
     def close(self) -> None:
-        """Hand on what the stream ended with, if it did not end with a line's end."""
+        """Pass on the end of the stream, if it did not end with a line break."""
         state, self._pending = _last_state(self._pending), b""
         if state.strip():
             self._show(state)
 
     def _show_progress(self) -> None:
-        """Hand on the last whole state of an unfinished line, if it is time for one.
+        """Pass on the last complete state of an unfinished line, if it is time for one.
 
-        What a carriage return has just ended is not yet known to be one: it may be a line's end
-        that has come in two pieces, or the state that the line is going to end with.
+        The text before a trailing carriage return is not shown yet: the return may be the first half
+        of a line break, or the text may be the line's final state.
         """
         begun = self._pending.rstrip(b"\r")
         states, carriage_return, unfinished = begun.rpartition(b"\r")
@@ -246,5 +246,5 @@ class LineRelay:
 
 
 def _last_state(line: bytes) -> bytes:
-    """Give what a terminal shows of *line* in the end, more or less."""
+    """Return approximately what a terminal finally shows of *line*."""
     return line.rstrip(b"\r").rpartition(b"\r")[2]

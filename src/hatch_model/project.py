@@ -1,7 +1,7 @@
-"""The project that is built: what every step of a build is handed.
+"""The project that is built, as passed to every step of a build.
 
-A build first asks, in a process of its own, for what to install. What that does not take is imported
-where it is used.
+A build first requests its requirements in a separate process. Modules that this does not need are
+imported where they are used.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from hatch_model.workspace import TemporaryFolder, Workspace
 
 CARRIED_FILE = ".hatch-model.json"
-"""At the top of an sdist: ``git``, the commit or null, and ``record``, if the sdist holds a model."""
+"""At the top of an sdist: ``git``, the commit or null, and ``record``, if the sdist contains a model."""
 _SBOM = ("cyclonedx-python-lib>=8", "hatchling>=1.28")
 _STORE = ("platformdirs>=3",)
 
-# The metadata hook and the build hook of one build have nothing in common but this.
+# The metadata hook and the build hook of one build share only this.
 _pins: WeakKeyDictionary[ProjectMetadata[Any], Pins] = WeakKeyDictionary()
 
 
 @dataclass(kw_only=True)
 class Project:
-    """A model project with hatchling's *builder* for it, in whatever build is under way."""
+    """A model project with hatchling's *builder* for it, in the running build."""
 
     builder: BuilderInterface[Any, Any]
     model: ModelSettings
@@ -53,7 +53,7 @@ class Project:
 
     @classmethod
     def read(cls, builder: BuilderInterface[Any, Any], log: Log) -> Project:
-        """Read what the project says. Raises SettingsError."""
+        """Read the project's settings. Raises SettingsError."""
         settings = read_settings(builder.metadata, needs_training=True)
         assert settings.training is not None  # noqa: S101 - needs_training
         return cls(builder=builder, model=settings.model, training=settings.training, log=log)
@@ -72,8 +72,8 @@ class Project:
 
     @cached_property
     def workspace(self) -> Workspace:
-        """A folder of this build's own, which is also where hatchling puts its temporary files."""
-        from hatch_model.workspace import TemporaryFolder, Workspace  # noqa: PLC0415 - not to only ask
+        """A folder for this build, which is also where hatchling puts its temporary files."""
+        from hatch_model.workspace import TemporaryFolder, Workspace  # noqa: PLC0415 - not for requirements
 
         try:
             workspace = Workspace()
@@ -90,12 +90,12 @@ class Project:
             self.workspace.close()
             del self.__dict__["workspace"]
 
-    # What training needs
+    # Build requirements
 
     def requirements(self) -> list[str]:
-        """Give what a frontend has to install before training.
+        """Return what a frontend has to install before training.
 
-        Raises HatchModelError for a lock that cannot be used or does not satisfy what is asked for.
+        Raises HatchModelError for a lock that is unusable or does not satisfy the requirements.
         """
         roots = (*self.model.roots, *self.training.groups)
         tools = self.tool_requirements()
@@ -114,11 +114,11 @@ class Project:
         return [*lock.requirements(markers), *tools]
 
     def tool_requirements(self) -> list[str]:
-        """Give what the options that are on take beside hatch-model's own dependencies."""
+        """Return what the enabled options need in addition to hatch-model's own dependencies."""
         return [each for requirements in self._tools().values() for each in requirements]
 
     def check_tools(self, environment: Environment) -> None:
-        """Check that *environment* has what the options that are on take."""
+        """Check that *environment* has what the enabled options need."""
         for option, requirements in self._tools().items():
             for requirement in map(Requirement, requirements):
                 found = environment.find(canonicalize_name(requirement.name))
@@ -131,7 +131,7 @@ class Project:
                     )
 
     def _tools(self) -> Mapping[str, tuple[str, ...]]:
-        """Give the packages that only some options take, for those that are on."""
+        """Return the packages that only some options need, for those that are enabled."""
         options: dict[str, tuple[str, ...]] = {}
         if self.training.sbom:
             options["sbom = true"] = _SBOM
@@ -142,13 +142,13 @@ class Project:
     # Pins
 
     def pins(self) -> Pins:
-        """Give what the wheel is to require: computed once for a build, before training."""
+        """Return what the wheel will require: computed once per build, before training."""
         return pins_before_training(self.metadata, self.model, self.training)
 
     def pins_on(self, path: Sequence[str] | None) -> Pins:
-        """Pin what the model needs to what is installed on *path* (default: ``sys.path``).
+        """Pin the model's dependencies to the versions installed on *path* (default: ``sys.path``).
 
-        With a lock, raises HatchModelError unless that is what the lock says.
+        With a lock, raises HatchModelError unless they match the lock.
         """
         return _pins_on(self.metadata, self.model, self.training, path)
 
@@ -159,7 +159,7 @@ class Project:
 def pins_before_training(
     metadata: ProjectMetadata[Any], model: ModelSettings, training: TrainingSettings
 ) -> Pins:
-    """Give the pins of the project that *metadata* is of; the same ones for one reading of it."""
+    """Return the pins of the project of *metadata*, computed once for each metadata object."""
     if metadata not in _pins:
         _pins[metadata] = _pins_on(metadata, model, training, None)
     return _pins[metadata]
@@ -171,8 +171,8 @@ def _pins_on(
     training: TrainingSettings,
     path: Sequence[str] | None,
 ) -> Pins:
-    from hatch_model.installed import InstalledEnvironment  # noqa: PLC0415 - not to only ask
-    from hatch_model.pins import marker_environment, pin  # noqa: PLC0415 - not to only ask
+    from hatch_model.installed import InstalledEnvironment  # noqa: PLC0415 - not for requirements
+    from hatch_model.pins import marker_environment, pin  # noqa: PLC0415 - not for requirements
 
     environment, markers = InstalledEnvironment(path), marker_environment()
     name = canonicalize_name(metadata.name)
@@ -207,7 +207,7 @@ def _lock_of(
     )
 
 
-@lru_cache  # Reading a uv.lock starts uv, and one build asks for it several times.
+@lru_cache  # Reading a uv.lock starts uv, and one build needs it several times.
 def _read_lock(*arguments: Any, **options: Any) -> Lock:
     from hatch_model.lock import read_lock  # noqa: PLC0415 - only with a lock
 

@@ -1,4 +1,4 @@
-"""The Pythons that a wheel with these pins can be installed on, against those it claims."""
+"""The Python versions that a wheel with these pins can be installed on, compared with those it declares."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 NEWEST = 14
 """The newest minor version that there is anything to say about: the last of our own classifiers."""
-# Which patch releases exist is unknown. The first, a late one, and those around each that a
-# specifier names are enough to tell `>=3.10.2`, `<3.13` and `!=3.9.7` apart.
+# The existing patch releases are unknown. The first, a late one, and those around each one that a
+# specifier names are enough to distinguish `>=3.10.2`, `<3.13` and `!=3.9.7`.
 _MINORS = range(41)
 _PATCHES = (0, 99)
 _PATCH_RELEASE = re.compile(r"3\.(\d+)\.(\d+)")
@@ -36,15 +36,15 @@ _PATCH_RELEASE = re.compile(r"3\.(\d+)\.(\d+)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unsupported:
-    """A claimed Python on which a pin cannot be installed."""
+    """A declared Python version on which a pin cannot be installed."""
 
     name: NormalizedName
     version: str
     reason: str
     minors: tuple[int, ...]
-    """The minor versions of Python 3 concerned, ascending."""
+    """The affected minor versions of Python 3, ascending."""
     supported: SpecifierSet
-    """What the package itself says of Python, empty where another pin is the problem."""
+    """The package's own requires-python, empty if another pin is the problem."""
     partly: frozenset[int] = frozenset()
     """Those of the minor versions of which the package supports some patch releases."""
 
@@ -52,7 +52,7 @@ class Unsupported:
 def unsupported_pythons(
     claimed: SpecifierSet, closure: Closure, markers: Mapping[str, str]
 ) -> list[Unsupported]:
-    """Find the pins that stand in the way of the *claimed* Pythons, by name."""
+    """Find the pins that cannot be installed on some of the *claimed* Pythons, by name."""
     needed = closure.needed()
     found = [
         *_refusals(claimed, closure, needed, markers),
@@ -64,7 +64,7 @@ def unsupported_pythons(
 def narrowed(
     claimed: SpecifierSet, unsupported: list[Unsupported], markers: Mapping[str, str]
 ) -> SpecifierSet:
-    """Narrow *claimed* to the Pythons around that of *markers* that nothing stands in the way of."""
+    """Restrict *claimed* to the contiguous range of supported Pythons around that of *markers*."""
     minor = int(markers["python_version"].partition(".")[2])
     refused = {
         each for problem in unsupported for each in problem.minors if each not in problem.partly
@@ -94,16 +94,16 @@ def narrowed(
 
 
 def only_minor(claimed: SpecifierSet, markers: Mapping[str, str]) -> SpecifierSet:
-    """Narrow *claimed* to the minor version of the Python of *markers*."""
+    """Restrict *claimed* to the minor version of the Python of *markers*."""
     minor = int(markers["python_version"].partition(".")[2])
     every_patch = [f"3.{minor}.{patch}" for patch in _PATCHES]
-    # What does not tell patch releases of this minor version apart has nothing left to say.
+    # Specifiers that don't distinguish patch releases of this minor version are redundant.
     kept = [str(each) for each in claimed if not all(map(each.contains, every_patch))]
     return SpecifierSet(",".join([*kept, f">=3.{minor}", f"<3.{minor + 1}"]))
 
 
 def supported_pythons(model: ModelSettings, claimed: SpecifierSet, pins: Pins) -> SpecifierSet:
-    """Narrow *claimed* to the Pythons that a wheel with *pins* can be installed on."""
+    """Restrict *claimed* to the Pythons that a wheel with *pins* can be installed on."""
     markers = marker_environment()
     if model.python == "minor":
         claimed = only_minor(claimed, markers)
@@ -138,7 +138,7 @@ def _refusals(
     needed: Mapping[NormalizedName, Condition],
     markers: Mapping[str, str],
 ) -> Iterator[Unsupported]:
-    """Find the distributions that refuse a Python themselves."""
+    """Find the distributions that do not support a Python themselves."""
     for name, distribution in closure.distributions.items():
         supported = distribution.requires_python
         refused = _outside(claimed, supported)
@@ -162,7 +162,7 @@ def _conflicts(
     needed: Mapping[NormalizedName, Condition],
     markers: Mapping[str, str],
 ) -> Iterator[Unsupported]:
-    """Find what asks for another version of a pinned package on another Python."""
+    """Find requirements that need another version of a pinned package on another Python."""
     releases = _releases(claimed)
     conflicts: dict[tuple[NormalizedName, str], set[int]] = {}
     for name, reason, pinned, condition in _misfits(closure):
@@ -182,7 +182,7 @@ def _conflicts(
 def _misfits(
     closure: Closure,
 ) -> Iterator[tuple[NormalizedName, str, NormalizedName, Condition]]:
-    """Find the requirements that the pins do not satisfy: of whom, why, which pin, and when."""
+    """Yield requirements that the pins do not satisfy: by whom, why, which pin, and when."""
     for root in closure.roots:
         pin = _unsatisfying(root.requirement, closure)
         if pin is not None:
@@ -197,7 +197,7 @@ def _misfits(
 
 
 def _unsatisfying(requirement: Requirement, closure: Closure) -> Distribution | None:
-    """Give the pinned distribution that *requirement* names and does not accept, if there is one."""
+    """Return the pinned distribution that *requirement* names but does not accept, if there is one."""
     distribution = closure.distributions.get(canonicalize_name(requirement.name))
     if distribution is None:
         return None
@@ -208,7 +208,7 @@ def _unsatisfying(requirement: Requirement, closure: Closure) -> Distribution | 
 def _minors_where(
     condition: Condition, releases: Iterable[tuple[int, int]], markers: Mapping[str, str]
 ) -> tuple[int, ...]:
-    """Give the minor versions of those *releases* on which *condition* holds."""
+    """Return the minor versions of those *releases* on which *condition* holds."""
     return tuple(
         sorted({minor for minor, patch in releases if condition.holds(_on(minor, patch, markers))})
     )
@@ -224,9 +224,9 @@ def _outside(claimed: SpecifierSet, supported: SpecifierSet) -> list[tuple[int, 
 
 
 def _releases(claimed: SpecifierSet, *also: SpecifierSet) -> list[tuple[int, int]]:
-    """Sample the releases of Python 3 that *claimed* contains: (minor, patch), ascending.
+    """Return a sample of the Python 3 releases that *claimed* contains: (minor, patch), ascending.
 
-    The samples include those at which *claimed* or one of *also* changes its mind.
+    The sample includes the boundaries of *claimed* and of each of *also*.
     """
     samples = {(minor, patch) for minor in _MINORS for patch in _PATCHES}
     for specifier in (each for specifiers in (claimed, *also) for each in specifiers):

@@ -1,7 +1,7 @@
-"""The record: how the model came to be, as JSON that is the same for the same inputs.
+"""The record: how the model was made, as JSON that is the same for the same inputs.
 
-Its schema is docs/model.schema.json. No time, duration, host or user name, absolute path,
-environment variable's value or credential goes into it.
+Its schema is model.schema.json. The record contains no time, duration, host or user name, absolute
+path, value of an environment variable, or credential.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BOM_FILE = "sboms/model.cdx.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """What a model is made from beside its code, as it is before training."""
+    """What a model is made from in addition to its code, as it is before training."""
 
     commit: Commit | None
     inputs: Sequence[File]
@@ -49,7 +49,7 @@ def make_record(
     artifacts: Sequence[File],
     check: CheckResult | None = None,
 ) -> dict[str, Any]:
-    """Put together the record of a model of *project*, a name and a version.
+    """Build the record of a model of *project*, a name and a version.
 
     *environment* is the name and the version of everything that was installed for training.
     """
@@ -80,7 +80,7 @@ def make_record(
 def _environment(
     environment: Iterable[tuple[str, str]], pins: Pins, left_out: set[str]
 ) -> list[dict[str, str]]:
-    """List every distribution, marked by whether the model needs it or only training did."""
+    """List every distribution, and whether the model needs it or only training did."""
     runtime: set[str] = set(pins.closure.distributions)
     return [
         {"name": name, "version": version, "use": "runtime" if name in runtime else "training"}
@@ -105,15 +105,15 @@ def _check(training: TrainingSettings, result: CheckResult | None) -> dict[str, 
 def to_bytes(record: Mapping[str, Any]) -> bytes:
     """Serialize *record*: sorted keys, UTF-8, one final newline."""
     text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    # Half of a surrogate pair, which UTF-8 cannot hold, is escaped as JSON escapes it, too.
+    # A lone surrogate, which UTF-8 cannot encode, is escaped as JSON escapes it.
     return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
 def read_json(text: str) -> Any:
-    """Parse JSON as it is found, which may be damaged. Raises ValueError, with a sentence."""
+    """Parse JSON that may be damaged. Raises ValueError with a message."""
     try:
         content = json.loads(text)
-        to_bytes(content)  # Refuses what is in no record: NaN, half of a character.
+        to_bytes(content)  # Refuses values that no record contains: NaN, lone surrogates.
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except ValueError as error:

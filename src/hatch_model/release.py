@@ -1,9 +1,9 @@
-"""The one door into the wheel: hatchling is given empty stand-ins, which are filled once it has written.
+"""The only way for the model into the wheel: hatchling packs empty placeholders, which are filled afterwards.
 
-hatchling's own rules then decide where each artifact ships, what collides with what, and which paths are
-reserved. What it puts under the final name meanwhile cannot be installed: it requires what nothing
-satisfies, for resolvers, and has a folder below ``.data`` that no installer knows, for all others. A wheel
-that lay there before is set aside, and comes back unless all goes well.
+hatchling's rules then decide where each artifact ships, what conflicts with what, and which paths are
+reserved. Until the wheel is finished, nobody can install it: it has a requirement that cannot be satisfied,
+for resolvers, and a folder below ``.data`` that no installer knows, for all other tools. An older wheel
+with the same name is set aside and restored unless the build succeeds.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ if TYPE_CHECKING:
 
 _REQUIREMENT = "unfinished @ file:///the-build-of-this-wheel-was-interrupted"
 _REQUIREMENT_LINE = f"Requires-Dist: {_REQUIREMENT}\n".encode()
-# What no path of anybody else's starts with.
+# A prefix that no other path starts with.
 _OWN = ".hatch-model."
-# A file that is to be loaded with joblib.
+# A file that may be loaded with joblib.
 _PICKLES = (".joblib", ".pkl", ".pickle")
 
 
 class Content(Protocol):
-    """What goes into a wheel beside hatchling's own."""
+    """What goes into a wheel in addition to hatchling's files."""
 
     def check(self, unpacked: Path, wheel: Record) -> None:
         """Check the model on the *unpacked* wheel. Raises HatchModelError."""
 
     def metadata(self, wheel: Record, artifacts: Mapping[str, File]) -> Mapping[str, bytes]:
-        """Give metadata files by their paths in dist-info, for the *artifacts* as they were written."""
+        """Return metadata files by their paths in dist-info, for the *artifacts* as written."""
 
     @property
     def requirements(self) -> Sequence[str]:
-        """What METADATA has to require, in the end."""
+        """The requirements that METADATA must have in the end."""
 
     @property
     def is_checked(self) -> bool:
@@ -66,14 +66,14 @@ class Content(Protocol):
 
 
 class Release:
-    """A model on its way into a wheel in the folder *directory*."""
+    """A model that is about to be written to a wheel in the folder *directory*."""
 
     def __init__(self, project: Project, directory: Path) -> None:
         self._project = project
         self._builder = cast("WheelBuilder", project.builder)
         self._directory = directory
         self._files: dict[str, Path] = {}
-        """Where each artifact lies now, by its path in the wheel."""
+        """The current location of each artifact, by its path in the wheel."""
         self._mark = f"{self._builder.artifact_project_id}.data/{UNFINISHED}/interrupted"
         self._workspace: Workspace | None = None
         self._content: Content | None = None
@@ -85,10 +85,10 @@ class Release:
         build_data: dict[str, Any],
         left_out: Collection[PurePosixPath] = (),
     ) -> None:
-        """Have hatchling keep the places of *artifacts*, by their paths in the tree.
+        """Make hatchling reserve the places of *artifacts*, by their paths in the tree.
 
-        What the tree has at the paths *left_out* does not ship. Raises HatchModelError for a place that
-        something else is put at, too.
+        Files in the tree at the paths *left_out* do not ship. Raises HatchModelError for a place where
+        another file ships.
         """
         self._content = content
         self._files = {
@@ -104,17 +104,17 @@ class Release:
         mark.touch()
         build_data["force_include"][str(mark)] = self._unmoved(self._mark)
         self._refuse_collisions(build_data)
-        # From here on, hatchling itself must read the tree next.
+        # After this, hatchling itself must be the next to read the tree.
         leave_out(self._builder, [path for path in left_out if path not in artifacts])
-        # hatchling does so itself, unless the stand-ins lie in a temporary folder below the root.
+        # hatchling does so itself, unless the placeholders are in a temporary folder below the root.
         self._builder.config.build_reserved_paths.update(str(Path(path)) for path in self._files)
         self._set_older_wheels_aside()
 
     def _unmoved(self, path: str) -> str:
-        """Say what to call a file for it to ship at *path*.
+        """Return the source path of a file that should ship at *path*.
 
-        hatchling has it ship where a file of the tree would, so `sources` with a prefix for all would
-        move it. A rule of our own goes before that.
+        hatchling treats it as a file of the tree, so a `sources` option that adds a prefix to all paths would
+        move it. A rule for this path takes precedence.
         """
         config = self._builder.config
         if config.get_distribution_path(path) == path:
@@ -140,7 +140,7 @@ class Release:
                 )
 
     def _set_older_wheels_aside(self) -> None:
-        # Not earlier: until now, what lies there is no business of this build's. Not by a link: where
+        # Not earlier: until now, existing wheels are not this build's concern. Not with a link: if
         # its temporary folder is on another file system, hatchling copies into the existing file.
         try:
             self._workspace = Workspace(self._directory)
@@ -150,15 +150,15 @@ class Release:
             raise self._not_written(error) from error
 
     def finish(self, wheel: Path) -> None:
-        """Check the model, and write *wheel*, which hatchling has made without it, once more.
+        """Check the model, and write *wheel*, which hatchling has built with placeholders, again.
 
-        Raises HatchModelError; then *wheel* is gone, and an older one has its name back.
+        If this raises HatchModelError, *wheel* is removed and an older one is restored.
         """
         workspace, content = self._workspace, self._content
-        assert workspace is not None  # noqa: S101 - place() comes first
+        assert workspace is not None  # noqa: S101 - place() runs first
         assert content is not None  # noqa: S101
         try:
-            # Before the check, which may take an hour: this must not be taken for a wheel meanwhile.
+            # Before the check, which may take an hour: in the meantime, nothing may treat this as a wheel.
             unfinished = wheel.replace(workspace.path / wheel.name)
             with zipfile.ZipFile(unfinished) as archive:
                 record = Record.read(archive)
@@ -186,18 +186,18 @@ class Release:
             self._project.log.info(notice)
 
     def close(self) -> None:
-        """Have everything be as it was before, but for what has been finished."""
+        """Restore the previous state, except for finished files."""
         if self._workspace is not None:
             self._workspace.close()
 
     def _keep_other_wheels(self, wheel: Path) -> None:
-        """Let go of the older wheel that *wheel* takes the place of; those of other tags come back."""
+        """Release the older wheel that *wheel* replaces; those with other tags are restored."""
         assert self._workspace is not None  # noqa: S101
         self._workspace.close()
-        assert wheel.is_file()  # noqa: S101 - what is finished does not make way
+        assert wheel.is_file()  # noqa: S101 - finished wheels are not removed
 
     def _check(self, wheel: Path, metadata: bytes, record: Record, content: Content) -> None:
-        """Lay out what the wheel will be, and have the model checked there."""
+        """Unpack the future wheel and check the model there."""
         unpacked = self._project.workspace.folder("wheel")
         unpack(wheel, unpacked, without=[*self._files, self._mark])
         (unpacked / f"{record.info}METADATA").write_bytes(metadata)
@@ -225,16 +225,16 @@ def _stamp(file: Path) -> tuple[int, int]:
 
 
 def _check_metadata(metadata: bytes, requirements: Sequence[str]) -> None:
-    """Check that the wheel requires what it has to, whatever hooks have added since."""
+    """Check that the wheel has the right requirements, whatever other hooks have added."""
     headers = BytesHeaderParser().parsebytes(metadata)
     lines = [str(line) for line in headers.get_all("Requires-Dist", [])]
-    # Those of the project's own extras are no pins.
+    # Requirements of the project's own extras are not pins.
     required = [line for line in lines if "extra ==" not in line.partition(";")[2]]
     check_same_pins(required, requirements)
 
 
 class TrainedContent:
-    """What goes with a model that this build has made: the record, the BOM, and the check."""
+    """The record, the BOM and the check of a model that this build has trained."""
 
     def __init__(self, project: Project, model: Model, run: RunProcess | None = None) -> None:
         self._project = project
@@ -251,10 +251,10 @@ class TrainedContent:
         return self._project.training.check is not None or bool(self._pickles())
 
     def _pickles(self) -> list[tuple[str, bool]]:
-        """Give the artifacts to load where there is no other check, and whether each has to be.
+        """Return the artifacts to load if there is no other check, and whether loading each must succeed.
 
-        That is what training has just returned, and what else looks like a pickle, if its classes ship.
-        Without joblib, which the wheel may not require, nobody could load either.
+        These are the model that training has just returned, and other files that look like pickles, if their
+        classes ship. Without joblib, which the wheel may not require, users could not load either of them.
         """
         project, trained = self._project, self._model.trained
         if project.training.check or trained.is_reused:
@@ -323,7 +323,7 @@ class TrainedContent:
 def release_trained(
     project: Project, model: Model, directory: Path, build_data: dict[str, Any]
 ) -> Release:
-    """Have *model* put into the wheel that hatchling is about to write to *directory*."""
+    """Add *model* to the wheel that hatchling is about to write to *directory*."""
     release = Release(project, directory)
     content = TrainedContent(project, model)
     release.place(model_files(model), content, build_data, model.left_out)

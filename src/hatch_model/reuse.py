@@ -1,11 +1,11 @@
-"""A model that was trained before from the same things is taken instead of being trained again.
+"""Reuse a stored model instead of training an identical one again.
 
-What it is made of has two parts. What is *given* is known before training, and its fingerprint is what a
-model is looked up by. What is *noticed* is known only once it has been trained: the code that it imported
-from the tree although the wheel does not ship it, packages that nothing declares, and the files that lay
-beside the artifacts. A model is the same if both are.
+The ingredients of a model have two parts. Those that are *given* are known before training, and their
+fingerprint is the key of the model. Those that are *noticed* are only known after training: code that was
+imported from the tree although the wheel does not ship it, undeclared packages, and the files next to the
+artifacts. A model is the same if both parts are.
 
-Nothing in either depends on where the tree lies, on times, or on the project's version, so a clone and an
+Neither part depends on the location of the tree, on times, or on the project's version, so a clone and an
 sdist have the same fingerprint.
 """
 
@@ -46,36 +46,36 @@ if TYPE_CHECKING:
     from hatch_model.store import Claim
 
 Parts = dict[str, dict[str, str]]
-"""A kind of thing -> the name of one -> its value or digest."""
+"""A kind of ingredient -> its name -> its value or digest."""
 
-# Part of every fingerprint: raise it when models that were stored before must not be taken any more.
+# Part of every fingerprint: increase it when models that were stored before must not be reused.
 _FORMAT = 2
 
 _CODE, _PACKAGE, _BESIDE = "training code", "undeclared package", "file beside the artifacts"
 _BY_DIGEST = frozenset(
     {"source", "input", "environment variable", "file on python-path", _CODE, _BESIDE}
 )
-# What of a folder is never imported, and changes with every build.
+# Parts of a folder that are never imported and change with every build.
 _PASSED_OVER = frozenset({"__pycache__", "node_modules", "build", "dist", "site-packages"})
-# What an sdist has at its top, or not, whatever training reads.
+# Files at the top that an sdist may add or lack, whatever training reads.
 _OF_THE_PROJECT = frozenset({"pyproject.toml", "hatch.toml", "PKG-INFO", ".gitignore"})
 
 
-# What a model is made of
+# The ingredients of a model
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ingredients:
-    """What a model that is about to be trained is made of."""
+    """The ingredients of a model that is about to be trained."""
 
     given: Parts
     beside: Mapping[str, str]
     """The digests of the files that ship from the artifacts folder, by their paths there."""
     root: Path
     known_files: frozenset[Path]
-    """Real paths of files that need no further notice: those that ship."""
+    """Real paths of files that are already covered: those that ship."""
     workspace: Path
-    """Where the build keeps copies of them."""
+    """The folder for the build's copies of them."""
     environment: Environment
 
     @property
@@ -84,16 +84,16 @@ class Ingredients:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def parts_of(self, trained: TrainedModel) -> Parts:
-        """Give all that *trained*, which has just been made of this, is made of."""
+        """Return all ingredients of *trained*, which has just been trained from these."""
         code = {_relative(file, self.root): file for file in self._unshipped(trained.imported)}
         packages = [*trained.strangers, *(["joblib"] if trained.model_saved else [])]
         artifacts = [str(artifact.path) for artifact in trained.artifacts]
         return {**self.given, **self._noticed(code, packages, artifacts)}
 
     def parts_like(self, before: Parts, artifacts: Collection[str]) -> Parts:
-        """Give what a model would be made of now of which is noticed what was noticed *before*.
+        """Return what the ingredients would be now, with the noticed ones of *before* looked up again.
 
-        *artifacts* are the paths of that one's, which training would write once more.
+        *artifacts* are the paths of the stored model's artifacts, which training would overwrite.
         """
         code = {name: self.root / name for name in before[_CODE]}
         present = {name: file for name, file in code.items() if file.is_file()}
@@ -110,7 +110,7 @@ class Ingredients:
         }
 
     def _unshipped(self, imported: Iterable[str]) -> Iterator[Path]:
-        """Give those of the *imported* files that neither ship nor are installed."""
+        """Return those of the *imported* files that neither ship nor are installed."""
         installed = tuple(sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib"))
         for name in imported:
             if name.startswith(installed) or is_site_folder(name):
@@ -140,11 +140,11 @@ def ingredients_of(
     environment: Environment,
     project: NormalizedName,
 ) -> Ingredients:
-    """Gather what a model is made of.
+    """Collect the ingredients of a model.
 
-    *shipped* are the files that the wheel ships, by their paths in it, *folders* is that of the
-    artifacts, in the tree and in the wheel, and *packages* are all that the model and its training
-    need of what is installed in *environment*.
+    *shipped* are the files that the wheel ships, by their paths in it. *folders* are the artifacts
+    folder in the tree and in the wheel. *packages* are the packages in *environment* that the model and
+    its training need.
     """
     in_tree, in_wheel = folders
     beside, sources = {}, {}
@@ -198,8 +198,8 @@ def _on_python_path(
 ) -> dict[str, Path]:
     """Find the files on `python-path` that the wheel does not ship, imported or not.
 
-    Nobody sees what worker processes import. Those are the ones that an sdist would hold, so that an
-    sdist has the same.
+    Imports of worker processes cannot be observed. Only files that an sdist would contain count, so
+    that an sdist has the same fingerprint.
     """
     if not training.python_path:
         return {}
@@ -218,16 +218,16 @@ def _on_python_path(
 
 
 def _version(distribution: Distribution) -> str:
-    """Give the version, and what tells apart what may be there twice under one version."""
+    """Return the version, and what distinguishes two installations of the same version."""
     if not distribution.raw_direct_url:
         return distribution.raw_version
     folder = editable_folder(distribution)
     if folder:
-        # RECORD names no more than what leads there.
+        # RECORD only lists the files that point to the folder.
         files = files_of(dict(_files_below(Path(folder))))
         content: Sequence[Sequence[str]] = [(file.path, file.sha256) for file in files]
     else:
-        # RECORD has a digest of every file. Those of its own metadata tell where it came from.
+        # RECORD has a digest of every file. Those of its own metadata show where it came from.
         rows = [row.split(",") for row in distribution.read_record().splitlines()]
         content = sorted(
             row for row in rows if ".dist-info/" not in row[0] and row[-2:] != ["", ""]
@@ -236,7 +236,7 @@ def _version(distribution: Distribution) -> str:
 
 
 def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Give the files of a source tree, by their paths in it, but for what tools keep there."""
+    """Return the files of a source tree, by their paths in it, except those that tools keep there."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(
             name
@@ -256,7 +256,7 @@ def _digest(text: str) -> str:
 
 
 def changes(before: Parts, now: Parts) -> list[str]:
-    """Say what differs, a sentence each; digests, of secrets among other things, are not shown."""
+    """Return what differs, as sentences. Digests are not shown, because they may be of secrets."""
     return [
         f"{kind} {name}: {_change(kind, old.get(name), new.get(name))}"
         for kind in sorted({*before, *now})
@@ -274,7 +274,7 @@ def _change(kind: str, old: str | None, new: str | None) -> str:
     return f"gone, was {old}" if new is None else f"{old} -> {new}"
 
 
-# Reusing
+# Reusing models
 
 
 def reuse_or_train(
@@ -285,10 +285,10 @@ def reuse_or_train(
     folder: Path,
     log: Log,
 ) -> TrainedModel:
-    """Take the model of *ingredients* from the store to *folder*, or *train* it and store it.
+    """Copy the model of *ingredients* from the store to *folder*, or *train* and store it.
 
-    Of all builds of one fingerprint on this machine, one does so at a time. A store that does not
-    work costs no more than a training.
+    Only one build per fingerprint does so at a time on this machine. If the store does not work, the
+    build trains.
     """
     with ExitStack() as stack:
         try:
@@ -325,7 +325,7 @@ def reuse_or_train(
 
 
 def _stored(claim: Claim, ingredients: Ingredients, folder: Path, log: Log) -> TrainedModel | None:
-    """Copy what the store has to *folder*, if that is made of the same things and as it was."""
+    """Copy the stored model to *folder*, if its ingredients are the same and it is not damaged."""
     entry = claim.read()
     if entry is None or _changes_since(entry.description, ingredients):
         return None
@@ -350,7 +350,7 @@ def _changes_since(description: Mapping[str, Any], ingredients: Ingredients) -> 
 
 
 def _reasons(store: Store, ingredients: Ingredients, project: str) -> list[str]:
-    """Say why there is something to train: what has changed since the last training."""
+    """Return why the model is trained: what has changed since the last training."""
     if retrain_wanted():
         return [f"{RETRAIN} is set, so the model is trained whether anything has changed or not"]
     last = _last_training(store, project)
@@ -358,7 +358,7 @@ def _reasons(store: Store, ingredients: Ingredients, project: str) -> list[str]:
         return ["no model of this project is stored that could be reused"]
     changed = _changes_since(last, ingredients)
     if not changed:
-        return []  # It was damaged, which has been said.
+        return []  # It was damaged, which has been reported.
     return ["changed since the last training:", *(f"  {line}" for line in changed)]
 
 

@@ -1,8 +1,8 @@
 """The record as a CycloneDX ML-BOM: the model, its metrics, its data and every package.
 
-cyclonedx-python-lib writes all but the model card, which it has no classes for
-(https://cyclonedx.org/docs/1.7/json/#components_items_modelCard). Neither a serial number nor a time
-goes in: the same record gives the same bytes.
+cyclonedx-python-lib writes everything except the model card, for which it has no classes
+(https://cyclonedx.org/docs/1.7/json/#components_items_modelCard). The BOM has no serial number or time:
+the same record gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MODEL = "model"
 
 
 def make_bom(record: Mapping[str, Any]) -> bytes:
-    """Write *record* as JSON in the newest version of CycloneDX that the library knows."""
+    """Return *record* as JSON in the newest version of CycloneDX that the library supports."""
     from cyclonedx.output import make_outputter  # noqa: PLC0415 - only for this option
     from cyclonedx.schema import OutputFormat, SchemaVersion  # noqa: PLC0415
 
@@ -75,7 +75,7 @@ def _bom(record: Mapping[str, Any]) -> Any:
 
 
 def _pinned_elsewhere(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """Give what is pinned without being installed here: a lock's pins for other platforms."""
+    """Return pins that are not installed here: a lock's pins for other platforms."""
     installed = {each["name"]: each["version"] for each in record["environment"]}
     for requirement in map(Requirement, record["pins"]):
         name = canonicalize_name(requirement.name)
@@ -96,7 +96,7 @@ def _package(package: Mapping[str, str]) -> Component:
     from packageurl import PackageURL  # noqa: PLC0415
 
     purl = PackageURL("pypi", name=package["name"], version=package["version"])
-    # "Excluded" is CycloneDX's word for what is not there at run time.
+    # "Excluded" is CycloneDX's term for components that are not used at run time.
     is_needed = package["use"] == "runtime"
     return Component(
         type=ComponentType.LIBRARY,

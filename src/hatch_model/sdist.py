@@ -1,8 +1,8 @@
-"""What an sdist takes along: the lock, the commit, and a trained model if it is to hold one.
+"""What hatch-model adds to an sdist: the lock, the commit, and the model of a trained sdist.
 
-A wheel that is built from the sdist takes commit and model from there: an sdist has no repository any
-more, and nothing is trained or installed for a model that is there already. Such a model is made while the
-sdist is, by building a wheel in a temporary folder: gates, check, BOM and all.
+A wheel that is built from the sdist uses this commit and model: an sdist has no repository, and an
+existing model needs no training and no training environment. To train such a model, the sdist build
+builds a wheel in a temporary folder, including gates, check and BOM.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 _CARRIED_BOM = ".hatch-model.cdx.json"
 
 
-# What an unpacked sdist carries
+# Data in an unpacked sdist
 
 
 def carried_in(root: Path) -> Mapping[str, Any] | None:
-    """Read what the unpacked sdist at *root* carries; None for what is no sdist, or carries nothing.
+    """Read the data in the unpacked sdist at *root*; None if it is not an sdist or has no data.
 
-    Raises HatchModelError for what cannot be read.
+    Raises HatchModelError if the data cannot be read.
     """
     file = root / CARRIED_FILE
     if not file.is_file():
@@ -48,7 +48,7 @@ def carried_in(root: Path) -> Mapping[str, Any] | None:
 
 
 def read_carried(text: str, path: str) -> Mapping[str, Any]:
-    """Parse what an sdist carries, at *path*. Raises ValueError, with a sentence."""
+    """Parse the data of an sdist, at *path*. Raises ValueError with a message."""
     try:
         content = read_json(text)
     except ValueError as error:
@@ -68,7 +68,7 @@ def _is_carried(content: Any) -> bool:
 
 
 def carried_record(root: Path) -> Mapping[str, Any] | None:
-    """Give the record of the model that lies in the tree at *root*, as in a trained sdist."""
+    """Return the record of the model that is in the tree at *root*, as in a trained sdist."""
     carried = carried_in(root)
     return carried.get("record") if carried else None
 
@@ -90,11 +90,11 @@ def commit_of(root: Path, warn: Callable[[str], None]) -> Commit | None:
     return commit
 
 
-# Into an sdist
+# Adding to an sdist
 
 
 def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedModel | None) -> None:
-    """Have hatchling include the lock, the commit and the model *packed*. Raises HatchModelError."""
+    """Make hatchling include the lock, the commit and the model *packed*. Raises HatchModelError."""
     root, training = project.root, project.training
     include = build_data["force_include"]
     if training.lock is not None:
@@ -120,7 +120,7 @@ def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedMod
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackedModel:
-    """A model as it lies in an sdist, or is about to."""
+    """A model in an sdist."""
 
     record: Mapping[str, Any]
     artifacts: Mapping[PurePosixPath, Path]
@@ -135,7 +135,7 @@ def train_for_sdist(project: Project, app: Any) -> PackedModel:
     (wheel,) = builder.build(
         directory=str(folder / "wheel"),
         versions=["standard"],
-        # These are about the sdist, for which they may be set in the environment.
+        # These options of the environment are for the sdist.
         hooks_only=False,
         clean=False,
         clean_hooks_after=False,
@@ -152,7 +152,7 @@ def train_for_sdist(project: Project, app: Any) -> PackedModel:
 
 
 def _extract(archive: zipfile.ZipFile, path: str, folder: Path) -> Path:
-    """Extract a file with its mode, which zipfile leaves to others."""
+    """Extract a file with its mode, which zipfile ignores."""
     info = archive.getinfo(path)
     file = Path(archive.extract(info, folder))
     file.chmod(info.external_attr >> 16 & 0o777)
@@ -162,7 +162,7 @@ def _extract(archive: zipfile.ZipFile, path: str, folder: Path) -> Path:
 def _places(
     builder: WheelBuilder, project: Project, record: Mapping[str, Any]
 ) -> dict[str, PurePosixPath]:
-    """Say where the tree has each artifact of *record*, by its path in the wheel."""
+    """Return where the tree has each artifact of *record*, by its path in the wheel."""
     from hatch_model import sources  # noqa: PLC0415 - sources of all sdists import this module
 
     folder = sources.artifacts_folder(
@@ -183,13 +183,13 @@ def _places(
     return {str(path): folder / path.relative_to(shipped) for path in paths}
 
 
-# From an unpacked sdist
+# Building from an unpacked sdist
 
 
 def packed_in(project: Project, record: Mapping[str, Any]) -> PackedModel:
-    """Give the model of the unpacked sdist that *project* is, which carries *record*.
+    """Return the model of the unpacked sdist *project*, which contains *record*.
 
-    Raises HatchModelError for a model that is not there, or made with other settings.
+    Raises HatchModelError for a model that is missing, or was trained with other settings.
     """
     builder = project.builder
     if not isinstance(builder, WheelBuilder):
@@ -208,7 +208,7 @@ def packed_in(project: Project, record: Mapping[str, Any]) -> PackedModel:
 
 
 class CarriedContent:
-    """What goes with a model that its sdist carries: nothing that was not made with it."""
+    """The content of a wheel from a trained sdist: only what was made together with the model."""
 
     is_checked = False
 
@@ -220,10 +220,10 @@ class CarriedContent:
         return [*self._packed.record["pins"]]
 
     def check(self, unpacked: Path, wheel: Record) -> None:
-        """Nothing: this was checked when it was made, and what it needs is not installed here."""
+        """Do nothing: the model was checked when it was trained, and its requirements are not installed."""
 
     def metadata(self, wheel: Record, artifacts: Mapping[str, File]) -> dict[str, bytes]:
-        """Give the record. Raises HatchModelError unless all that ships is as it was."""
+        """Return the record. Raises HatchModelError unless all files that ship are unchanged."""
         sources = [file for file in wheel.files() if file.path not in artifacts]
         differences = self._changed_files([*sources, *artifacts.values()])
         if differences:
@@ -277,5 +277,5 @@ def _altered(differences: Sequence[str]) -> HatchModelError:
     lines = "".join(f"\n  {difference}" for difference in differences)
     return HatchModelError(
         f"this source distribution is not what it was when its model was trained:{lines}\nUnpack it "
-        f"anew; or set HATCH_MODEL_RETRAIN=1, which trains another model from what is here."
+        f"again, or set HATCH_MODEL_RETRAIN=1, which trains another model from what is here."
     )

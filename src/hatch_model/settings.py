@@ -1,7 +1,7 @@
-"""What a project says to this plugin: its two TOML tables, read once into typed values.
+"""The two TOML tables of a project, parsed once into typed values.
 
-Every problem is collected, and all are reported together. What a single build is told comes by
-environment variables: hatchling hands no `config_settings` on.
+All problems are collected and reported together. Options for a single build are environment variables,
+because hatchling does not pass `config_settings` to hooks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hatch_model.deflate import Compression
 
 RETRAIN = "HATCH_MODEL_RETRAIN"
-"""Train, whatever has been trained before."""
+"""Train even if the model is stored."""
 
 
 def retrain_wanted() -> bool:
@@ -40,7 +40,7 @@ def retrain_wanted() -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PinPolicy:
-    """The options of the metadata hook's table that say how to write pins."""
+    """The options of the metadata hook's table that control how pins are written."""
 
     pins: Literal["all", "direct"] = "all"
     local_versions: Literal["strip", "keep"] = "strip"
@@ -57,10 +57,10 @@ class ModelSettings:
     """The requirements, from ``dependencies`` or ``dependency-group``."""
     policy: PinPolicy
     group: str = ""
-    """The name of that ``dependency-group``; "" where there is none."""
+    """The name of that ``dependency-group``; "" if there is none."""
     requires_python: SpecifierSet | None = None
     python: Literal["any", "minor"] = "any"
-    """Whether the wheel installs only on the minor version it was trained on."""
+    """Whether the wheel installs only on the minor version of Python that it was trained on."""
 
     @property
     def declared_in(self) -> str:
@@ -73,7 +73,7 @@ class ModelSettings:
 def read_model_settings(
     key: str, content: object, pyproject: Mapping[str, Any], problems: list[Problem]
 ) -> ModelSettings:
-    """Read the table *content* that stands under *key*, noting what is wrong in *problems*."""
+    """Read the table *content* at *key*, and add its errors to *problems*."""
     table = Table(key, content, problems)
     group = table.get("dependency-group", "the name of a dependency group", string, "")
     settings = ModelSettings(
@@ -94,7 +94,7 @@ def read_model_settings(
         _check_direct_references_are_allowed(pyproject, key, reason, problems)
     for root in settings.roots:
         if root.requirement.url:
-            # An editable install requires what is declared.
+            # An editable install requires the dependencies as declared.
             _check_direct_references_are_allowed(
                 pyproject, key, f"{root.origin} has an address", problems
             )
@@ -148,14 +148,14 @@ def _read_requires_python(table: Table, project: object) -> SpecifierSet | None:
 def _check_direct_references_are_allowed(
     pyproject: Mapping[str, Any], key: str, reason: str, problems: list[Problem]
 ) -> None:
-    """Ask for hatchling's own permission, which it would otherwise miss only after training."""
+    """Require hatchling's permission for direct references, which it would otherwise check after training."""
     metadata = pyproject.get("tool", {}).get("hatch", {}).get("metadata", {})
     if metadata.get("allow-direct-references") is not True:
         allow = f"{key.removesuffix('.hooks.model')}.allow-direct-references"
         problems.append(Problem(allow, expected=f"true, as {reason}"))
 
 
-# A hook table's keys that hatchling itself reads.
+# The keys in a hook's table that hatchling itself reads.
 _HATCHLING_KEYS = frozenset(
     {
         "dependencies",
@@ -194,7 +194,7 @@ class TrainingSettings:
     """Relative to the project root; None for ``data`` inside the package that holds ``train``."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[Root, ...] = ()
-    """What the dependency groups for training ask for."""
+    """The requirements of the dependency groups for training."""
     group_names: tuple[str, ...] = ()
     """The names of these groups."""
     lock: PurePosixPath | None = None
@@ -202,34 +202,34 @@ class TrainingSettings:
     inputs: tuple[str, ...] | None = None
     """Glob patterns of the files that training reads, relative to the project root.
 
-    None says nothing; patterns, or none of them, say that training is a function of these files, the
-    code, the arguments and the environment.
+    If not None, training depends only on these files, the code, the arguments and the
+    environment.
     """
     gates: Mapping[str, Gate] = field(default_factory=dict)
     check: ObjectReference | None = None
-    """What to call against the finished wheel."""
+    """The function to call from the finished wheel."""
     sbom: bool = False
     """Whether to write a CycloneDX ML-BOM."""
     python_path: tuple[PurePosixPath, ...] = ()
-    """Relative to the project root; empty for where the wheel's packages live."""
+    """Relative to the project root; if empty, the folders that contain the wheel's packages."""
     environment: Mapping[str, str] = field(default_factory=dict)
     editable: Literal["skip", "train"] = "skip"
     sdist: Literal["source", "trained"] = "source"
-    """Whether the model is trained while the sdist is built, and travels in it."""
+    """Whether the model is trained when the sdist is built, and included in it."""
 
     compression: Compression = "auto"
-    """How large artifacts are written into the wheel."""
+    """How large artifacts are compressed in the wheel."""
 
     @property
     def is_reusable(self) -> bool:
-        """Whether a model may be taken for one that would be trained from the same things."""
+        """Whether a stored model may be used instead of training an identical one."""
         return self.inputs is not None
 
 
 def read_training_settings(
     key: str, content: object, pyproject: Mapping[str, Any], problems: list[Problem]
 ) -> TrainingSettings:
-    """Read the table *content* that stands under *key*, noting what is wrong in *problems*."""
+    """Read the table *content* at *key*, and add its errors to *problems*."""
     table = Table(key, content, problems)
     groups = table.get_each("dependency-groups", "the name of a dependency group", string)
     settings = TrainingSettings(
@@ -333,7 +333,7 @@ def _read_arguments(table: Table) -> dict[str, Any]:
 
 
 def _without_json(key: str, value: object) -> Iterator[tuple[str, object]]:
-    """Find what JSON cannot hold, dates among it, in the *value* of *key*."""
+    """Find values that JSON does not support, such as dates, in the *value* of *key*."""
     if isinstance(value, dict):
         for name, each in value.items():
             yield from _without_json(f"{key}.{name}", each)
@@ -374,7 +374,7 @@ def _read_sdist(table: Table) -> Literal["source", "trained"]:
 
 
 def _pattern(value: object) -> str:
-    """Read a pattern of pathlib's, in what all of its versions understand, and alike."""
+    """Parse a glob pattern that all versions of pathlib understand in the same way."""
     path = _path_below_root(value)
     if any("**" in part and part != "**" for part in path.parts):
         raise ValueError
@@ -413,18 +413,17 @@ PLUGIN = "model"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """Everything a model project says to this plugin."""
+    """All settings of a model project."""
 
     model: ModelSettings
     training: TrainingSettings | None
-    """None where no build hook is configured for wheels."""
+    """None if no build hook is configured for wheels."""
 
 
 def read_settings(metadata: ProjectMetadata[Any], *, needs_training: bool) -> Settings:
-    """Read what the project says.
+    """Read the project's settings.
 
-    Raises SettingsError with everything that is wrong; with *needs_training*, a missing build hook
-    is, too.
+    Raises SettingsError with all problems. With *needs_training*, a missing build hook is one.
     """
     problems: list[Problem] = []
     model_key, model_table = _model_table(metadata)
@@ -525,7 +524,7 @@ def _model_table(metadata: ProjectMetadata[Any]) -> tuple[str, object]:
 
 
 def _training_table(metadata: ProjectMetadata[Any]) -> tuple[str, object]:
-    """Find the build hook's table: hatchling lets the wheel's replace the global one."""
+    """Find the build hook's table: in hatchling, the wheel's table replaces the global one."""
     prefix = _prefix(metadata, "build")
     of_target = _table_at(metadata.hatch.build_targets, "wheel", "hooks")
     if PLUGIN in of_target:
@@ -534,14 +533,14 @@ def _training_table(metadata: ProjectMetadata[Any]) -> tuple[str, object]:
 
 
 def _table_at(content: object, *names: str) -> Mapping[str, Any]:
-    """Follow *names*; empty where there is no table, which hatchling says itself."""
+    """Follow *names*; empty if there is no table, which hatchling reports itself."""
     for name in names:
         content = content.get(name) if isinstance(content, dict) else None
     return content if isinstance(content, dict) else {}
 
 
 def _prefix(metadata: ProjectMetadata[Any], table: str) -> str:
-    """Say where hatchling took *table* from: a key in hatch.toml goes before pyproject.toml's."""
+    """Return where hatchling found *table*: a key in hatch.toml overrides pyproject.toml's."""
     file = Path(metadata.root, "hatch.toml")
     if file.is_file() and table in load_toml(str(file)):
         return f"hatch.toml: {table}"
@@ -549,5 +548,5 @@ def _prefix(metadata: ProjectMetadata[Any], table: str) -> str:
 
 
 def declared_lines(roots: Iterable[Root]) -> list[str]:
-    """Give the requirements as they were declared, for what is resolved rather than installed."""
+    """Return the requirements as declared, for tools that resolve but do not install."""
     return [str(root.requirement) for root in roots]

@@ -1,4 +1,4 @@
-"""What the wheel ships of the source tree, and how training sees it: as if it were installed."""
+"""The source files that the wheel ships, and how training sees them: as if they were installed."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _WHEEL = "[tool.hatch.build.targets.wheel]"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFile:
-    """A file of the source tree that hatchling selects for the wheel."""
+    """A source file that hatchling selects for the wheel."""
 
     path: Path
     tree: PurePosixPath
     """Relative to the project root."""
     wheel: PurePosixPath
-    """Where the wheel has it."""
+    """Its path in the wheel."""
 
     @property
     def module(self) -> str:
-        """The dotted name that it is imported by once installed; "" for what is no module."""
+        """The dotted name to import it by once installed; "" if it is not a module."""
         if self.wheel.suffix != ".py":
             return ""
         parts = self.wheel.with_suffix("").parts
@@ -50,7 +50,7 @@ class SourceFile:
 
     @property
     def import_root(self) -> PurePosixPath | None:
-        """The folder of the tree from which it is importable; None where `sources` rewrites it."""
+        """The folder in the tree from which it can be imported; None if `sources` renames it."""
         depth = len(self.tree.parts) - len(self.wheel.parts)
         if self.tree.parts[depth:] != self.wheel.parts or depth < 0:
             return None
@@ -111,7 +111,7 @@ def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
 
 
 def _only_package(root: Path) -> str:
-    """Name the one package in the usual places, relative to *root*; "" if there is not just one."""
+    """Return the only package in the usual places, relative to *root*; "" if there is not exactly one."""
     found = [*root.glob("src/*/__init__.py"), *root.glob("*/__init__.py")]
     candidates = {each.parent.relative_to(root).as_posix() for each in found}
     candidates -= {"tests", "test", "docs", "src"}
@@ -121,7 +121,7 @@ def _only_package(root: Path) -> str:
 def shipped_files(
     builder: WheelBuilder, build_data: Mapping[str, Any]
 ) -> list[tuple[PurePosixPath, Path]]:
-    """Give every file that *builder* is about to ship in packages, with its path in the wheel."""
+    """Yield every file that *builder* is about to ship in packages, with its path in the wheel."""
     with builder.config.set_build_data(dict(build_data)):
         return [
             (PurePosixPath(Path(each.distribution_path).as_posix()), Path(each.path))
@@ -132,33 +132,33 @@ def shipped_files(
 def distribution_path(
     builder: BuilderInterface[Any, Any], tree_path: PurePosixPath
 ) -> PurePosixPath:
-    """Say where the wheel or sdist that *builder* makes has what the tree has at *tree_path*."""
+    """Return the path in the wheel or sdist of *builder* for *tree_path* in the tree."""
     moved = builder.config.get_distribution_path(str(Path(tree_path)))
     return PurePosixPath(Path(moved).as_posix())
 
 
 def leave_out(builder: BuilderInterface[Any, Any], paths: Collection[PurePosixPath]) -> None:
-    """Have hatchling not select what the tree has at *paths*, files or folders.
+    """Make hatchling leave out the files or folders at *paths* in the tree.
 
-    To be called at the end of `initialize`: hatchling itself keeps such a list for what it is forced
-    to include, for as long as one reading of the tree takes.
+    Call this at the end of `initialize`: hatchling keeps such a list for force-included files,
+    and resets it after it has read the tree once.
     """
     reserved = builder.config.build_reserved_paths
     for path in paths:
-        # Files go by where they ship, and folders by where they are.
+        # Files are excluded by their path in the archive, and folders by their path in the tree.
         reserved.update({str(Path(path)), str(Path(distribution_path(builder, path)))})
 
 
 def published_in(root: Path, folder: PurePosixPath) -> list[PurePosixPath]:
-    """Give what `hatch-model train` has left in the tree at *root*, which is no source."""
+    """Return the files that `hatch-model train` has written to the tree at *root*."""
     found = published(root / folder)
     return [*(folder / path for path in found), *([folder / ".gitignore"] if found else [])]
 
 
 def leave_out_of_sdist(builder: BuilderInterface[Any, Any], names: Collection[str]) -> None:
-    """Have an sdist hold neither what is called *names* at the top nor `hatch-model train`'s model.
+    """Leave out of an sdist the files called *names* at the top, and the model of `hatch-model train`.
 
-    To be called as :func:`leave_out`.
+    Call this when :func:`leave_out` may be called.
     """
     root, models = Path(builder.root), []
     workspaces = set()
@@ -167,20 +167,20 @@ def leave_out_of_sdist(builder: BuilderInterface[Any, Any], names: Collection[st
         if path.name == ".gitignore":
             models += published_in(root, path.parent)
         workspaces |= {part for part in path.parents if part.name.startswith(".hatch-model-")}
-    for workspace in workspaces:  # of a build that is under way, or was killed
+    for workspace in workspaces:  # of a running or killed build
         remove_abandoned((root / workspace).parent)
     leave_out(builder, [*map(PurePosixPath, names), *models, *workspaces])
 
 
-# Where training writes
+# Artifacts folder and import path
 
 
 def artifacts_folder(
     settings: TrainingSettings, files: Sequence[SourceFile], root: Path
 ) -> PurePosixPath:
-    """Say which folder of the tree at *root* holds the artifacts, relative to it.
+    """Return the artifacts folder of the tree at *root*, relative to it.
 
-    By default that is `data` beside the module that holds the training function.
+    The default is `data` next to the module that contains the training function.
     """
     if settings.artifacts is not None:
         return settings.artifacts
@@ -207,7 +207,7 @@ def artifacts_folder(
 
 
 def python_path(settings: TrainingSettings, files: Sequence[SourceFile], root: Path) -> list[Path]:
-    """Give the folders of the tree at *root* that training imports from. Raises SettingsError."""
+    """Return the folders of the tree at *root* that training imports from. Raises SettingsError."""
     if settings.python_path:
         problems = [
             Problem(
@@ -234,11 +234,11 @@ def lay_out_installed(
     shipped: Collection[tuple[PurePosixPath, Path]],
     folder: Path,
 ) -> None:
-    """Write to *folder*, which is to come first on the path, what the tree alone does not have.
+    """Write to *folder*, which must be first on the path, what the tree alone does not have.
 
-    That is the project's metadata, and the modules that the wheel gets from elsewhere: from outside,
-    from another hook, or renamed. Modules that the tree has under their names are imported from there,
-    so that paths relative to their ``__file__`` hold.
+    These are the project's metadata, and the modules that the wheel gets from outside the tree,
+    from another hook, or under another name. Modules whose names are the same in the tree are imported
+    from there, so that paths relative to their ``__file__`` work.
     """
     info = folder / f"{builder.artifact_project_id}.dist-info"
     info.mkdir(parents=True)
@@ -255,8 +255,8 @@ def lay_out_installed(
     _lay_out_modules(modules, Path(builder.root), folder)
 
 
-# Runs the package's own file, under its own path. `_initializing` is what importlib says of a module
-# that is being imported, so that others wait for it.
+# Runs the package's own file, under its own path. importlib sets `_initializing` on a module that is
+# being imported, so that other threads wait for it.
 _PACKAGE = """\
 import importlib.util as _util, sys as _sys
 _spec = _util.spec_from_file_location(__name__, {file!r}, submodule_search_locations={path!r})
@@ -297,15 +297,15 @@ def _link(file: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.symlink_to(file)
-    except OSError:  # Windows gives links to those only who may make them.
+    except OSError:  # On Windows, links require a permission.
         shutil.copyfile(file, target)
 
 
-# Inputs, and what training leaves behind
+# Inputs, and files that training leaves behind
 
 
 def input_files(settings: TrainingSettings, root: Path, log: Log) -> list[File]:
-    """Read the files that `inputs` names. Raises SettingsError for a pattern that matches none."""
+    """Read the files that `inputs` names. Raises SettingsError for a pattern without matches."""
     found: set[Path] = set()
     problems = []
     for index, pattern in enumerate(settings.inputs or ()):
@@ -324,7 +324,7 @@ def input_files(settings: TrainingSettings, root: Path, log: Log) -> list[File]:
 def _expected(root: Path) -> str:
     if not (root / "PKG-INFO").is_file():
         return "to match a file"
-    # Where git ignores the data, the sdist lacks it.
+    # If git ignores the data, it is not in the sdist.
     return (
         "to match a file of this source distribution, which has to include what training reads (or "
         'build the wheel from the project itself, with `uv build --wheel`, or set `sdist = "trained"`)'
@@ -332,5 +332,5 @@ def _expected(root: Path) -> str:
 
 
 def top_level(root: Path) -> set[str]:
-    """Name what lies at the top of the tree at *root*."""
+    """Return the names at the top of the tree at *root*."""
     return {each.name for each in root.iterdir()}

@@ -1,17 +1,17 @@
-"""The store of trained models: a folder of the user's, shared by all builds.
+"""The store of trained models: a folder of the user, shared by all builds.
 
-A model is stored under a fingerprint of 64 hexadecimal digits. Whoever claims it is alone with it among
-all processes::
+A model is stored under a fingerprint of 64 hexadecimal digits. A claim on a fingerprint is exclusive
+among all processes::
 
     CACHEDIR.TAG
-    v2/<fingerprint>/entry.json     the mark of an entry: its description, and its files by their content
+    v2/<fingerprint>/entry.json     marks an entry: its description, and the digests of its files
     v2/<fingerprint>/files/         the files
-    v2/<fingerprint>.lock           what a claim is
+    v2/<fingerprint>.lock           locked by a claim
 
-An entry is made in a workspace beside its place and renamed into it, so it appears whole or not at all.
-Its files are copied out before they are used. Nothing is removed that is not provably an entry: a name
-of 64 hexadecimal digits, no link, and the mark. Another layout will have another folder than ``v2``;
-older ones are left alone.
+An entry is created in a workspace next to its final path and renamed, so it is stored atomically.
+Its files are copied out before they are used. Only folders that are certainly entries are removed: the
+name has 64 hexadecimal digits, it is not a link, and it contains entry.json. A new layout will use
+another folder than ``v2``; older ones are not touched.
 """
 
 from __future__ import annotations
@@ -57,33 +57,33 @@ _TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
 """
 
 
-# What a user can say of it
+# Settings of the user
 
 
 def store_folder() -> Path:
-    """Give the store's folder: HATCH_MODEL_CACHE_DIR, or one in the user's cache directory.
+    """Return the store's folder: HATCH_MODEL_CACHE_DIR, or one in the user's cache directory.
 
-    Raises StoreError for a user who has no home.
+    Raises StoreError for a user without a home directory.
     """
     said = os.environ.get(_FOLDER_VARIABLE, "")
     if said:
         return Path(said).absolute()
-    from platformdirs import user_cache_dir  # noqa: PLC0415 - only where a model may be reused
+    from platformdirs import user_cache_dir  # noqa: PLC0415 - only if a model may be reused
 
     folder = Path("~", ".cache", "hatch-model")
     try:
         folder = Path(user_cache_dir("hatch-model", appauthor=False))
         if folder.is_absolute():
             return folder
-    except RuntimeError:  # what platformdirs says of it from version 4.6 on
+    except RuntimeError:  # raised by platformdirs from version 4.6 on
         pass
     raise _unusable(folder, "the user has no home directory")
 
 
 def store_limit() -> int:
-    """Give what the store may hold, in bytes: HATCH_MODEL_CACHE_LIMIT, or 20 GiB.
+    """Return the store's limit in bytes: HATCH_MODEL_CACHE_LIMIT, or 20 GiB.
 
-    Raises HatchModelError for what is no size.
+    Raises HatchModelError for an invalid size.
     """
     said = os.environ.get(_LIMIT_VARIABLE, "")
     try:
@@ -104,10 +104,10 @@ class Entry:
 
     fingerprint: str
     description: Mapping[str, Any]
-    """What was given to be kept with the files."""
+    """The description that was stored with the files."""
     kept: datetime
     used: datetime
-    """When it was last taken, or else kept."""
+    """When it was last used, or else stored."""
     files: Mapping[PurePosixPath, File]
     executable: frozenset[PurePosixPath]
 
@@ -118,7 +118,7 @@ class Entry:
 
 
 def _read_entry(folder: Path) -> Entry | None:
-    """Read the entry in *folder*; None if there is none, or none that can be read."""
+    """Read the entry in *folder*; None if there is none or it cannot be read."""
     mark = folder / _MARK
     try:
         used = mark.stat().st_mtime
@@ -144,7 +144,7 @@ def _digest(model: object) -> str:
 
 
 def _is_entry(folder: Path) -> bool:
-    """Say whether *folder* is provably an entry, readable or not."""
+    """Return whether *folder* is certainly an entry, readable or not."""
     try:
         is_folder = stat.S_ISDIR(folder.lstat().st_mode)
         is_marked = stat.S_ISREG((folder / _MARK).lstat().st_mode)
@@ -163,7 +163,7 @@ class Freed:
 
 
 class Store:
-    """Trained models by their fingerprints, below *folder*, of no more than *limit* bytes."""
+    """Trained models by their fingerprints, below *folder*, with a total of at most *limit* bytes."""
 
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder = folder
@@ -174,11 +174,11 @@ class Store:
     def claim(
         self, fingerprint: str, on_wait: Callable[[], object] = lambda: None
     ) -> Iterator[Claim]:
-        """Be the only one, among all processes, with the model of *fingerprint*.
+        """Get exclusive access, among all processes, to the model of *fingerprint*.
 
-        Waits for the one who is, calling *on_wait* once when it has to. Raises StoreError, and
-        FrontendGoneError if this process's own parent ends while it waits: that and Ctrl-C are why
-        waiting is done by polling.
+        Waits for another claim to end, and calls *on_wait* once before it waits. Raises StoreError, and
+        FrontendGoneError if this process's parent ends while it waits. Waiting uses polling, so that
+        this and Ctrl-C can interrupt it.
         """
         with self._reporting():
             self._make()
@@ -186,7 +186,7 @@ class Store:
         place, frontend, attempts = self.layout / fingerprint, os.getppid(), 0
         while (lock := self._try_lock(fingerprint)) is None:
             attempts += 1
-            if attempts == 2:  # noqa: PLR2004 - looking at an entry takes a moment, too
+            if attempts == 2:  # noqa: PLR2004 - inspecting an entry takes a moment as well
                 on_wait()
             if os.getppid() != frontend:
                 raise FrontendGoneError
@@ -197,9 +197,9 @@ class Store:
             lock.release(remove=not place.exists())
 
     def entries(self) -> list[Entry]:
-        """Give the models whose descriptions can be read, the one kept last first.
+        """Return the models whose descriptions can be read, newest first.
 
-        Raises StoreError. Nobody else is kept from removing them at once.
+        Raises StoreError. Other processes may remove the models at any time.
         """
         with self._reporting():
             self._refuse_what_others_may_write()
@@ -208,15 +208,14 @@ class Store:
         return sorted(entries, key=lambda entry: entry.kept, reverse=True)
 
     def size(self) -> int:
-        """Give the size of all that is stored, in bytes. Raises StoreError."""
+        """Return the total size of the store, in bytes. Raises StoreError."""
         with self._reporting():
             return sum(map(_size_of, self._places()))
 
     def prune(self, limit: int, *, spared: str = "") -> Freed:
-        """Remove models down to *limit* bytes, the longest unused first.
+        """Remove the least recently used models until *limit* bytes are left.
 
-        Models that somebody has claimed stay, and so does that of the fingerprint *spared*. Raises
-        StoreError.
+        Claimed models and the model of the fingerprint *spared* stay. Raises StoreError.
         """
         models = freed = 0
         with self._reporting():
@@ -230,7 +229,7 @@ class Store:
         return Freed(models=models, size=freed)
 
     def clear(self) -> Freed:
-        """Remove all that nobody has claimed. Raises StoreError."""
+        """Remove everything that is not claimed. Raises StoreError."""
         freed = self.prune(-1)
         with self._reporting():
             for path in self.layout.glob("*.lock"):  # of models that are gone
@@ -241,7 +240,7 @@ class Store:
         return freed
 
     def _evict(self, place: Path) -> int | None:
-        """Remove an entry, and say of how many bytes; None if somebody has claimed or removed it."""
+        """Remove an entry and return its size in bytes; None if it is claimed or already removed."""
         lock = self._try_lock(place.name)
         if lock is None:
             return None
@@ -259,15 +258,15 @@ class Store:
     def _make(self) -> None:
         if not self.layout.is_dir():
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # A folder with more in it is not for this module to call a cache as a whole.
+            # Don't mark a folder with other content as a cache.
             if not any(self.folder.iterdir()):
                 (self.folder / "CACHEDIR.TAG").write_bytes(_TAG)
             self.layout.mkdir(mode=0o700, exist_ok=True)
 
     def _refuse_what_others_may_write(self) -> None:
-        """Raise StoreError where others than this user and root could put a model there.
+        """Raise StoreError if users other than this one and root could put a model there.
 
-        Loading a model runs code, so a forged one would have it run.
+        Loading a model runs code, so a forged model could run any code.
         """
         if not hasattr(os, "geteuid"):
             return
@@ -295,7 +294,7 @@ class Store:
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """Raise StoreError for what the file system refuses to do."""
+        """Raise StoreError for errors of the file system."""
         try:
             yield
         except OSError as error:
@@ -304,19 +303,19 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to one fingerprint, for as long as its claim lasts."""
+    """Exclusive access to one fingerprint, until the claim ends."""
 
     store: Store
     place: Path
 
     def read(self) -> Entry | None:
-        """Give the model that is stored, if there is one and its description can be read."""
+        """Return the stored model, if there is one and its description can be read."""
         return _read_entry(self.place) if _is_entry(self.place) else None
 
     def take(self, entry: Entry, folder: Path, progress: Progress | None = None) -> str:
-        """Copy the files of *entry* to *folder*, and say which is not what was stored; "" if all are.
+        """Copy the files of *entry* to *folder*, and return which one is damaged; "" if none is.
 
-        *progress* is told how far reading them has come.
+        The reading progress is reported to *progress*.
         """
         try:
             for path in entry.files:
@@ -339,10 +338,10 @@ class Claim:
         files: Mapping[PurePosixPath, Path],
         progress: Progress | None = None,
     ) -> None:
-        """Store a model, in place of what is there, and evict others if there is too much.
+        """Store a model, replacing an existing one, and remove others if the store is too large.
 
-        *description* is anything that JSON can hold. *progress* is told of reading *files*. Raises
-        StoreError, which leaves what is there.
+        *description* is anything that can be stored as JSON. The progress of reading *files* is reported
+        to *progress*. Raises StoreError, and then keeps the existing model.
         """
         size = sum(source.stat().st_size for source in files.values())
         if size > self.store.limit:
@@ -375,8 +374,8 @@ class Claim:
     ) -> None:
         for path, source in files.items():
             _copy(source, folder / "files" / path)
-        # Of the copies: nothing can change them any more. (They are not flushed to the disk: what a
-        # power failure leaves unwritten has another digest than the one that is stored.)
+        # Digests of the copies, which nothing can change any more. (They are not flushed to the disk: if a
+        # power failure leaves them incomplete, their digests don't match the stored ones.)
         sources = {str(path): folder / "files" / path for path in files}
         found = files_of(sources, progress, "storing the model")
         model = {
@@ -403,12 +402,12 @@ def _unusable(folder: Path, reason: str) -> StoreError:
 def _used(place: Path) -> float:
     try:
         return (place / _MARK).stat().st_mtime
-    except OSError:  # somebody has removed it meanwhile
+    except OSError:  # removed by another process in the meantime
         return 0
 
 
 def _size_of(folder: Path) -> int:
-    """Add up the sizes of the files below *folder*, in bytes, while others may be removing them."""
+    """Return the total size of the files below *folder*, in bytes, while others may be removing them."""
     size = 0
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -418,14 +417,16 @@ def _size_of(folder: Path) -> int:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy *source* to *target*, a new file: without copying its blocks, where that can be had."""
+    """Copy *source* to *target*, a new file, without copying its blocks if the system supports that."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if hasattr(os, "copy_file_range"):
         try:
             with source.open("rb") as reader, target.open("xb") as writer:
                 while os.copy_file_range(reader.fileno(), writer.fileno(), _STEP):
                     pass
-        except OSError:  # across file systems of some kernels, or a full disk, which comes again
+        except (
+            OSError
+        ):  # between file systems on some kernels, or a full disk, which fails again below
             pass
         else:
             return

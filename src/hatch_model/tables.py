@@ -1,4 +1,4 @@
-"""Reading a TOML table key by key, with every problem noted and none of them fatal on its own."""
+"""Read a TOML table key by key and collect all problems, none of which is fatal on its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Root:
-    """A requirement that somebody wrote down, and where."""
+    """A requirement, and where it was declared."""
 
     requirement: Requirement
     origin: str
@@ -27,10 +27,10 @@ class Root:
 
 
 class Table:
-    """One table, whose values are asked for by key and whose problems are collected.
+    """A table whose values are read by key and whose problems are collected.
 
-    A value that is missing or wrong is noted in *problems* and its default returned, so that one
-    reading reports everything there is to report.
+    A missing or invalid value is added to *problems*, and its default is returned, so that all
+    problems are reported together.
     """
 
     def __init__(self, key: str, content: object, problems: list[Problem]) -> None:
@@ -52,19 +52,19 @@ class Table:
         return f"{self.key}.{name}"
 
     def note(self, name: str, expected: str) -> None:
-        """Note that the value of *name* is not what was *expected*."""
+        """Record that the value of *name* is not what was *expected*."""
         self.problems.append(
             Problem(self.key_of(name), expected=expected, found=self._content[name])
         )
 
     def note_missing(self, name: str, expected: str) -> None:
-        if self._is_table:  # else everything is, and that has been noted
+        if self._is_table:  # otherwise this has already been recorded
             self.problems.append(Problem(self.key_of(name), expected=expected))
 
     def get(self, name: str, expected: str, parse: Callable[[Any], _T], default: _T) -> _T:
-        """Give *parse* of the value of *name*.
+        """Return the value of *name*, parsed with *parse*.
 
-        *parse* raises ValueError or TypeError for a value that is not what is *expected*.
+        *parse* raises ValueError or TypeError for a value that is not *expected*.
         """
         if name not in self:
             return default
@@ -75,7 +75,7 @@ class Table:
             return default
 
     def get_each(self, name: str, expected: str, parse: Callable[[Any], _T]) -> list[_T]:
-        """Give *parse* of each entry of the array under *name*; empty where there is none."""
+        """Return each entry of the array *name*, parsed with *parse*; empty if there is none."""
         values: list[_T] = []
         nothing: list[Any] = []
         entries = self.get(name, f"an array, each entry {expected}", list_, nothing)
@@ -88,7 +88,7 @@ class Table:
         return values
 
     def note_unknown(self, also_known: Collection[str] = ()) -> None:
-        """Note every key that nothing has asked for and that is not *also_known*."""
+        """Record every key that was not read and is not *also_known*."""
         known = {*self._asked, *also_known}
         for name in self._content:
             if name not in known:
@@ -117,7 +117,7 @@ def table(value: object) -> dict[str, Any]:
 
 
 def one_of(*choices: _T) -> Callable[[object], _T]:
-    """Make a parser that accepts nothing but *choices*."""
+    """Return a parser that only accepts *choices*."""
 
     def parse(value: object) -> _T:
         for choice in choices:
@@ -134,10 +134,10 @@ _EXPECTED = 'a PEP 508 string or { include-group = "…" }'
 def requirements_of_group(
     name: str, groups: object, key: str, problems: list[Problem]
 ) -> list[Root]:
-    """Give what the group called *name* asks for, included groups and all.
+    """Return the requirements of the group called *name*, including those of included groups.
 
-    *groups* is the ``dependency-groups`` table and *key* the TOML key that names the group; what is
-    wrong is noted in *problems*.
+    *groups* is the ``dependency-groups`` table, and *key* is the TOML key that names the group.
+    Errors are added to *problems*.
     """
     if not isinstance(groups, dict):
         problems.append(Problem("dependency-groups", expected="a table", found=groups))

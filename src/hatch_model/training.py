@@ -1,4 +1,4 @@
-"""Training: a function of the user's, called in a process of its own, and what came of it."""
+"""Call the user's training function in a separate process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _IMPORT_ERROR = re.compile(r"(ModuleNotFoundError|ImportError|\S*PackageNotFoundError)\b")
 
 SAVED_MODEL = "model.joblib"
-"""What a model that is returned is saved as; the child script has the same."""
+"""The file name of a returned model; the child script has the same constant."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,20 +42,20 @@ class Request:
     root: Path
     """The project root, which is the working directory."""
     modules: Collection[str]
-    """The project's own modules, to suggest one where a name is misspelled."""
+    """The project's own modules, to suggest one if a name is misspelled."""
     python_path: Sequence[Path]
     artifacts_dir: Path
-    """Where in the tree a function that does not take ``output_dir`` writes."""
+    """Where in the tree a function without the parameter ``output_dir`` writes."""
     environment: Mapping[str, str]
-    """Variables to set, beside those that the build runs with."""
+    """Variables to set, in addition to the build's own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """What came of training."""
+    """The result of training."""
 
     output_dir: Path
-    """The folder that holds what training wrote."""
+    """The folder with the files that training wrote."""
     metrics: Mapping[str, float]
     model_saved: bool
     """A model was returned and saved with joblib."""
@@ -72,17 +72,17 @@ class TrainedModel:
     artifacts: Sequence[Artifact]
     metrics: Mapping[str, float]
     environment: Sequence[tuple[str, str]]
-    """The name and version of every distribution there was when it was trained."""
+    """The name and version of every distribution that was installed for training."""
     strangers: Sequence[str]
-    """Those of them that training imported although nothing that is declared asks for them."""
+    """Those that training imported although no declared requirement needs them."""
     imported: Sequence[str]
-    """The files of the modules that training imported; empty for a model that was trained earlier."""
+    """The files of the modules that training imported; empty for a reused model."""
     model_saved: bool
     """A model was returned and saved with joblib."""
 
     @property
     def is_reused(self) -> bool:
-        """Whether an earlier build has trained it."""
+        """Whether it was trained by an earlier build."""
         return not self.imported  # training imports at least its own module
 
 
@@ -92,10 +92,10 @@ def train(
     emit: Callable[[str], None],
     run: RunProcess | None = None,
 ) -> Result:
-    """Carry out *request* in a child process, with *workspace* (a folder) for the files between.
+    """Carry out *request* in a child process, with *workspace* (a folder) for the files they exchange.
 
-    Each line of the child's output goes to *emit*. The source tree is as it was before, whatever
-    happens. Raises HatchModelError if it does not end in a model.
+    Each line of the child's output goes to *emit*. The source tree is always restored. Raises
+    HatchModelError if the result is not a model.
     """
     output_dir = workspace / "artifacts"
     output_dir.mkdir()
@@ -121,7 +121,7 @@ def train(
             f"the build frontend is gone, so {request.train} was stopped"
         ) from None
     finally:
-        # A child that was killed has not put back what it had set aside in the tree.
+        # A child that was killed has not restored the tree.
         for parent in request.artifacts_dir.parents:
             if parent.is_dir():
                 remove_abandoned(parent)
@@ -143,18 +143,18 @@ def train(
 
 def _environment(request: Request) -> dict[str, str]:
     environment = {
-        # Remove two sources of nondeterminism: the order of sets, and the time, for which this is
-        # the one that hatchling dates the wheel's files with.
+        # Remove two sources of nondeterminism: the order of sets, and the time. The time is the one that
+        # hatchling gives to the files in the wheel.
         "PYTHONHASHSEED": "0",
         "SOURCE_DATE_EPOCH": str(get_reproducible_timestamp()),
         **os.environ,
-        "PYTHONDONTWRITEBYTECODE": "1",  # the source tree stays as it was
+        "PYTHONDONTWRITEBYTECODE": "1",  # leave the source tree unchanged
         "PYTHONIOENCODING": "utf-8",
-        "PYTHONUNBUFFERED": "1",  # for output that is seen as it is written, in one order
+        "PYTHONUNBUFFERED": "1",  # show output immediately and in one order
         **request.environment,
     }
-    # As a variable rather than in the child's sys.path, so that whatever training starts in turn
-    # (a launcher, a worker) imports the same modules.
+    # Set as a variable rather than in the child's sys.path, so that processes that training starts
+    # (a launcher, a worker) import the same modules.
     inherited = environment.get("PYTHONPATH")
     path = [*map(str, request.python_path), *([inherited] if inherited else [])]
     return {**environment, "PYTHONPATH": os.pathsep.join(path)}
@@ -171,7 +171,7 @@ def _died(request: Request, returncode: int, *, when: str) -> HatchModelError:
 
 
 def _message(request: Request, result: Mapping[str, Any]) -> str:
-    """Say what an outcome of the child's protocol means."""
+    """Return the message for an outcome of the child's protocol."""
     train, key = request.train, request.key
     outcomes: dict[str, Callable[[], str]] = {
         "module-not-found": lambda: module_not_found(train, key, result["module"], request.modules),

@@ -1,9 +1,9 @@
-"""A wheel written once more, with the model's files in it: the only door for content.
+"""Write a wheel again, with the model's files in it.
 
-hatchling has written a wheel with empty stand-ins at the places of the model's files. It deflates in one
-thread, at a few dozen megabytes a second, and knows nothing of a record that is finished only when the
-model is. So :func:`fill` copies its entries as they are, writes the files in place of their stand-ins,
-and METADATA and RECORD last. It knows nothing of hatchling, of training, or of records.
+hatchling has written a wheel with empty placeholders for the model's files. It deflates in one
+thread, at a few dozen megabytes per second, and cannot include a record that is only complete when the
+model is. So :func:`fill` copies its entries unchanged, writes the files in place of their placeholders,
+and METADATA and RECORD last. This module is independent of hatchling, training and records.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
     Finish = Callable[[Mapping[str, File]], Mapping[str, bytes]]
 
-# How much is read at a time: little enough for a processor to keep it close for the next thread.
+# How much to read at a time: little enough to stay in the CPU cache for the next thread.
 _BLOCK = 1 << 19
 _SAMPLES = 16
 _SMALL_SAMPLE = 1 << 12
-# Larger steps than zipfile's own 64 KiB, with which it thinks longer than the copying takes.
+# Larger than zipfile's own 64 KiB, with which its overhead exceeds the time for copying.
 _STEP = 1 << 20
-# One level deep: a package may ship metadata of others.
+# One level deep: a package may ship metadata of other packages.
 _RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
-# What PyPI takes by default; other indexes follow it or take less.
+# PyPI's default limit; the limits of other indexes are similar or lower.
 _UPLOAD_LIMIT = 100 << 20
 
 
@@ -56,7 +56,7 @@ _UPLOAD_LIMIT = 100 << 20
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """RECORD, the list of what a wheel holds: a row of path, digest and size for each file."""
+    """RECORD, the list of the files in a wheel: a path, digest and size for each file."""
 
     path: str
     rows: Sequence[Sequence[str]]
@@ -72,7 +72,7 @@ class Record:
         return self.path.removesuffix("RECORD")
 
     def files(self) -> list[File]:
-        """Give what it lists of the project itself: neither metadata nor what is below ``.data``."""
+        """Return the project's own files: neither metadata nor files below ``.data``."""
         return [
             File(path=path, sha256=_decoded(digest), size=int(size))
             for path, digest, size in self.rows
@@ -80,7 +80,7 @@ class Record:
         ]
 
     def updated(self, files: Iterable[File], without: Collection[str]) -> bytes:
-        """List *files* in the places of what was there, or else at the end, and leave out others."""
+        """Return a copy that lists *files* in the place of their old rows or at the end, and omits others."""
         now = {file.path: _row(file) for file in files}
         rows = [now.pop(row[0], row) for row in self.rows if row[0] not in {*without, self.path}]
         listing = io.StringIO()
@@ -104,14 +104,14 @@ def _decoded(digest: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Source:
-    """A file that is to go into the wheel, as it was found before anything was written."""
+    """A file that will be written to the wheel, as found before anything was written."""
 
     path: str
     """In the archive."""
     file: Path
     size: int
     mode: int
-    """As installers are to set it: 0o644, or 0o755 for what its owner may execute."""
+    """The mode for installers: 0o644, or 0o755 if its owner may execute it."""
 
     @classmethod
     def find(cls, path: str, file: Path) -> _Source:
@@ -131,15 +131,15 @@ def fill(
     finish: Finish,
     progress: Progress,
 ) -> None:
-    """Write *target*, a new file: what is in *wheel*, with files in place of their *stand_ins*.
+    """Write *target*, a new file: the content of *wheel*, with files in place of their *stand_ins*.
 
-    *finish* gets these files by their paths in the archive, once they are written, and gives the
+    *finish* gets these files by their paths in the archive after they are written, and returns the
     metadata files that depend on them, by their paths in dist-info. Entries called *without* are
-    left out. RECORD counts all of it. Each file is read once, but for one that is to be deflated
-    and turns out not to be fit for it. Times are those of RECORD.
+    left out. RECORD lists everything. Each file is read once, unless it is deflated and then turns
+    out not to be suitable for that. Times are those of RECORD.
 
-    Raises HatchModelError for a file that cannot be read or changes meanwhile, and OSError for what
-    cannot be written; then nothing is left of *target*.
+    Raises HatchModelError for a file that cannot be read or changes in the meantime, and OSError if
+    *target* cannot be written; *target* is then removed.
     """
     sources = [_Source.find(path, file) for path, file in sorted(stand_ins.items())]
     try:
@@ -184,7 +184,7 @@ def _fill(  # noqa: PLR0917 - a part of fill()
 
 
 class _Writer:
-    """Writes files to *stream*, one after the other, and keeps `entries` of them."""
+    """Writes files to *stream*, one after the other, and keeps their `entries`."""
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ class _Writer:
         self._reader.close()
 
     def add(self, sources: Sequence[_Source]) -> dict[str, File]:
-        """Write *sources*, and give them as they were read, by path."""
+        """Write *sources*, and return them as they were read, by path."""
         files: list[File] = []
         for is_small, run in groupby(sources, key=lambda source: source.size <= _BLOCK):
             some = list(run)
@@ -226,7 +226,7 @@ class _Writer:
             yield file
 
     def _packed(self, source: _Source) -> tuple[zipfile.ZipInfo, bytes, File]:
-        """Make everything of a small file that needs no place in the archive."""
+        """Prepare a small file, except for its position in the archive."""
         with _errors_of(source.file):
             content = source.file.read_bytes()
         _refuse_other_size(source, len(content))
@@ -254,7 +254,7 @@ class _Writer:
         return file
 
     def _is_fit(self, info: zipfile.ZipInfo) -> bool:
-        """Say whether a file can stay deflated."""
+        """Return whether a file can stay deflated."""
         if is_too_dense(info.file_size, info.compress_size):
             self._progress.say(
                 f"storing {info.filename} as it is: deflated to less than a fortieth, it would look "
@@ -301,7 +301,7 @@ def _file(source: _Source, digest: Any) -> File:
 
 
 def _sample(source: _Source) -> bytes:
-    """Read a block's worth from places all over *source*, the same ones every time."""
+    """Read one block, sampled from all over *source*, at the same positions each time."""
     size = _BLOCK // _SAMPLES
     last = max(source.size - size, 0)
     with _errors_of(source.file), source.file.open("rb", buffering=0) as stream:
@@ -316,18 +316,18 @@ class _Reader:
     """Reads file after file into the same few buffers, and digests them in another thread."""
 
     def __init__(self, ahead: int) -> None:
-        """Keep every block as it is until *ahead* further ones are asked for."""
+        """Keep every block unchanged until *ahead* further ones are requested."""
         self._buffers = [memoryview(bytearray(_BLOCK)) for _ in range(ahead + 1)]
-        # hashlib lets go of the interpreter's lock, so this is a second core's work.
+        # hashlib releases the GIL, so this uses a second core.
         self._hasher = ThreadPoolExecutor(1)
 
     def close(self) -> None:
         self._hasher.shutdown()
 
     def blocks(self, source: _Source, digest: Any) -> Iterator[memoryview]:
-        """Give *source* in full blocks but for the last, none if it is empty.
+        """Yield *source* in full blocks, except for the last one; nothing if it is empty.
 
-        *digest* has had all of them by the time that they are exhausted.
+        *digest* has been updated with all blocks when the iterator is exhausted.
         """
         hashed: list[Future[None]] = []
         with _errors_of(source.file):
@@ -350,7 +350,7 @@ class _Reader:
 
 
 def _read_into(block: memoryview, stream: io.FileIO) -> int:
-    """Read until *block* is full or *stream* at its end, and say how many bytes that were."""
+    """Read until *block* is full or *stream* ends, and return the number of bytes."""
     done = 0
     while count := stream.readinto(block[done:]):
         done += count
@@ -380,22 +380,22 @@ def _errors_of(file: Path) -> Iterator[None]:
         raise HatchModelError(f"{file} is to be packaged, but cannot be read: {reason}") from error
 
 
-# The parts of a ZIP archive that zipfile itself has no way to write. Its headers are zipfile's in any
-# case, and so is all that follows the last entry written here.
+# The parts of a ZIP archive that zipfile cannot write itself. zipfile writes the headers, and everything
+# after the last entry written here.
 
 
 def _in_their_order(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """Give the entries of *archive* in the order of their content."""
+    """Return the entries of *archive* in the order of their content."""
     return sorted(archive.infolist(), key=lambda info: info.header_offset)
 
 
 def _copy_entries(
     archive: zipfile.ZipFile, names: Collection[str], stream: BinaryIO
 ) -> list[zipfile.ZipInfo]:
-    """Copy the entries called *names* to *stream* as they are, and describe them as they are there.
+    """Copy the entries called *names* to *stream* unchanged, and return their new descriptions.
 
-    *archive* must be open from a file and have nothing between its entries, as any that is written
-    in one go.
+    *archive* must be open from a file and have nothing between its entries, like every archive that
+    is written in one go.
     """
     source = archive.fp
     assert source is not None  # noqa: S101 - it is open
@@ -417,10 +417,10 @@ def _copy_entries(
 
 @contextmanager
 def _entry(info: zipfile.ZipInfo, stream: BinaryIO) -> Iterator[None]:
-    """Have the content of *info* written to *stream* between its header and what follows.
+    """Write the content of *info* to *stream* between its header and its data descriptor.
 
-    `info.file_size` must be known, and `info.CRC` by the end. Whether the header has room for sizes
-    beyond 4 GiB goes by the former alone, so the content must not be any longer, deflated or not.
+    `info.file_size` must be known at the start, and `info.CRC` at the end. Only the former decides
+    whether the header has room for sizes beyond 4 GiB, so the content must not be longer, deflated or not.
     """
     info.header_offset = stream.tell()
     info.compress_size, info.CRC = info.file_size, 0
@@ -439,13 +439,13 @@ def _write_rest(
     entries: Sequence[zipfile.ZipInfo],
     small: Iterable[tuple[zipfile.ZipInfo, bytes]],
 ) -> None:
-    """Write *small* files, and the directory of these and of *entries*, which stand there already.
+    """Write *small* files, and the directory of these and of *entries*, which are already written.
 
-    Of a small file's description, all but what its content and place make of it counts.
+    The content and position of a small file replace those in its description.
     """
-    # zipfile goes by the position, and writes a directory of all that it knows of. (Its mode for
-    # appending looks for an archive's end first, and takes that of an archive which is the last
-    # file so far for this one's.)
+    # zipfile uses the current position, and writes a directory of all entries that it knows. (Its append
+    # mode first searches for the end of an archive, and would find that of the last file if it is an
+    # archive itself.)
     with zipfile.ZipFile(stream, "w") as archive:
         archive.filelist.extend(entries)
         archive.NameToInfo.update({info.filename: info for info in entries})
@@ -455,7 +455,7 @@ def _write_rest(
 
 
 def _like(info: zipfile.ZipInfo, path: str) -> zipfile.ZipInfo:
-    """Describe a file at *path* as *info* describes another."""
+    """Return a description of a file at *path*, with the attributes of *info*."""
     other = zipfile.ZipInfo(path, info.date_time)
     other.external_attr = info.external_attr
     other.create_system = info.create_system
@@ -463,13 +463,13 @@ def _like(info: zipfile.ZipInfo, path: str) -> zipfile.ZipInfo:
     return other
 
 
-# A wheel laid out, and its size
+# Unpacking a wheel, and its size
 
 
 def unpack(wheel: Path, folder: Path, without: Collection[str] = ()) -> None:
-    """Lay out *wheel* in *folder* as on ``sys.path``: what installs elsewhere is left out.
+    """Unpack *wheel* to *folder* as on ``sys.path``, except files that are installed elsewhere.
 
-    So are entries called *without*.
+    Entries called *without* are also left out.
     """
     with zipfile.ZipFile(wheel) as archive:
         for info in archive.infolist():
@@ -488,12 +488,12 @@ def unpack(wheel: Path, folder: Path, without: Collection[str] = ()) -> None:
 
 
 def lay_out(file: Path, target: Path) -> None:
-    """Have *file* at *target*, too: as a hard link if it is large and one can be made."""
+    """Make *file* available at *target*: as a hard link if it is large and the system supports it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if file.stat().st_size > _STEP:
         try:
             os.link(file, target)
-        except OSError:  # a file system without them
+        except OSError:  # not supported by the file system
             pass
         else:
             return
@@ -501,7 +501,7 @@ def lay_out(file: Path, target: Path) -> None:
 
 
 def upload_notice(wheel: Path) -> str:
-    """Say so if *wheel* is larger than what indexes take by default; else ""."""
+    """Return a notice if *wheel* is larger than what indexes accept by default; else ""."""
     size = wheel.stat().st_size
     if size <= _UPLOAD_LIMIT:
         return ""

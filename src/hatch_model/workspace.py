@@ -1,10 +1,10 @@
-"""Folders of a build's own, which are gone when the build is, however it ends.
+"""Temporary folders of a build, which are removed when the build ends, however it ends.
 
-A workspace is a folder called ``hatch-model-XXXXXXXX`` (with a dot before it where it lies among the
-user's files) that only this user can enter. Its file ``lock`` is locked for as long as its process
-lives. A workspace whose lock nobody holds was left by a process that was killed: whoever makes the next
-one in the same folder removes it, and puts back what it had set aside. Process ids would not do: they
-mean nothing in another container.
+A workspace is a folder called ``hatch-model-XXXXXXXX`` (with a leading dot if it is among the
+user's files) that only this user can access. Its file ``lock`` is locked while its process
+runs. A workspace whose lock is free was left by a process that was killed: the process that creates
+the next one in the same folder removes it, and restores what it had set aside. Process ids are not
+sufficient: they differ between containers.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _ASIDE = "aside"
 _ABSENT = "absent"
 
 UNFINISHED = "unfinished"
-"""The scheme below ``.data`` (PEP 427) that no installer knows: a wheel that has it is not finished."""
+"""A scheme below ``.data`` (PEP 427) that no installer knows: it marks an unfinished wheel."""
 
 
 class FileLock:
-    """A lock among processes, which the system lets go of when its process ends.
+    """A lock between processes, which the system releases when its process ends.
 
-    There is none on file systems without locks; nothing is waited for there.
+    On file systems without locks, it never waits.
     """
 
     def __init__(self, descriptor: int, path: Path) -> None:
@@ -46,9 +46,9 @@ class FileLock:
 
     @classmethod
     def acquire(cls, path: Path, *, wait: bool = False) -> FileLock | None:
-        """Lock the file at *path*, made if need be, or the folder there; None if somebody has.
+        """Lock the file at *path*, which is created if missing, or the folder there; None if it is locked.
 
-        With *wait*, waits for that to end. Raises OSError.
+        With *wait*, waits until it is free. Raises OSError.
         """
         while True:
             flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
@@ -57,7 +57,7 @@ class FileLock:
                 if not _lock(descriptor, wait=wait):
                     os.close(descriptor)
                     return None
-                # Whoever had it may have removed the file meanwhile.
+                # Its last owner may have removed the file in the meantime.
                 if os.path.lexists(path) and os.path.samestat(os.fstat(descriptor), path.lstat()):
                     return cls(descriptor, path)
             except BaseException:
@@ -66,9 +66,9 @@ class FileLock:
             os.close(descriptor)
 
     def release(self, *, remove: bool = False) -> None:
-        """Let go of the lock; *remove* its file."""
+        """Release the lock; with *remove*, remove its file."""
         if remove:
-            with suppress(OSError):  # Windows removes no file that is open
+            with suppress(OSError):  # Windows cannot remove open files
                 self._path.unlink()
         os.close(self._descriptor)
 
@@ -99,7 +99,7 @@ else:
 class Workspace:
     """A new folder in *parent* (default: the system's temporary folder), for this process alone.
 
-    What earlier workspaces there have left behind is removed first. Raises OSError.
+    Abandoned workspaces there are removed first. Raises OSError.
     """
 
     def __init__(self, parent: Path | None = None) -> None:
@@ -107,40 +107,40 @@ class Workspace:
         remove_abandoned(folder)
         prefix = f".{_NAME}" if parent else _NAME
         self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
-        # It has its name only once it is locked, or others could take it for abandoned.
+        # It gets its name only once it is locked, or others could consider it abandoned.
         fresh = self.path / f"{_LOCK}.new"
         lock = FileLock.acquire(fresh)
         fresh.rename(self.path / _LOCK)
         self._end = weakref.finalize(self, _end_own, os.getpid(), self.path, lock)
 
     def folder(self, name: str) -> Path:
-        """Make a folder called *name* in it."""
+        """Create a folder called *name* in it."""
         path = self.path / name
         path.mkdir()
         return path
 
     def set_aside(self, path: Path) -> Path:
-        """Move *path*, a wheel or folder beside the workspace, into it, and say where to.
+        """Move *path*, a wheel or folder next to the workspace, into it, and return the new path.
 
-        When the workspace ends, it comes back: in place of whatever lies there, but for a wheel that
-        is finished.
+        When the workspace ends, it is restored and replaces whatever is there, except for a finished
+        wheel.
         """
         aside = self.path / _ASIDE
         aside.mkdir(exist_ok=True)
         return path.rename(aside / path.name)
 
     def note_absent(self, path: Path) -> None:
-        """Have nothing at *path*, a folder below the workspace's own, when the workspace ends.
+        """Remove anything at *path*, a folder below the workspace's own, when the workspace ends.
 
-        The folders on the way to it go, too, if they are empty.
+        Its parent folders are removed as well if they are empty.
         """
         relative = path.resolve().relative_to(self.path.parent).as_posix()
         (self.path / _ABSENT).write_text(relative, "utf-8")
 
     def forget_aside(self) -> None:
-        """Have what was set aside not come back."""
+        """Do not restore what was set aside."""
         with suppress(FileNotFoundError):
-            # At once, or what is left of it would come back where this is killed.
+            # Immediately, or its remains would be restored if this process is killed.
             forgotten = (self.path / _ASIDE).rename(self.path / "forgotten")
             shutil.rmtree(forgotten, ignore_errors=True)
 
@@ -150,7 +150,7 @@ class Workspace:
 
 
 def remove_abandoned(parent: Path) -> int:
-    """Remove the workspaces in *parent* whose processes were killed, and say how many there were."""
+    """Remove the workspaces in *parent* whose processes were killed, and return their number."""
     removed = 0
     for path in _workspaces(parent):
         with suppress(OSError):
@@ -162,7 +162,7 @@ def remove_abandoned(parent: Path) -> int:
 
 
 def _workspaces(parent: Path) -> Iterator[Path]:
-    """Find what is by all signs a workspace of this user's."""
+    """Find folders that are workspaces of this user."""
     with suppress(OSError):
         for entry in sorted(os.scandir(parent), key=lambda entry: entry.name):
             if not entry.name.removeprefix(".").startswith(_NAME):
@@ -175,7 +175,7 @@ def _workspaces(parent: Path) -> Iterator[Path]:
 
 
 def _end_own(process: int, path: Path, lock: FileLock | None) -> None:
-    if os.getpid() == process:  # rather than one that was forked from it
+    if os.getpid() == process:  # not in a process that was forked from it
         _end(path, lock)
 
 
@@ -185,9 +185,9 @@ def _end(path: Path, lock: FileLock | None) -> None:
     except OSError:
         if lock is not None:
             lock.release()
-        return  # What could not be put back stays where it is, for the next one to try.
+        return  # What could not be restored stays there, for the next process to try.
     with suppress(OSError):
-        for each in path.iterdir():  # The lock last: it is how others know what this is.
+        for each in path.iterdir():  # The lock last: it identifies a workspace.
             if each.is_dir() and not each.is_symlink():
                 shutil.rmtree(each, ignore_errors=True)
             elif each.name != _LOCK:
@@ -195,19 +195,19 @@ def _end(path: Path, lock: FileLock | None) -> None:
     shutil.rmtree(path, ignore_errors=True)
     if lock is not None:
         lock.release()
-        shutil.rmtree(path, ignore_errors=True)  # Windows removes no file that is open
+        shutil.rmtree(path, ignore_errors=True)  # Windows cannot remove open files
 
 
 def _put_back(workspace: Path) -> None:
-    """Put back what was set aside. Raises OSError."""
+    """Restore what was set aside. Raises OSError."""
     aside = workspace / _ASIDE
     for kept in aside.iterdir() if aside.is_dir() else ():
         target = workspace.parent / kept.name
         if kept.suffix == ".whl" and target.is_file() and not is_unfinished(target):
-            continue  # The build was killed when all was done.
+            continue  # The build was killed when everything was done.
         if target.is_dir() and not target.is_symlink():
             shutil.rmtree(target)
-        elif kept.is_dir():  # which replaces no file
+        elif kept.is_dir():  # which does not replace a file
             target.unlink(missing_ok=True)
         kept.replace(target)
     absent = workspace / _ABSENT
@@ -219,12 +219,12 @@ def _put_back(workspace: Path) -> None:
         for parent in target.parents:
             if parent == workspace.parent:
                 break
-            with suppress(OSError):  # there is something else
+            with suppress(OSError):  # another kind of file is there
                 parent.rmdir()
 
 
 def is_unfinished(wheel: Path) -> bool:
-    """Say whether *wheel* is what a build that was interrupted has left."""
+    """Return whether *wheel* was left by an interrupted build."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             return any(f".data/{UNFINISHED}/" in name for name in archive.namelist())
@@ -233,7 +233,7 @@ def is_unfinished(wheel: Path) -> bool:
 
 
 class TemporaryFolder:
-    """Has :mod:`tempfile` make its files in *folder* until it is closed, so that they go with it."""
+    """Makes :mod:`tempfile` create its files in *folder* until it is closed, so that they are removed too."""
 
     def __init__(self, folder: Path) -> None:
         self._before, tempfile.tempdir = tempfile.tempdir, str(folder)
@@ -243,10 +243,10 @@ class TemporaryFolder:
 
 
 class Termination:
-    """Has the signals that end a process by default raise, as SIGINT does, until it is closed.
+    """Makes the signals that end a process by default raise, as SIGINT does, until it is closed.
 
-    Those are SIGTERM and SIGHUP, by which CI and terminals cancel. Whoever handles or ignores one
-    of them keeps doing so.
+    These are SIGTERM and SIGHUP, which CI systems and terminals send to cancel. Signals that are already
+    handled or ignored are not changed.
     """
 
     def __init__(self) -> None:
@@ -262,5 +262,5 @@ class Termination:
 
 
 def _exit(number: int, _: object) -> None:
-    signal.signal(number, signal.SIG_IGN)  # one is enough: what follows is cleaning up
+    signal.signal(number, signal.SIG_IGN)  # one is enough: only cleanup follows
     raise SystemExit(128 + number)

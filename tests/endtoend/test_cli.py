@@ -30,7 +30,7 @@ def test_the_command_without_its_extra_says_what_it_takes(
         completed = surroundings.run(*command, "inspect", "x.whl", cwd=tmp_path, check=False)
         assert completed.returncode == 1
         assert completed.stdout == (
-            "hatch-model: error: the command line takes more packages: install `hatch-model[cli]`\n"
+            "hatch-model: error: the command line needs more packages: install `hatch-model[cli]`\n"
         )
 
 

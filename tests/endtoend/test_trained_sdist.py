@@ -269,7 +269,7 @@ def test_a_changed_file_is_an_error(
     assert refused.completed.returncode != 0
     assert (
         "hatch-model: error: this source distribution is not what it was when its model was "
-        f"trained:\n  {difference}\nUnpack it anew; or set HATCH_MODEL_RETRAIN=1, which trains "
+        f"trained:\n  {difference}\nUnpack it again, or set HATCH_MODEL_RETRAIN=1, which trains "
         "another model from what is here.\n" in refused.output
     )
     assert not list((marks.parent / "dist").glob("*.whl"))

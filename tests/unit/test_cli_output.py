@@ -144,7 +144,7 @@ def test_without_the_extra_the_command_says_what_it_takes(
     with pytest.raises(SystemExit) as exit_:
         cli.main()
     assert exit_.value.code == (
-        "hatch-model: error: the command line takes more packages: install `hatch-model[cli]`"
+        "hatch-model: error: the command line needs more packages: install `hatch-model[cli]`"
     )
 
 
@@ -156,7 +156,7 @@ def test_without_the_extra_the_exit_code_is_1() -> None:
 
     assert (completed.stdout, completed.returncode) == ("", 1)
     assert completed.stderr == (
-        "hatch-model: error: the command line takes more packages: install `hatch-model[cli]`\n"
+        "hatch-model: error: the command line needs more packages: install `hatch-model[cli]`\n"
     )
 
 

@@ -64,7 +64,7 @@ def test_the_reference_has_the_default_tolerance(command: str) -> None:
         each for each in hatch_model.commands[command].params if each.name == "tolerance"
     )
 
-    assert f"{tolerance.default} unless told" in _table(command, "option")["--tolerance"]
+    assert f"{tolerance.default} by default" in _table(command, "option")["--tolerance"]
 
 
 @pytest.mark.parametrize("command", _MODEL_COMMANDS)

@@ -65,5 +65,5 @@ def test_what_cannot_be_read_is_an_error(content: Any, problem: str, tmp_path: P
     assert told[0] == ("this source distribution is not what it was when its model was trained:")
     assert told[1].startswith(f"  {CARRIED_FILE}: {problem}")
     assert told[2] == (
-        "Unpack it anew; or set HATCH_MODEL_RETRAIN=1, which trains another model from what is here."
+        "Unpack it again, or set HATCH_MODEL_RETRAIN=1, which trains another model from what is here."
     )

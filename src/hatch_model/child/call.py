@@ -1,7 +1,7 @@
-"""Call a function of the user's in a process of its own: a training function, or a check.
+"""Call a function of the user in a separate process: a training function, or a check.
 
-``python call.py FOLDER``, with standard input connected to whoever asks, who closes it by ending.
-Everything is said through files in FOLDER:
+``python call.py FOLDER``, with standard input connected to the parent process, which keeps it open
+until it ends. All data is exchanged through files in FOLDER:
 
 request.json (read)
     ``task``
@@ -9,31 +9,30 @@ request.json (read)
     ``module``, ``attribute``
         The object reference of the function. A check may have none (``null``).
     ``scratch``
-        The folder to remove if whoever asks is gone without a word.
+        The folder to remove if the parent process is killed.
 
     For training:
 
     ``arguments``
         Its keyword arguments.
     ``output_dir``
-        An empty folder, where the model is to be in the end. It is handed to a function that takes a
-        parameter of this name.
+        An empty folder for the model. It is passed to a function that has a parameter of this name.
     ``artifacts_dir``
-        The folder of the source tree that any other function writes to; it may not exist. What was
-        written there is moved to ``output_dir``, and it is as it was before when this ends.
+        The folder of the source tree that any other function writes to; it may not exist. New files
+        in it are moved to ``output_dir``, and it is restored when this script ends.
 
     For a check, which is called without arguments:
 
     ``models``
-        Files to load with joblib first, each with whether it has to succeed. One that needs a module
-        or class that is not there is a failure in any case.
+        Files to load with joblib first, each with whether loading must succeed. A model that needs a
+        missing module or class is always a failure.
     ``hidden``
-        What must not be found, as an environment without it would not: ``files`` and ``folders``, by
-        path the name of the distribution that they belong to ("" for the source tree), ``shown``,
-        folders within these that are to be found all the same, and ``distributions``, each by location
+        What must not be found, as in an environment without it: ``files`` and ``folders``, which map
+        paths to the name of the distribution that they belong to ("" for the source tree); ``shown``,
+        folders within these that can be found nevertheless; and ``distributions``, each by location
         and normalized name.
 
-result.json (written, whole or not at all, just before the process ends)
+result.json (written atomically, just before the process ends)
     ``outcome``
         ``"returned"``, or what went wrong: ``"module-not-found"`` (with ``module``),
         ``"attribute-not-found"`` (``attribute``, ``candidates``), ``"not-callable"`` (``type``),
@@ -47,16 +46,16 @@ result.json (written, whole or not at all, just before the process ends)
     ``path``
         ``sys.path`` at the end.
     ``metrics``, ``model_saved``, ``imported``
-        Of training: the metrics that were returned, by name; whether a model was returned and saved
+        For training: the returned metrics, by name; whether a model was returned and saved
         with joblib, as ``model.joblib``; the files of the modules that were imported.
     ``value``
-        Of a check: what the function returned, if JSON can hold it.
+        For a check: the return value, if it can be stored as JSON.
     ``missed``
-        Of a check: by module what was hidden from it, as name of a distribution and path.
+        For a check: the hidden names that it looked for, each with a distribution's name and a path.
 
-This script stands alone in its folder, so that no neighbour can shadow a module of the user's. Before
-the function has returned, it imports nothing but the standard library, and of hatch_model what takes
-care of the tree where a function writes to it.
+This script is the only file in its folder, so that no other file can shadow a module of the user.
+Before the function has returned, it only imports the standard library, and the parts of hatch_model
+that protect the source tree if a function writes to it.
 """
 
 from __future__ import annotations
@@ -82,7 +81,7 @@ from typing import Any
 _ABSENT = object()
 _MODEL_FILE = "model.joblib"
 _at_end: list[Any] = []
-"""What to call before this process ends because whoever asked is gone."""
+"""What to call before this process ends because its parent is gone."""
 
 
 class _Failure(Exception):  # noqa: N818 - an outcome of the protocol, not an error of this script
@@ -101,13 +100,15 @@ def main(folder: Path) -> None:
         result = failure.result
     if request["task"] == "check":
         result["missed"] = _Hiding.missed
-    entries: list[Any] = [*sys.path]  # Python passes over what is no string, and so does this
+    entries: list[Any] = [
+        *sys.path
+    ]  # Python ignores entries that are not strings, and so does this
     result["path"] = [entry for entry in entries if isinstance(entry, str)]
     _write(folder / "result.json", result)
 
 
 def _end_with_the_build(scratch: Path) -> None:
-    """End this process, and what it started, as soon as the build is gone without a word."""
+    """End this process, and the processes that it started, as soon as its parent has been killed."""
     pipe = os.dup(0)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -126,7 +127,7 @@ def _end_with_the_build(scratch: Path) -> None:
 
 
 def _leave_no_trace_of_this_script() -> None:
-    """Take its folder off ``sys.path``, where Python put it, and its argument off ``sys.argv``."""
+    """Remove its folder from ``sys.path``, where Python put it, and its argument from ``sys.argv``."""
     del sys.argv[1:]
     own = Path(__file__).parent
     sys.path[:] = [entry for entry in sys.path if not entry or Path(entry) != own]
@@ -138,8 +139,8 @@ def _leave_no_trace_of_this_script() -> None:
 def _train(request: dict[str, Any]) -> dict[str, Any]:
     own_modules = set(sys.modules)
     function = _load(request["module"], request["attribute"])
-    # What is imported by now stays until the end. To look through it for garbage then, as an
-    # interpreter does that exits, takes a good part of a second with scikit-learn.
+    # Everything that is imported by now stays until the end. A garbage collection of it when the
+    # interpreter exits would take a good part of a second with scikit-learn.
     gc.freeze()
     arguments, output_dir = dict(request["arguments"]), Path(request["output_dir"])
     takes_folder = _takes_output_dir(function)
@@ -162,10 +163,10 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
 
 
 class _written_to:  # noqa: N801 - a context manager, used as a function
-    """Have a folder of the tree written to, and move that to *output_dir*; see hatch_model.artifacts."""
+    """Let a function write to a folder of the tree, and move the files to *output_dir*; see artifacts.py."""
 
     def __init__(self, folder: Path, output_dir: Path) -> None:
-        from hatch_model import artifacts, errors  # noqa: PLC0415 - only where the tree is written to
+        from hatch_model import artifacts, errors  # noqa: PLC0415 - only if the tree is written to
 
         self._error = errors.HatchModelError
         try:
@@ -206,9 +207,9 @@ def _load(module: str, attribute: str) -> Any:
 
 
 def _guarded(call: Any, absent: str = "") -> Any:
-    """Run the user's code; nothing that it raises gets further than this.
+    """Run the user's code and catch everything that it raises.
 
-    Only a ModuleNotFoundError for *absent*, or a package around it, is let through.
+    Only a ModuleNotFoundError for *absent*, or a package around it, is raised.
     """
     try:
         return call()
@@ -216,7 +217,7 @@ def _guarded(call: Any, absent: str = "") -> Any:
         code = "" if error.code is None else repr(error.code)
         raise _Failure("exited", code=code) from None
     except BaseException as error:
-        # What importlib.metadata raises is a ModuleNotFoundError, too, with a distribution's name.
+        # importlib.metadata also raises a ModuleNotFoundError, with a distribution's name.
         if (
             isinstance(error, ModuleNotFoundError)
             and "PackageNotFoundError" not in {each.__name__ for each in type(error).__mro__}
@@ -229,7 +230,7 @@ def _guarded(call: Any, absent: str = "") -> Any:
 
 
 def _not_found(error: BaseException | None) -> list[str]:
-    """Name the modules and distributions that *error*, or what led to it, did not find."""
+    """Return the modules and distributions that *error*, or an error that led to it, did not find."""
     names = []
     while error is not None:
         if isinstance(error, ModuleNotFoundError) and error.name:
@@ -239,7 +240,7 @@ def _not_found(error: BaseException | None) -> list[str]:
 
 
 def _print_traceback(error: BaseException) -> None:
-    """Print the traceback from the user's first line on."""
+    """Print the traceback, starting with the user's first line."""
     frames = error.__traceback__
     own = (__file__, importlib.__file__)
     while frames is not None:
@@ -256,7 +257,7 @@ def _takes_output_dir(function: Any) -> bool:
         parameters = inspect.signature(function, follow_wrapped=False).parameters
         passes_on = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
         return "output_dir" in (inspect.signature(function).parameters if passes_on else parameters)
-    except ValueError:  # some callables of extension modules tell nothing of themselves
+    except ValueError:  # some callables of extension modules have no signature
         return False
 
 
@@ -272,7 +273,7 @@ def _check_arguments(function: Any, arguments: dict[str, Any]) -> None:
 
 
 def _model_and_metrics(returned: Any) -> tuple[Any, Mapping[Any, Any]]:
-    """Tell a model from metrics: a mapping is metrics, any other object is the model."""
+    """Return the model and the metrics: a mapping is metrics, any other object is the model."""
     model: Any = returned
     metrics: Mapping[Any, Any] = {}
     if isinstance(returned, tuple) and len(returned) == 2:  # noqa: PLR2004 - a pair
@@ -297,7 +298,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _number(name: Any, value: Any, *, alone: bool) -> int | float:
-    """Give the metric *value* as JSON can hold it; NumPy's scalars are numbers, a truth value is not.
+    """Convert the metric *value* for JSON; NumPy scalars are numbers, booleans are not.
 
     *alone* says whether the function returned nothing but metrics.
     """
@@ -323,7 +324,7 @@ def _save(model: Any, file: Path) -> None:
         raise _Failure("twice")
     try:
         joblib.dump(model, file)
-    except Exception as error:  # noqa: BLE001 - what pickling raises is up to the object
+    except Exception as error:  # noqa: BLE001 - pickling may raise anything, depending on the object
         reason = "".join(traceback.format_exception_only(type(error), error)).strip()
         raise _Failure("unsavable", type=_type_name(model), reason=reason) from None
 
@@ -338,21 +339,21 @@ def _type_name(value: Any) -> str:
 
 
 def _imported_files(before: set[str]) -> list[str]:
-    """List the files of the modules that were imported since *before*, but for this project's."""
+    """List the files of the modules that were imported since *before*, except those of hatch_model."""
     files = {
         _file_of(module)
         for name, module in list(sys.modules.items())
         if name not in before and not f"{name}.".startswith("hatch_model.")
     }
-    return sorted(files - {__file__, ""})  # multiprocessing gives this script a second name
+    return sorted(files - {__file__, ""})  # multiprocessing imports this script under a second name
 
 
 def _file_of(module: Any) -> str:
     try:
         file = getattr(module, "__file__", None)
-    except Exception:  # noqa: BLE001 - a module may load itself only now, and fail
+    except Exception:  # noqa: BLE001 - a module may be loaded lazily only now, and fail
         return ""
-    # torch.ops has a relative one, which is the path of nothing.
+    # torch.ops has a relative one, which does not exist.
     return file if isinstance(file, str) and os.path.isabs(file) else ""  # noqa: PTH117
 
 
@@ -378,7 +379,7 @@ def _load_model(path: str, *, is_needed: bool) -> None:
 
     def find(self: Any, module: str, name: str) -> Any:
         try:
-            # This script is __main__ here; whoever loads the model has another.
+            # This script is __main__ here; users of the model have another one.
             return find_class(
                 self, module if module != "__main__" else "__main__ of training", name
             )
@@ -389,7 +390,7 @@ def _load_model(path: str, *, is_needed: bool) -> None:
     NumpyUnpickler.find_class = find
     try:
         joblib.load(path)
-    except BaseException as error:  # noqa: BLE001 - what unpickling raises is up to the objects
+    except BaseException as error:  # noqa: BLE001 - unpickling may raise anything, depending on the objects
         if unknown or is_needed:
             if not unknown:
                 _print_traceback(error)
@@ -403,10 +404,10 @@ def _load_model(path: str, *, is_needed: bool) -> None:
 
 
 def _recordable(returned: Any) -> dict[str, Any]:
-    """Give *returned* if JSON can hold it; arrays and scalars of NumPy's kind are unpacked."""
+    """Return *returned* if it can be stored as JSON; NumPy-like arrays and scalars are converted."""
     try:
         return {"value": json.loads(json.dumps(returned, allow_nan=False, default=_unpack))}
-    except Exception:  # noqa: BLE001 - what unpacking raises is up to the object
+    except Exception:  # noqa: BLE001 - the conversion may raise anything, depending on the object
         return {}
 
 
@@ -420,8 +421,8 @@ def _unpack(value: Any) -> Any:
 class _Hiding:
     """Keeps imports and importlib.metadata from finding what is hidden.
 
-    Not hidden are distributions whose installer wrote no RECORD, from calls of PathFinder itself, and
-    from processes that the check starts.
+    It cannot hide distributions whose installer wrote no RECORD. It also does not affect direct calls of
+    PathFinder or processes that the check starts.
     """
 
     missed: dict[str, tuple[str, str]] = {}  # noqa: RUF012 - one for this process
@@ -430,14 +431,14 @@ class _Hiding:
         self._files: dict[str, str] = hidden["files"]
         folders = {_with_separator(path): name for path, name in hidden["folders"].items()}
         shown = {_with_separator(path): None for path in hidden["shown"]}
-        # The innermost folder that holds a file decides.
+        # The innermost folder that contains a file decides.
         self._folders = sorted({**folders, **shown}.items(), key=lambda item: -len(item[0]))
         self._distributions = {tuple(each) for each in hidden["distributions"]}
 
     def install(self) -> None:
         if not (self._files or self._folders):
             return
-        for name, module in list(sys.modules.items()):  # what .pth files have imported
+        for name, module in list(sys.modules.items()):  # imported by .pth files
             if name != "__main__" and self._owner(_file_of(module)) is not None:
                 del sys.modules[name]
         # Other finders may be added later, such as importlib_metadata's own.
@@ -455,7 +456,7 @@ class _Hiding:
         return (os.path.normpath(str(distribution.locate_file(""))), name) in self._distributions
 
     def _owner(self, origin: object) -> str | None:
-        """Name the hidden distribution that *origin*, a module's file, belongs to."""
+        """Return the hidden distribution that *origin*, a module's file, belongs to."""
         if not isinstance(origin, str) or not origin:
             return None
         if origin in self._files:
@@ -469,7 +470,7 @@ def _with_separator(path: str) -> str:
 
 
 class _MetaPath(list):  # type: ignore[type-arg]
-    """``sys.meta_path``, of which every finder hides what is hidden."""
+    """``sys.meta_path``, whose finders all hide what is hidden."""
 
     def __init__(self, hiding: _Hiding, finders: list[Any]) -> None:
         super().__init__(_Finder(hiding, each) for each in finders)
@@ -501,7 +502,7 @@ class _Finder:
         while self._hiding.hides(spec):
             if self._finder is not PathFinder:
                 return None
-            # It ends with the first find, behind which may lie what another package vendors.
+            # PathFinder stops at the first match, but a later one may be a vendored copy.
             entries = [*(sys.path if path is None else path)]
             path = entries[_index_of(spec.origin, entries) + 1 :]
             spec = PathFinder.find_spec(name, path, target) if path else None
@@ -512,7 +513,7 @@ class _Finder:
         for each in find(*args, **kwargs) if find else ():
             if not self._hiding.holds(each):
                 yield each
-            elif getattr(args[0] if args else None, "name", None):  # looked for by this name
+            elif getattr(args[0] if args else None, "name", None):  # searching for this name
                 name = each.metadata["Name"]
                 self._hiding.missed[args[0].name] = self._hiding.missed[name] = name, ""
 
@@ -530,5 +531,5 @@ def _write(file: Path, result: dict[str, Any]) -> None:
     partial.replace(file)
 
 
-if __name__ == "__main__":  # multiprocessing's spawn imports this file once more
+if __name__ == "__main__":  # multiprocessing's spawn imports this file again
     main(Path(sys.argv[1]))

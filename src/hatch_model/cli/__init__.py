@@ -10,13 +10,13 @@ _REQUIREMENTS = ("click", "jsonschema", "platformdirs", "rich")
 
 
 def main() -> None:
-    """Run the command line, or say what it takes to have one."""
+    """Run the command line, or report that the extra `cli` is missing."""
     if not all(map(find_spec, _REQUIREMENTS)):
         sys.exit(
-            "hatch-model: error: the command line takes more packages: install `hatch-model[cli]`"
+            "hatch-model: error: the command line needs more packages: install `hatch-model[cli]`"
         )
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A pipe's encoding may lack a character of a name; that is no reason to stop.
+        # The encoding of a pipe may not support a character in a name; that must not stop the command.
         sys.stdout.reconfigure(errors="backslashreplace")
     from hatch_model.cli.commands import hatch_model  # noqa: PLC0415
 

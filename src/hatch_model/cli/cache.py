@@ -1,4 +1,4 @@
-"""The commands that look after the store of trained models."""
+"""The commands for the store of trained models."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @click.group()
 def cache() -> None:
-    """Look after the models that are stored so as not to be trained again."""
+    """Manage the stored models, which are reused instead of trained again."""
 
 
 @cache.command("dir")
 @exits_on_error
 def dir_() -> None:
-    """Print the folder of the stored models."""
+    """Print the store's folder."""
     print_line(str(store_folder()))
 
 
@@ -39,7 +39,7 @@ def dir_() -> None:
 @as_json_option
 @exits_on_error
 def list_(*, as_json: bool) -> None:
-    """Show the stored models and their sizes."""
+    """List the stored models and their sizes."""
     store = _store()
     entries, total = store.entries(), store.size()
     if as_json:

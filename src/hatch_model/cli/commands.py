@@ -1,4 +1,4 @@
-"""The commands: what they take, print and exit with."""
+"""The commands: their options, output and exit codes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _python = click.option(
     "--python",
     "command",
     metavar="PATH",
-    help="Look for installed models where this Python does.",
+    help="Look for installed models on this Python's path.",
 )
 
 
@@ -59,7 +59,7 @@ def _tolerance(what: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hatch-model")
 def hatch_model() -> None:
-    """Look into models that are packaged as wheels, and train them in their projects."""
+    """Inspect models that are packaged as wheels, and train them in their projects."""
 
 
 hatch_model.add_command(cache)
@@ -72,7 +72,7 @@ hatch_model.add_command(train)
 @_python
 @exits_on_error
 def inspect(model: str, *, as_json: bool, command: str | None) -> None:
-    """Show what MODEL is: a wheel, an sdist, or the name of an installed model."""
+    """Show the facts about MODEL: a wheel, an sdist, or the name of an installed model."""
     known = facts(_open_readable(model, _interpreter(command).path))
     if as_json:
         print_json(known)
@@ -88,10 +88,10 @@ def inspect(model: str, *, as_json: bool, command: str | None) -> None:
 @_tolerance("the check's result")
 @exits_on_error
 def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) -> None:
-    """List what differs in MODEL from what it says of itself; exit with 1 if anything does.
+    """Check that MODEL matches its own metadata; exit with 1 if anything differs.
 
-    An installed model is also compared with what is installed beside it, and its check is called
-    again.
+    For an installed model, also compare its requirements with the installed packages, and call its
+    check again.
     """
     interpreter = _interpreter(command)
     opened = _open(model, interpreter.path)
@@ -103,7 +103,7 @@ def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) 
         environment = InstalledEnvironment(interpreter.path)
         found += not_installed(opened, environment, interpreter.markers)
         check = opened.record and opened.record["check"]
-    # Code that is known to be damaged is not run.
+    # Don't run code that is known to be damaged.
     is_checked = bool(check) and not found
     if check and is_checked:
         found += check_again(check, interpreter.command, tolerance, _to_stderr)
@@ -145,7 +145,7 @@ def _verdict(found: list[str], *, is_recorded: bool) -> str:
 @_python
 @exits_on_error
 def diff(a: str, b: str, *, as_json: bool, command: str | None) -> None:
-    """Show what differs between the models A and B."""
+    """Show the differences between the models A and B."""
     path = _interpreter(command).path
     one, other = _open_readable(a, path), _open_readable(b, path)
     changed = changes(one, other)
@@ -173,8 +173,8 @@ def reproduce(
 ) -> None:
     """Build SDIST again with the Python and the versions that WHEEL records, and compare.
 
-    This trains the model. The exit code is 0 if files came out identical, 3 if they did not, but
-    what was measured of the model is the same, and 4 if it is not.
+    This trains the model. The exit code is 0 if the files are identical, 3 if they are not but
+    the metrics and the check's result are the same, and 4 if these differ as well.
     """
     original = _open_readable(wheel)
     record = recorded_in(original, _open(sdist))
@@ -218,7 +218,7 @@ def _open(model: str, path: Sequence[str] | None = None) -> ModelFiles:
 
 
 def _open_readable(model: str, path: Sequence[str] | None = None) -> ModelFiles:
-    """Open *model*, whose record must be readable, as nothing else would be shown of it."""
+    """Open *model*, whose record must be readable, because the command shows little else."""
     opened = _open(model, path)
     if opened.record_fault:
         raise unreadable(model, f"{opened.record_path}: {opened.record_fault}")

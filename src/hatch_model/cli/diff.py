@@ -1,4 +1,4 @@
-"""Two models side by side."""
+"""The differences between two models."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SECTIONS = ("summary", "metrics", "arguments", "pins", "artifacts", "inputs", "s
 
 
 def changes(one: ModelFiles, other: ModelFiles) -> dict[str, dict[str, tuple[Any, Any]]]:
-    """Give what differs, by section and name: a pair of values, None for what one has not."""
+    """Return the differences, by section and name: a pair of values, None for a missing value."""
     left, right = _comparable(one), _comparable(other)
     if not (one.record and other.record):
-        # Without a record, only RECORD tells of files.
+        # Without a record, only RECORD lists the files.
         for model, side in ((one, left), (other, right)):
             side.update(artifacts={}, sources={}, files=_unrecorded_files(model))
     return {section: changed(left[section], right[section]) for section in SECTIONS}
 
 
 def changed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Give the pairs of values that differ, by name, None for what one has not."""
+    """Return the pairs of values that differ, by name, None for a missing value."""
     return {
         name: (one.get(name), other.get(name))
         for name in sorted({*one, *other})
@@ -59,7 +59,7 @@ def _comparable(model: ModelFiles) -> dict[str, dict[str, Any]]:
 
 
 def _pins(lines: list[str]) -> dict[str, str]:
-    """Give what is required of each package; where several lines are about one, all of them."""
+    """Return the version specifiers of each package; if several lines are about one, all of them."""
     return {
         name: " | ".join(sorted(split(line)[1] for line in group))
         for name, group in by_name(lines).items()
@@ -67,7 +67,7 @@ def _pins(lines: list[str]) -> dict[str, str]:
 
 
 def _unrecorded_files(model: ModelFiles) -> dict[str, str]:
-    """Give RECORD's digest of every file but the metadata, which changes with every version."""
+    """Return RECORD's digest of every file except the metadata, which changes with every version."""
     return {
         path: digest
         for path, (digest, _) in model.listed.items()

@@ -1,4 +1,4 @@
-"""What a model is: the same facts for people and for machines."""
+"""The facts about a model, for people and for programs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from hatch_model.cli.open import ModelFiles
 
 
-# How many files are told of where nothing says which of them are the model.
+# How many files to list if it is unknown which of them are the model.
 _LARGEST = 10
 
 
 def facts(model: ModelFiles) -> dict[str, Any]:
-    """Give everything that is known of *model*; what only a record tells is None without one."""
+    """Return everything that is known about *model*; facts from the record are None without one."""
     record: Mapping[str, Any] = model.record or {}
     training: Mapping[str, Any] = record.get("training", {})
     return {
@@ -52,7 +52,7 @@ def facts(model: ModelFiles) -> dict[str, Any]:
 
 
 def sections(known: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Lay out *known*, as :func:`facts` gives it, as titled tables of two columns."""
+    """Format *known*, as returned by :func:`facts`, as titled tables of two columns."""
     metrics, gates = known["metrics"] or {}, known["gates"] or {}
     every_section = [
         (f"{known['name']} {known['version']}", _summary(known)),

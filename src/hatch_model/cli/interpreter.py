@@ -1,4 +1,4 @@
-"""Another Python: where it looks for modules, and its PEP 508 marker values."""
+"""Another Python interpreter: its module search path and PEP 508 marker values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHILD = Path(__file__).parent / "child" / "describe.py"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Interpreter:
-    """A Python, by the command that starts it."""
+    """A Python interpreter."""
 
     command: str
     path: Sequence[str]
@@ -33,9 +33,9 @@ def this_interpreter() -> Interpreter:
 
 
 def describe(command: str) -> Interpreter:
-    """Ask the Python called *command*, or the one of the environment in the folder *command*.
+    """Query the Python *command*, or the one of the environment in the folder *command*.
 
-    Raises HatchModelError where that does not work.
+    Raises HatchModelError if that fails.
     """
     if Path(command).is_dir():
         inside = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
@@ -44,7 +44,7 @@ def describe(command: str) -> Interpreter:
         completed = subprocess.run(
             [command, str(_CHILD)], check=False, capture_output=True, encoding="utf-8"
         )
-        # Something that is imported at every start may print, too.
+        # A module that is imported at every start may also print something.
         told = json.loads(completed.stdout.splitlines()[-1])
         return Interpreter(command=told["executable"], path=told["path"], markers=told["markers"])
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A model in any of its three forms: a wheel, an sdist or an installation. Nothing is imported."""
+"""Open a model in any of its three forms: a wheel, an sdist or an installation. Nothing is imported."""
 
 from __future__ import annotations
 
@@ -35,41 +35,41 @@ if TYPE_CHECKING:
 METADATA = ".dist-info/METADATA"
 _SCHEMA = Path(hatch_model.__file__).parent / "model.schema.json"
 _LONGEST_REASON = 200  # characters
-# What package indexes refuse as a bomb: so many bytes, from so many times fewer.
+# The limits for zip bombs of package indexes: the minimum size, and the minimum compression ratio.
 _BOMB_SIZE, _BOMB_RATIO = 64 << 20, 50
 
 DAMAGE = (
     *(OSError, EOFError, KeyError, ValueError, RuntimeError, csv.Error),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError, StructError),
 )
-"""What reading a damaged file may raise."""
+"""The errors that reading a damaged file may raise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelFiles:
-    """A model's metadata, and how to read its files. Paths are those of the wheel's RECORD."""
+    """A model's metadata, and a way to read its files. Paths are those of the wheel's RECORD."""
 
     kind: Literal["wheel", "sdist", "installed"]
     origin: str
     """What the user named."""
     metadata: Message
     record: Mapping[str, Any] | None = None
-    """``model.json``; None for what hatch-model did not build. Of an sdist, only its commit."""
+    """``model.json``; None if hatch-model did not build it. For an sdist, maybe only the commit."""
     record_path: str = ""
     record_fault: str = ""
-    """Why there is a ``model.json``, but no record."""
+    """Why ``model.json`` exists but cannot be used."""
     tags: Sequence[str] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
-    """In bytes, of every file there is, whether RECORD lists it or not."""
+    """In bytes, of all files, whether or not RECORD lists them."""
     entries: Sequence[zipfile.ZipInfo] = ()
-    """A wheel's, as they are."""
+    """The entries of a wheel, unchanged."""
     packed_size: int | None = None
     """In bytes, of the archive."""
     listed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """RECORD: each path's ``algorithm=digest`` and size, both "" where it gives none."""
+    """RECORD: each path's ``algorithm=digest`` and size, both "" if missing."""
     open: Callable[[str], IO[bytes]] = field(repr=False)
     close: Callable[[], None] = field(repr=False, default=lambda: None)
-    """Let go of the archive, which Windows would not remove before."""
+    """Close the archive, which Windows could not remove before."""
 
     def __post_init__(self) -> None:
         for header in ("Name", "Version"):
@@ -90,7 +90,7 @@ class ModelFiles:
 
     @property
     def is_bomb(self) -> bool:
-        """Whether it would unpack to far more than it takes up."""
+        """Whether it would unpack to far more than its packed size."""
         return self.packed_size is not None and unpacks_to_a_bomb(
             sum(self.sizes.values()), self.packed_size
         )
@@ -101,8 +101,8 @@ def unpacks_to_a_bomb(size: int, packed: int) -> bool:
 
 
 def read_record(text: str) -> Mapping[str, Any]:
-    """Parse a record; raises ValueError, with a sentence, for what model.schema.json forbids."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - takes a while, and not all need it
+    """Parse a record; raises ValueError with a message if model.schema.json does not allow it."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, and rarely needed
 
     record = read_json(text)
     if isinstance(record, dict) and record.get("schema_version") != SCHEMA_VERSION:
@@ -113,7 +113,7 @@ def read_record(text: str) -> Mapping[str, Any]:
     validator = Draft202012Validator(json.loads(_SCHEMA.read_text("utf-8")))
     for error in validator.iter_errors(record):
         if error.validator == "additionalProperties":
-            continue  # A later release may say more.
+            continue  # A later release may add keys.
         where = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in error.path)
         raise ValueError(f"{where.lstrip('.') or 'it'}: {error.message[:_LONGEST_REASON]}")
     for line in record["pins"]:
@@ -125,7 +125,7 @@ def read_record(text: str) -> Mapping[str, Any]:
 
 
 def read_model_json(text: str | None) -> tuple[Mapping[str, Any] | None, str]:
-    """Give the record, or else what is wrong with it."""
+    """Return the record, or else what is wrong with it."""
     try:
         return (None, "") if text is None else (read_record(text), "")
     except ValueError as error:
@@ -163,20 +163,20 @@ def open_installed(name: str, path: Sequence[str]) -> ModelFiles:
 
 
 def _find(name: str, path: Sequence[str]) -> tuple[Distribution, str]:
-    """Give what an import would use, and its METADATA."""
+    """Return the distribution that an import would use, and its METADATA."""
     # An empty name would find everything.
     for found in distributions(name=canonicalize_name(name), path=list(path)) if name else ():
         metadata = found.read_text("METADATA")
-        # An interrupted uninstallation leaves folders without it.
+        # An interrupted uninstall leaves folders without it.
         if metadata is not None:
             return found, metadata
     raise _not_found(name)
 
 
 def _sizes(folder: Path, info: str, listed: Mapping[str, object]) -> dict[str, int]:
-    """Find the installed files: those that are listed, and what lies beside them in packages.
+    """Find the installed files: those that are listed, and others next to them in packages.
 
-    Folders without an ``__init__.py`` may be shared with other distributions, whose files lie there.
+    Folders without an ``__init__.py`` may be shared with other distributions, whose files are there.
     """
     packages = {PurePosixPath(path).parent for path in listed if path.endswith("/__init__.py")}
     own = [each for each in packages if not packages.intersection(each.parents)]
@@ -187,7 +187,7 @@ def _sizes(folder: Path, info: str, listed: Mapping[str, object]) -> dict[str, i
         if "__pycache__" not in file.relative_to(folder).parts
     }
     if not beside <= listed.keys():
-        # Some share a folder in spite of an __init__.py.
+        # Some distributions share a folder in spite of an __init__.py.
         beside -= _listed_by_any(folder)
     return {
         path: (folder / path).stat().st_size
@@ -201,12 +201,12 @@ def _listed_by_any(folder: Path) -> set[str]:
     return {path for record in records for path in listed_in(record or "")}
 
 
-# METADATA and model.json are read whole; more than this is no metadata.
+# METADATA and model.json are read whole; larger files are refused.
 _MOST_METADATA = 64 << 20
 
 
 def open_model(origin: str, path: Sequence[str] | None = None) -> ModelFiles:
-    """Open the wheel or sdist at *origin*, or else what is installed on *path* under that name.
+    """Open the wheel or sdist at *origin*, or else the distribution *origin* installed on *path*.
 
     Raises HatchModelError.
     """
@@ -220,7 +220,7 @@ def open_model(origin: str, path: Sequence[str] | None = None) -> ModelFiles:
     except FileNotFoundError:
         raise _not_found(origin) from None
     except DAMAGE as error:
-        # KeyError's text is the repr of its message; tarfile's goes on about every compression.
+        # KeyError's text is the repr of its message; tarfile's lists every compression format.
         reason = str(error.args[0]) if isinstance(error, KeyError) else str(error)
         reason = reason.partition(":\n")[0] or type(error).__name__
         raise unreadable(origin, reason) from None
@@ -271,7 +271,7 @@ def _open_sdist(file: Path) -> ModelFiles:
     with tarfile.open(file) as archive:
         for entry in archive:
             total += entry.size
-            # Before the next entry is looked for, which unpacks this one.
+            # Checked before searching for the next entry, which unpacks this one.
             if unpacks_to_a_bomb(total, packed_size):
                 raise ValueError(f"it unpacks to {total} bytes or more from {packed_size}")
             if entry.isfile():
@@ -297,13 +297,13 @@ def _open_sdist(file: Path) -> ModelFiles:
 
 def _carried_record(text: str, path: str) -> Mapping[str, Any]:
     carried = read_carried(text, path)
-    # Of an sdist without a model, nothing else is known.
+    # An sdist without a model has no other facts.
     record: Mapping[str, Any] = carried.get("record", {"git": carried["git"]})
     return record
 
 
 def _only_one(paths: Sequence[str]) -> str:
-    """Give the folder that holds the metadata, which is at the top, of the *paths* found."""
+    """Return the folder that contains the metadata, at the top of the *paths* found."""
     folders = sorted({path.partition("/")[0] for path in paths if path.count("/") == 1})
     if len(folders) != 1:
         raise ValueError(f"it has {', '.join(folders) or 'nothing'} for metadata")

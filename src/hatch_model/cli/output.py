@@ -1,4 +1,4 @@
-"""Tables: in colour and with lines on a terminal, plain columns in a pipe."""
+"""Tables: with colours and borders on a terminal, plain columns in a pipe."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-# In hexadecimal, as model.json has it, or as RECORD does.
+# In hexadecimal, as in model.json, or as in RECORD.
 _DIGEST = re.compile(r"[0-9a-f]{64}|sha256=[\w-]{43}")
 
 
 def printable(text: str) -> str:
-    """Escape what would move a terminal's cursor or clear its screen: names may come from anyone."""
+    """Escape characters that would move the cursor or clear the screen: names are untrusted."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
 
 
 def shown(value: object) -> str:
-    """Write *value*, as JSON holds it, for a table's cell: digests short, None as a dash."""
+    """Format a JSON *value* for a table's cell: digests shortened, None as a dash."""
     if value is None:
         return "-"
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)

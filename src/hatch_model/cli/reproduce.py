@@ -1,4 +1,4 @@
-"""An sdist, built once more as a record says that it was: by uv, which gets Python and versions."""
+"""Build an sdist again as its record describes: with uv, which installs Python and packages."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _KINDS = {"wheel": "a wheel", "sdist": "an sdist", "installed": "an installed mo
 
 
 class RunUv(Protocol):
-    """Runs uv and gives its exit code; a stand-in for :func:`run_uv` in tests."""
+    """Runs uv and returns its exit code; tests replace :func:`run_uv` with their own."""
 
     def __call__(self, arguments: Sequence[str], **variables: str) -> int: ...
 
 
 def run_uv(arguments: Sequence[str], **variables: str) -> int:
-    """Run uv with *arguments* and more environment *variables*; what it says goes to stderr.
+    """Run uv with *arguments* and additional environment *variables*; its output goes to stderr.
 
     Raises HatchModelError.
     """
@@ -44,7 +44,7 @@ def run_uv(arguments: Sequence[str], **variables: str) -> int:
         raise HatchModelError(
             "uv is required to rebuild a wheel, and was not found. Install uv, or put its path into UV."
         )
-    # By default, this signal would end the process with its temporary folder left behind.
+    # By default, this signal would end the process and leave its temporary folder behind.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     process = subprocess.Popen(
         [uv, *arguments], env={**variables_for_uv(), **variables}, stdout=_STANDARD_ERROR
@@ -52,7 +52,7 @@ def run_uv(arguments: Sequence[str], **variables: str) -> int:
     try:
         return process.wait()
     finally:
-        # It writes until it is gone, and would make anew a folder that is removed meanwhile.
+        # It writes until it has ended, and would recreate a folder that is removed in the meantime.
         process.kill()
         process.wait()
         signal.signal(signal.SIGTERM, before)
@@ -66,10 +66,10 @@ def rebuild(
     python: str | None = None,
     run: RunUv = run_uv,
 ) -> ModelFiles:
-    """Build the wheel of *sdist* in *folder*, which is empty, with what *record* says of versions.
+    """Build the wheel of *sdist* in *folder*, which is empty, with the versions in *record*.
 
-    It is for the caller to close. uv honours the user's own settings, such as indexes; *python*
-    takes the place of the recorded Python. Raises HatchModelError.
+    The caller must close the result. uv uses the user's own settings, such as indexes. *python*
+    replaces the recorded Python. Raises HatchModelError.
     """
     constraints = folder / "constraints.txt"
     constraints.write_text("".join(_exact_versions(record["environment"])), "utf-8")
@@ -80,7 +80,7 @@ def rebuild(
             *("--build-constraints", str(constraints), "--out-dir", str(out)),
             str(Path(sdist).absolute()),
         ],
-        # What travels in the sdist, or was stored by an earlier build, would prove nothing.
+        # A model from the sdist, or one that an earlier build stored, would prove nothing.
         HATCH_MODEL_RETRAIN="1",
         # Nothing of it is kept.
         HATCH_MODEL_CACHE_DIR=str(folder / "store"),
@@ -103,13 +103,13 @@ def _exact_versions(environment: Sequence[Mapping[str, str]]) -> Iterator[str]:
         try:
             name, version = canonicalize_name(each["name"], validate=True), Version(each["version"])
         except (InvalidName, InvalidVersion):
-            # Nothing that an index has. Options would be read from these lines, too.
+            # Not a name or version from an index. Options in these lines would also be read.
             continue
         yield f"{name}=={version}\n"
 
 
 def _name(python: Mapping[str, str]) -> str:
-    """Name *python* as uv does; raises HatchModelError for what could be a path instead."""
+    """Return uv's name for *python*; raises HatchModelError for a name that could be a path."""
     name = f"{python['implementation']}@{python['version']}".lower()
     if not re.fullmatch(r"[a-z]+@[0-9][0-9a-z.]*", name):
         shown = printable(f"{python['implementation']} {python['version']}")
@@ -122,7 +122,7 @@ def _name(python: Mapping[str, str]) -> str:
 
 Verdict = Literal["identical", "equivalent", "different"]
 
-# 1 and 2 are taken: by what could not be rebuilt, and by commands that are called wrongly.
+# 1 and 2 are used for failed rebuilds and for wrong usage.
 EXIT_CODES: Mapping[Verdict, int] = {"identical": 0, "equivalent": 3, "different": 4}
 
 
@@ -130,13 +130,13 @@ EXIT_CODES: Mapping[Verdict, int] = {"identical": 0, "equivalent": 3, "different
 class Comparison:
     verdict: Verdict
     reason: str
-    """Why, to follow the verdict; "" where that says it all."""
+    """The reason, shown after the verdict; "" if there is none."""
     differences: Mapping[str, Mapping[str, tuple[Any, Any]]]
-    """By section and name: what is recorded, and what came of the rebuild, None for nothing."""
+    """By section and name: the recorded and the rebuilt value, None for a missing value."""
 
 
 def recorded_in(wheel: ModelFiles, sdist: ModelFiles) -> Mapping[str, Any]:
-    """Give the record of *wheel*, refusing what no rebuild of *sdist* could be compared with.
+    """Return the record of *wheel*, and refuse wheels that no rebuild of *sdist* can be compared with.
 
     Raises HatchModelError.
     """
@@ -153,7 +153,7 @@ def recorded_in(wheel: ModelFiles, sdist: ModelFiles) -> Mapping[str, Any]:
             f"`{wheel.origin}` is of {held[0]}, but `{sdist.origin}` of {held[1]}. Give the sdist that the "
             f"wheel was built from."
         )
-    # Records are compared, and this one may say nothing of what the wheel holds by now.
+    # Records are compared, and this one may no longer describe the wheel's content.
     if found := differences(wheel):
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
         raise HatchModelError(
@@ -164,7 +164,7 @@ def recorded_in(wheel: ModelFiles, sdist: ModelFiles) -> Mapping[str, Any]:
 
 
 def compare(wheel: ModelFiles, rebuilt: ModelFiles, tolerance: float) -> Comparison:
-    """Compare two wheels that have records: their files, and else their metrics and checks."""
+    """Compare two wheels that have records: their files, and otherwise their metrics and checks."""
     one, other = wheel.record, rebuilt.record
     assert one is not None  # noqa: S101 - for the type checker
     assert other is not None  # noqa: S101
@@ -192,7 +192,7 @@ def _unrecorded(model: str) -> HatchModelError:
 
 
 def _circumstances(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give what a record tells beyond what :func:`changes` compares."""
+    """Return the parts of a record that :func:`changes` does not compare."""
     return {
         "check": record["check"] or {},
         "gates": record["gates"],
@@ -223,9 +223,9 @@ def _verdict(
 
 
 def _measured(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what *record* says of how good the model is.
+    """Return the parts of *record* that measure the quality of the model.
 
-    A check that returns nothing has passed in every wheel that there is, whatever the model is.
+    A check that returns nothing is no evidence: it has passed in every wheel.
     """
     found = {"metrics": record["metrics"], "check's result": (record["check"] or {}).get("result")}
     return {name: value for name, value in found.items() if value not in (None, {})}

@@ -1,4 +1,4 @@
-"""Training in the active environment, into the source tree, for development."""
+"""Train in the active environment and write the model to the source tree, for development."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class EchoLog:
-    """Speaks to whoever started the command: as a build does, but warnings to standard error."""
+    """Prints to standard output, as a build does, but warnings to standard error."""
 
     def info(self, message: str) -> None:
         click.echo(f"hatch-model: {message}")
@@ -52,8 +52,8 @@ class EchoLog:
 def train(folder: str, *, assignments: Sequence[str]) -> None:
     """Train the model of the project in FOLDER (default: this one) into its source tree.
 
-    It is trained with what is installed beside this command, for an editable install to predict
-    with. A wheel is trained anew, with the arguments in the settings.
+    This uses the packages that are installed in the command's environment, so that an editable
+    install can use the model. Wheels are trained separately, with the arguments in the settings.
     """
     try:
         arguments = read_arguments(assignments)
@@ -68,9 +68,9 @@ def train(folder: str, *, assignments: Sequence[str]) -> None:
 
 
 def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Model:
-    """Train the project at *root* with *arguments* beside, or in place of, those in its settings.
+    """Train the project at *root* with *arguments*, which override those in its settings.
 
-    Raises HatchModelError for what hatchling cannot make sense of, and whatever keeps a build from
+    Raises HatchModelError if hatchling cannot read the project, or for anything that prevents
     training.
     """
     try:
@@ -81,7 +81,7 @@ def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Model:
     except (OSError, TypeError, UnknownPluginError, ValueError) as error:
         raise HatchModelError(f"`{root}` is no project that can be built: {error}") from None
     project = Project.read(builder, log)
-    # Neither is about this model: what is installed may be newer than the lock, or from elsewhere.
+    # Neither applies here: the environment may be newer than the lock, or installed from elsewhere.
     policy = replace(project.model.policy, direct_references="version")
     project.model = replace(project.model, policy=policy)
     project.training = replace(
@@ -97,7 +97,7 @@ def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Model:
 
 
 def read_arguments(assignments: Sequence[str]) -> dict[str, Any]:
-    """Read ``key=value`` each: a value as JSON has it, or else a string. Raises ValueError."""
+    """Parse each ``key=value``: the value is JSON, or else a string. Raises ValueError."""
     return dict(map(_argument, assignments))
 
 
@@ -109,7 +109,7 @@ def _argument(assignment: str) -> tuple[str, Any]:
         value = json.loads(text, parse_constant=_no_number)
     except ValueError:
         return name, text
-    # TOML has no null, so no build could be given it.
+    # TOML has no null, so no build could have this argument.
     return name, text if value is None else value
 
 

@@ -1,4 +1,4 @@
-"""A wheel's own shape: its name, and entries that are no honest files."""
+"""Check that a model matches its own metadata: RECORD, METADATA and the record."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def odd_shape(model: ModelFiles) -> Iterator[str]:
-    """List what is wrong with the archive *model* itself, whatever its files hold."""
+    """List what is wrong with the archive *model* itself, regardless of its files' content."""
     yield from _name(model)
     seen = Counter(entry.filename for entry in model.entries)
     for path, count in seen.items():
@@ -57,7 +57,7 @@ def odd_shape(model: ModelFiles) -> Iterator[str]:
 
 
 def is_outside(path: str) -> bool:
-    """Say whether *path* in an archive leads out of the folder it is unpacked to."""
+    """Return whether *path* in an archive points outside the folder it is unpacked to."""
     parts = PurePosixPath(path.replace("\\", "/"))
     return parts.is_absolute() or ".." in parts.parts or ":" in path.partition("/")[0]
 
@@ -76,7 +76,7 @@ def _name(model: ModelFiles) -> Iterator[str]:
 
 
 def is_of(model: ModelFiles, name: str, version: str) -> bool:
-    """Say whether *model* is the project *name* at *version*, however they are written."""
+    """Return whether *model* is the project *name* at *version*, after normalization."""
     same_name = canonicalize_name(name) == canonicalize_name(model.name)
     return same_name and same_version(version, model.version)
 
@@ -96,7 +96,7 @@ def _parsed(model: ModelFiles) -> frozenset[Tag]:
 
 
 def by_name(lines: Iterable[str]) -> dict[str, list[str]]:
-    """Group *lines* by the normalized name of what they are about, or else by all they say."""
+    """Group *lines* by the normalized name of their package, or else by the whole line."""
     grouped: dict[str, list[str]] = {}
     for line in lines:
         try:
@@ -156,7 +156,7 @@ def not_installed(
             found.append(f"{name}: required as `{line}`, but not installed")
             continue
         version = distribution.raw_version
-        # An address says nothing of versions: the one that trained the model is expected.
+        # A URL has no version specifier: expect the version that trained the model.
         is_right = (
             same_version(version, trained.get(name, version))
             if requirement.url
@@ -168,19 +168,19 @@ def not_installed(
 
 
 _CHUNK = 1 << 20
-# What the specification of wheels calls sha256 or better.
+# The wheel specification requires sha256 or better.
 _ALGORITHMS = frozenset(
     {"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2b", "blake2s"}
 )
-# These vouch for RECORD and cannot be listed in it with a digest.
+# RECORD and its signatures cannot be listed in it with a digest.
 _UNLISTED = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")
 _KINDS = {"artifacts": "an artifact", "sources": "a source"}
 
 
 def differences(model: ModelFiles, progress: Progress | None = None) -> list[str]:
-    """List what differs within the wheel or installation *model* itself, as sentences.
+    """List the differences within the wheel or installation *model*, as sentences.
 
-    *progress* is told of its files while they are read, on all cores.
+    Progress of reading its files, on all cores, is reported to *progress*.
     """
     progress = progress or Progress(lambda _: None)
     shape = odd_shape(model) if model.kind == "wheel" else ()
@@ -214,7 +214,7 @@ def _listed_file(model: ModelFiles, progress: Progress, path: str) -> list[str]:
 
 
 def _is_installers(path: str) -> bool:
-    """Say whether installers write *path* anew: scripts, which are elsewhere, and bytecode."""
+    """Return whether installers generate *path*: scripts, which are elsewhere, and bytecode."""
     return is_outside(path) or "__pycache__" in path.split("/")
 
 
@@ -270,7 +270,7 @@ def _recorded_project(model: ModelFiles, project: Mapping[str, str]) -> Iterator
 def _recorded_files(
     model: ModelFiles, kind: str, files: Iterable[Mapping[str, str]]
 ) -> Iterator[str]:
-    """Compare *files* of the record with RECORD, which _files() holds to what is there."""
+    """Compare *files* of the record with RECORD, which _files() compares with the actual files."""
     for file in files:
         path = file["path"]
         digest = base64.urlsafe_b64encode(bytes.fromhex(file["sha256"])).rstrip(b"=").decode()
@@ -295,7 +295,7 @@ def _recorded_pins(model: ModelFiles, pins: list[str], trained: Mapping[str, str
 
 
 def _recorded_python(model: ModelFiles, version: str) -> Iterator[str]:
-    """Compare the tag of a wheel that insists on its Python with the Python that trained it."""
+    """Compare the tag of a wheel for one minor version of Python with the Python that trained it."""
     minor = "".join(version.split(".")[:2])
     for tag in model.tags:
         interpreter, _, rest = tag.partition("-")
@@ -307,9 +307,9 @@ def _recorded_python(model: ModelFiles, version: str) -> Iterator[str]:
 def check_again(
     check: Mapping[str, Any], python: str, tolerance: float, emit: Callable[[str], None]
 ) -> list[str]:
-    """Call the recorded *check* with the interpreter *python*, and list what differs in its result.
+    """Call the recorded *check* with the interpreter *python*, and list differences in its result.
 
-    What it prints goes to *emit*, line by line.
+    Its output goes to *emit*, line by line.
     """
     with tempfile.TemporaryDirectory(prefix="hatch-model-") as folder:
         try:

@@ -1,6 +1,6 @@
-"""Print what another process wants to know of this Python, as JSON: ``executable``, ``path``, ``markers``.
+"""Print facts about this Python as JSON: ``executable``, ``path``, ``markers``.
 
-Run by interpreters that have nothing but the standard library.
+This script runs in interpreters that only have the standard library.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 
 def markers() -> dict[str, str]:
-    """Give the marker values of PEP 508."""
+    """Return the marker values of PEP 508."""
     version = sys.implementation.version
     implementation_version = f"{version.major}.{version.minor}.{version.micro}"
     if version.releaselevel != "final":
