@@ -489,6 +489,23 @@ def _declared_in(key: str, content: object) -> str:
     return f"dependency-groups.{group}" if isinstance(group, str) else f"{key}.dependencies"
 
 
+def _no_static_list(project: Mapping[str, Any], declared_in: str) -> str:
+    dynamic = project.get("dynamic")
+    if not isinstance(dynamic, list) or "dependencies" not in dynamic:
+        return (
+            f'no static list: move it to {declared_in} and list "dependencies" in project.dynamic'
+        )
+    # What `uv add PACKAGE` makes of the table, before it builds the project.
+    group = declared_in.removeprefix("dependency-groups.")
+    advice = f"`uv add --group {group} PACKAGE` adds to that"
+    if group == declared_in:
+        advice = (
+            "for `uv add --group NAME PACKAGE`, keep the requirements in a group, and name that with "
+            "`dependency-group`"
+        )
+    return f'no static list beside "dependencies" in project.dynamic: move it to {declared_in} ({advice})'
+
+
 def _check_project(pyproject: Mapping[str, Any], declared_in: str, problems: list[Problem]) -> None:
     """Check what the pins are written with, and that hatchling will ask for them at all.
 
@@ -502,10 +519,7 @@ def _check_project(pyproject: Mapping[str, Any], declared_in: str, problems: lis
         project.note_missing("name", "the project's name")
     project.get("name", "a valid name", _project_name, "")
     if "dependencies" in project:
-        project.note(
-            "dependencies",
-            f'no static list: move it to {declared_in} and list "dependencies" in project.dynamic',
-        )
+        project.note("dependencies", _no_static_list(pyproject["project"], declared_in))
         return
     expected = '"dependencies" among its entries, for the pins to be written there'
     if "dynamic" not in project:

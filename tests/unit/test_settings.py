@@ -80,6 +80,21 @@ def test_hatchlings_context_fields_are_filled_in(
     ]
 
 
+def test_what_uv_adds_to_the_project_is_told_to_go_to_the_group(tmp_path: Path) -> None:
+    message = refused(
+        tmp_path,
+        'dependency-group = "model"',
+        project='name = "small"\ndependencies = ["b"]\ndynamic = ["dependencies"]',
+        more='[dependency-groups]\nmodel = ["a"]',
+    )
+
+    assert message == (
+        'project.dependencies: expected no static list beside "dependencies" in project.dynamic: move '
+        "it to dependency-groups.model (`uv add --group model PACKAGE` adds to that); found "
+        '["b"]'
+    )
+
+
 def test_a_context_field_without_a_value_is_named(tmp_path: Path) -> None:
     line = 'dependencies = ["far @ https://x.test/{env:NOWHERE}"]'
 
@@ -636,9 +651,10 @@ def test_a_group_that_is_read_twice_is_reported_once(tmp_path: Path) -> None:
         (
             'name = "small"\ndependencies = []\ndynamic = ["dependencies"]',
             (
-                "project.dependencies: expected no static list: move it to "
-                'tool.hatch.metadata.hooks.model.dependencies and list "dependencies" in '
-                "project.dynamic; found []"
+                'project.dependencies: expected no static list beside "dependencies" in '
+                "project.dynamic: move it to tool.hatch.metadata.hooks.model.dependencies (for "
+                "`uv add --group NAME PACKAGE`, keep the requirements in a group, and name that with "
+                "`dependency-group`); found []"
             ),
         ),
         (
