@@ -153,6 +153,7 @@ class Build:
         """Check that hatchling will write the pins, or add them if it has no dependencies."""
         from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - as above
 
+        from hatch_model.pins import contradictions  # noqa: PLC0415 - as above
         from hatch_model.pythons import unsupported_pythons_warning  # noqa: PLC0415 - as above
 
         project, core = self._project, self._project.metadata.core
@@ -168,6 +169,12 @@ class Build:
             project.log.warning(
                 f"the lock holds nothing for `{line}`, which stays in the wheel as it was declared. "
                 f"A lock that is made for those platforms, too, would pin it."
+            )
+        for extra, wanted, pin in contradictions(core.optional_dependencies, pins.lines):
+            project.log.warning(
+                f"project.optional-dependencies.{extra} asks for `{wanted}`, but the wheel requires "
+                f"`{pin}`, so nobody can install that extra. Widen it, or have the model trained with "
+                f"what it asks for."
             )
         claimed = SpecifierSet(core.requires_python or "")
         warning = unsupported_pythons_warning(project.model, claimed, pins)

@@ -17,7 +17,7 @@ from hatch_model.installed import describe, is_local, reference
 from hatch_model.markers import NEVER, condition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from packaging.utils import NormalizedName
     from packaging.version import Version
@@ -155,6 +155,26 @@ def refuse_reference(
             f"{installed}, an address that means nothing on another machine. Install it from an index or a "
             f'repository, or set {key} to "version" (pin the version, which an index must then have).'
         )
+
+
+def contradictions(
+    optional: Mapping[str, Sequence[str]], lines: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Find the extras that no installer can install, as the pins in *lines* contradict them.
+
+    *optional* are the requirements of each extra. Yields the extra, its requirement and the pin.
+    """
+    pins: dict[str, list[Requirement]] = {}
+    for pin in map(Requirement, lines):
+        pins.setdefault(canonicalize_name(pin.name), []).append(pin)
+    for extra, requirements in optional.items():
+        for wanted in map(Requirement, requirements):
+            for pin in pins.get(canonicalize_name(wanted.name), []):
+                versions = [each.version for each in pin.specifier if each.operator == "=="]
+                fits = all(wanted.specifier.contains(each, prereleases=True) for each in versions)
+                both = condition_of(pin.marker) & condition_of(wanted.marker)
+                if not fits and both != NEVER:
+                    yield extra, str(wanted), str(pin)
 
 
 def same_lines(one: Sequence[str], other: Sequence[str]) -> bool:

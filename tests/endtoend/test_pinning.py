@@ -607,6 +607,31 @@ def test_a_wheel_resolves_on_every_python_that_it_claims_or_the_build_has_warned
         assert resolved in {left.contains(f"3.{minor}.99"), None}, f"3.{minor}"
 
 
+def test_an_extra_that_no_installer_can_install_is_warned_of(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    project.replace(
+        "pyproject.toml",
+        (
+            "[tool.hatch.metadata",
+            (
+                '[project.optional-dependencies]\nviz = ["anchor<1.1"]\nfine = ["anchor<2"]\n\n'
+                "[tool.hatch.metadata"
+            ),
+        ),
+    )
+
+    assert [
+        line for line in project.build(surroundings).output.splitlines() if "warning" in line
+    ] == [
+        (
+            "hatch-model: warning: project.optional-dependencies.viz asks for `anchor<1.1`, but the wheel "
+            "requires `anchor==1.2`, so nobody can install that extra. Widen it, or have the model trained "
+            "with what it asks for."
+        )
+    ]
+
+
 @pytest.mark.parametrize("frontend", ["uv build", "uv build --wheel"])
 def test_a_dynamic_requires_python_is_narrowed_to_what_the_pins_support(
     frontend: str, project: ModelProject, index: Index, surroundings: Surroundings

@@ -10,7 +10,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from hatch_model.errors import BrokenDistributionError, HatchModelError
-from hatch_model.pins import marker_environment, pin, same_lines
+from hatch_model.pins import contradictions, marker_environment, pin, same_lines
 from hatch_model.settings import PinPolicy, declared_lines
 
 if TYPE_CHECKING:
@@ -337,3 +337,36 @@ def test_lines_are_compared_by_their_meaning(
 ) -> None:
     assert same_lines(one, other) is same
     assert same_lines(other, one) is same
+
+
+@pytest.mark.parametrize(
+    ("requirement", "pin"),
+    [
+        ("joblib<1.5", "joblib==1.6"),
+        ("Job-Lib!=1.6", "job.lib==1.6"),
+        ("joblib<1.5", "joblib[fast]==1.6; python_version < '3.12'"),
+        ("joblib<1.5; sys_platform == 'win32'", "joblib==1.6; python_version < '3.12'"),
+    ],
+)
+def test_an_extra_that_contradicts_a_pin_is_found(requirement: str, pin: str) -> None:
+    optional = {"fine": ["joblib>=1", "other<1"], "viz": ["plots", requirement]}
+
+    (found,) = contradictions(optional, ["numpy==2.0", pin])
+
+    assert found[0] == "viz"
+    assert same_lines([found[1], found[2]], [requirement, pin])
+
+
+@pytest.mark.parametrize(
+    ("requirement", "pin"),
+    [
+        ("joblib<2", "joblib==1.6"),
+        ("joblib", "joblib==1.6rc1"),
+        ("joblib>=1.6", "joblib==1.6+local"),
+        ("joblib<1.5; python_version >= '3.12'", "joblib==1.6; python_version < '3.12'"),
+        ("joblib<1.5", "joblib @ https://example.org/joblib.zip"),
+        ("joblib<1.5", "joblib>=1; sys_platform == 'win32'"),
+    ],
+)
+def test_an_extra_that_a_pin_leaves_room_for_is_fine(requirement: str, pin: str) -> None:
+    assert list(contradictions({"viz": [requirement]}, [pin])) == []
