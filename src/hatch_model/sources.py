@@ -13,7 +13,7 @@ from hatch_model.artifacts import published, refuse_lfs_pointers
 from hatch_model.digests import files_of
 from hatch_model.errors import HatchModelError, Problem, SettingsError
 from hatch_model.log import Progress
-from hatch_model.training import module_not_found
+from hatch_model.training import INCLUDE_WHAT_IS_READ, module_not_found
 from hatch_model.workspace import remove_abandoned
 
 if TYPE_CHECKING:
@@ -325,10 +325,7 @@ def _expected(root: Path) -> str:
     if not (root / "PKG-INFO").is_file():
         return "to match a file"
     # If git ignores the data, it is not in the sdist.
-    return (
-        "to match a file of this source distribution, which has to include what training reads (or "
-        'build the wheel from the project itself, with `uv build --wheel`, or set `sdist = "trained"`)'
-    )
+    return f"to match a file of this source distribution, {INCLUDE_WHAT_IS_READ}"
 
 
 def top_level(root: Path) -> set[str]:

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 _IMPORT_ERROR = re.compile(r"(ModuleNotFoundError|ImportError|\S*PackageNotFoundError)\b")
 
+_NO_FILE = re.compile(r"FileNotFoundError: .*: '(.+)'$")
+
+INCLUDE_WHAT_IS_READ = (
+    "which has to include what training reads (or build the wheel from the project itself, with "
+    '`uv build --wheel`, or set `sdist = "trained"`)'
+)
+"""What to do where a source distribution lacks a file."""
 SAVED_MODEL = "model.joblib"
 """The file name of a returned model; the child script has the same constant."""
 
@@ -187,7 +194,8 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
             f"`{result['signature']}`."
         ),
         "raised": lambda: (
-            f"training failed: {train} raised {result['exception']}{_missing(request, result)}"
+            f"training failed: {train} raised {result['exception']}"
+            f"{_missing_package(request, result)}{_missing_file(request, result['exception'])}"
         ),
         "exited": lambda: (
             f"training failed: {train} called sys.exit({result['code']}). A training function returns "
@@ -227,7 +235,7 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
     return outcomes[result["outcome"]]()
 
 
-def _missing(request: Request, result: Mapping[str, Any]) -> str:
+def _missing_package(request: Request, result: Mapping[str, Any]) -> str:
     """Say where a package belongs that training did not find: a frontend may say something else."""
     own = {module.partition(".")[0] for module in request.modules}
     modules = sorted({name.partition(".")[0] for name in result["modules"]} - own)
@@ -238,6 +246,16 @@ def _missing(request: Request, result: Mapping[str, Any]) -> str:
         f"package to {request.declared_in} if the model needs it to predict, or else to a group in "
         f"{request.key}.dependency-groups, and not to build-system.requires."
     )
+
+
+def _missing_file(request: Request, exception: str) -> str:
+    """Say what an sdist lacks, where training does not find a file of the project in it."""
+    match = _NO_FILE.match(exception)
+    is_sdist = (request.root / "PKG-INFO").is_file()
+    if not match or not is_sdist or not (request.root / match[1]).is_relative_to(request.root):
+        return ""
+    path = (request.root / match[1]).relative_to(request.root).as_posix()
+    return f". `{path}` is not in this source distribution, {INCLUDE_WHAT_IS_READ}."
 
 
 def module_not_found(

@@ -223,6 +223,36 @@ def test_a_package_that_training_lacks_is_told_where_it_belongs(
     )
 
 
+_READS = "from pathlib import Path\ndef train(): Path(%s).read_text()"
+
+
+@pytest.mark.parametrize(
+    "path", ["'data/houses.csv'", "'./data/houses.csv'", "Path.cwd() / 'data' / 'houses.csv'"]
+)
+def test_a_file_that_the_sdist_lacks_is_told_how_it_gets_there(
+    training: _Training, path: str
+) -> None:
+    (training.folder / "PKG-INFO").touch()
+
+    assert training.message(_READS % path).endswith(
+        "/houses.csv'. `data/houses.csv` is not in this source distribution, which has to include what "
+        "training reads (or build the wheel from the project itself, with `uv build --wheel`, or set "
+        '`sdist = "trained"`).'
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "is_sdist"), [("'data/houses.csv'", False), ("'/nowhere/houses.csv'", True)]
+)
+def test_a_file_that_is_missing_anyway_is_not_blamed_on_the_sdist(
+    training: _Training, path: str, *, is_sdist: bool
+) -> None:
+    if is_sdist:
+        (training.folder / "PKG-INFO").touch()
+
+    assert training.message(_READS % path).endswith("/houses.csv'")
+
+
 @pytest.mark.parametrize(
     "source",
     [
