@@ -167,8 +167,8 @@ class Build:
             )
         for line in pins.unlocked:
             project.log.warning(
-                f"the lock holds nothing for `{line}`, which stays in the wheel as it was declared. "
-                f"A lock that is made for those platforms, too, would pin it."
+                f"the lock holds nothing for `{line}` on some platforms or Pythons, so the wheel "
+                f"requires that, too, as it was declared. A lock that is made for all would pin it."
             )
         for extra, wanted, pin in contradictions(core.optional_dependencies, pins.lines):
             project.log.warning(

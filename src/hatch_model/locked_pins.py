@@ -23,6 +23,7 @@ from hatch_model.pins import Pins, pinned_version, refuse_reference
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
     from hatch_model.closure import Closure
@@ -210,10 +211,12 @@ def pin_locked(
     *,
     project: NormalizedName,
     markers: Mapping[str, str],
+    claimed: SpecifierSet,
 ) -> Pins:
     """Pin the dependencies of *roots* to the versions in *lock*, for every platform that it covers.
 
-    *environment* must match the lock for the PEP 508 marker values *markers*, including the
+    Where a wheel for the *claimed* Pythons can be installed and the lock has nothing, what is declared
+    is required. *environment* must match the lock for the PEP 508 marker values *markers*, including the
     dependency *groups* for training. Raises a LockError if lock, requirements and environment
     do not agree.
     """
@@ -226,13 +229,11 @@ def pin_locked(
         for package in _needed_at_run_time(lock, roots, closure, for_training, markers)
     ]
     pinned = list(_declared(roots, packages) if policy.pins == "direct" else _all(packages))
-    locked = {package.name for package in packages}
     unlocked = sorted(
         {
             str(root.requirement)
             for root in roots
-            if canonicalize_name(root.requirement.name) not in locked
-            and not holds(root.requirement, markers)
+            if not _is_locked_everywhere(root, packages, markers, claimed)
         }
     )
     return Pins(
@@ -240,6 +241,26 @@ def pin_locked(
         closure=_as_locked(closure, [package for package, _ in pinned], markers),
         policy=policy,
         unlocked=tuple(unlocked),
+    )
+
+
+def _is_locked_everywhere(
+    root: Root,
+    packages: Sequence[LockedPackage],
+    markers: Mapping[str, str],
+    claimed: SpecifierSet,
+) -> bool:
+    """Return whether *root* is pinned wherever it applies.
+
+    A lock may be for some platforms only, such as with `environments` in uv's settings.
+    """
+    name = canonicalize_name(root.requirement.name)
+    locked = [package for package in packages if package.name == name]
+    return all(
+        any(package.holds(environment) for package in locked)
+        for environment in [markers, *_elsewhere(root, locked, markers)]
+        if claimed.contains(environment["python_full_version"], prereleases=True)
+        and holds(root.requirement, environment)
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from hatchling.builders.plugin.interface import BuilderInterface
     from hatchling.metadata.core import ProjectMetadata
+    from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
     from hatch_model.installed import Environment
@@ -189,7 +190,17 @@ def _pins_on(
         model.policy,
         project=name,
         markers=markers,
+        claimed=model.requires_python or _claimed(metadata),
     )
+
+
+def _claimed(metadata: ProjectMetadata[Any]) -> SpecifierSet:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - as above
+
+    try:
+        return SpecifierSet(metadata.config["project"].get("requires-python", ""))
+    except (InvalidSpecifier, TypeError, AttributeError):
+        return SpecifierSet()  # hatchling refuses it
 
 
 def _lock_of(

@@ -602,6 +602,26 @@ def uv_refuses(project: ModelProject, surroundings: Surroundings, *options: str)
 class TestDrift:
     """Lock, requirements and environment that disagree: said in full, and nothing is left behind."""
 
+    def test_a_lock_for_some_environments_leaves_the_others_as_declared(
+        self, project: ModelProject, surroundings: Surroundings
+    ) -> None:
+        here = f"python_version == '{sys.version_info[0]}.{sys.version_info[1]}'"
+        environments = f"sys_platform == '{sys.platform}' and {here}"
+        more = f'[tool.uv]\nenvironments = ["{environments}"]'
+        locked = make_locked(project, surroundings, UV_LOCK, more=more)
+        locked.lock()
+
+        built = project.build(surroundings)
+
+        lines = built.wheel.requires
+        assert [line.partition(";")[0] for line in lines] == [
+            "anchor==1.2",
+            "anchor>=1",
+            "chain==2.0",
+        ]
+        assert ["sys_platform" in line for line in lines] == [True, False, True]
+        assert "holds nothing for `anchor>=1` on some platforms or Pythons" in built.output
+
     @pytest.mark.parametrize(
         ("path", "renewal"),
         [
@@ -699,9 +719,9 @@ class TestDrift:
 
         assert built.wheel.requires == ["anchor==1.2", "chain==2.0", COLORAMA]
         assert built.backend_output == (
-            'hatch-model: warning: the lock holds nothing for `colorama; sys_platform == "win32"`, which '
-            "stays in the wheel as it was declared. A lock that is made for those platforms, too, "
-            "would pin it.\nhatch-model: training with small.main:train\n"
+            'hatch-model: warning: the lock holds nothing for `colorama; sys_platform == "win32"` on '
+            "some platforms or Pythons, so the wheel requires that, too, as it was declared. A lock "
+            "that is made for all would pin it.\nhatch-model: training with small.main:train\n"
             "hatch-model: metric    value\nhatch-model: accuracy  0.75\n"
         )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from made_up import LINUX, Installed, distribution, roots
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from hatch_model.errors import HatchModelError
@@ -40,6 +41,7 @@ def _pins(
     installed: Sequence[Distribution],
     *,
     groups: Sequence[str] = (),
+    claimed: str = ">=3.10",
     **policy: Any,
 ) -> list[str]:
     pins = pin_locked(
@@ -50,6 +52,7 @@ def _pins(
         PinPolicy(key="model", **policy),
         project=canonicalize_name("small"),
         markers=LINUX,
+        claimed=SpecifierSet(claimed),
     )
     return list(pins.lines)
 
@@ -93,10 +96,14 @@ def test_every_fork_of_the_lock_is_pinned_under_its_own_condition() -> None:
 @pytest.mark.parametrize(
     ("local_versions", "expected"),
     [
-        ("strip", ['torch==2.5.1; sys_platform == "darwin" or sys_platform == "linux"']),
+        ("strip", ["torch", 'torch==2.5.1; sys_platform == "darwin" or sys_platform == "linux"']),
         (
             "keep",
-            ['torch==2.5.1+cpu; sys_platform == "linux"', 'torch==2.5.1; sys_platform == "darwin"'],
+            [
+                "torch",
+                'torch==2.5.1+cpu; sys_platform == "linux"',
+                'torch==2.5.1; sys_platform == "darwin"',
+            ],
         ),
     ],
 )
@@ -190,10 +197,36 @@ def test_what_the_lock_was_not_made_for_stays_as_it_was_declared() -> None:
         PinPolicy(key="model"),
         project=canonicalize_name("small"),
         markers=LINUX,
+        claimed=SpecifierSet(),
     )
 
     assert list(pins.lines) == ["anchor==1.2", 'colorama>=0.4; sys_platform == "win32"']
     assert list(pins.unlocked) == ['colorama>=0.4; sys_platform == "win32"']
+
+
+@pytest.mark.parametrize(
+    ("marker", "claimed", "is_declared"),
+    [
+        ("sys_platform == 'linux'", ">=3.10", True),
+        ("python_version == '3.12'", ">=3.12", True),
+        ("python_version == '3.12'", "==3.12.*", False),
+        ("python_version >= '3.10' and python_version < '4.0'", ">=3.10", False),
+        ("python_version >= '3.10' and python_version < '4.0'", ">=3.9", True),
+        ("python_version < '3.14'", "<3.14", False),
+    ],
+)
+def test_what_is_locked_for_some_environments_is_required_as_declared_in_the_others(
+    marker: str, claimed: str, *, is_declared: bool
+) -> None:
+    pins = _pins(
+        _lock(f"anchor==1.2 ; {marker}", f"chain==2.0 ; {marker}"),
+        ["anchor>=1"],
+        [distribution("anchor==1.2", "chain>=2"), distribution("chain==2.0")],
+        claimed=claimed,
+    )
+
+    expected = ["anchor==1.2", *(["anchor>=1"] if is_declared else []), "chain==2.0"]
+    assert [pin.partition(";")[0] for pin in pins] == expected
 
 
 class TestTrainingsOwnPackages:
