@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hatchling.builders.wheel import WheelBuilder
 
+from hatch_model.digests import file_of
 from hatch_model.errors import HatchModelError
 from hatch_model.git import Commit, commit_of_tree, why_unknown
 from hatch_model.project import CARRIED_FILE
 from hatch_model.record import BOM_FILE, RECORD_FILE, as_json, read_json, to_bytes
+from hatch_model.settings import declared_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -59,7 +61,9 @@ def read_carried(text: str, path: str) -> Mapping[str, Any]:
 
 
 def _is_carried(content: Any) -> bool:
-    if not isinstance(content, dict) or not isinstance(content.get("record", {}), dict):
+    if not isinstance(content, dict):
+        return False
+    if not all(isinstance(content.get(name, {}), dict) for name in ("record", "settings")):
         return False
     git = content.get("git", "")
     if not isinstance(git, dict):
@@ -109,6 +113,7 @@ def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedMod
         carried: dict[str, Any] = {"git": commit}
         if packed is not None:
             carried["record"] = packed.record
+            carried["settings"] = _settings_beside_the_record(project)
         file = project.workspace.path / CARRIED_FILE
         file.write_text(json.dumps(carried, indent=2, sort_keys=True) + "\n", "utf-8")
         include[str(file)] = CARRIED_FILE
@@ -196,7 +201,10 @@ def packed_in(project: Project, record: Mapping[str, Any]) -> PackedModel:
         builder = WheelBuilder(str(project.root))
     places = _places(builder, project, record).values()
     missing = [f"{place}: missing" for place in places if not (project.root / place).is_file()]
-    differences = missing or [*_changed_settings(project, record)]
+    differences = missing or [
+        *_changed_settings(project, record),
+        *_changed_inputs(project, record),
+    ]
     if differences:
         raise _altered(differences)
     bom = project.root / _CARRIED_BOM
@@ -271,6 +279,41 @@ def _changed_settings(project: Project, record: Mapping[str, Any]) -> Iterator[s
     for name, (then, now) in settings.items():
         if then != now:
             yield f"{name}: {json.dumps(now)}, but {json.dumps(then)} then"
+
+    carried, settings = carried_in(project.root) or {}, _settings_beside_the_record(project)
+    then = carried.get("settings", {})
+    for name in sorted({*settings, *then}):
+        # Without the values, as variables may be secret.
+        if settings.get(name) != then.get(name):
+            yield f"{name}: changed"
+
+
+def _settings_beside_the_record(project: Project) -> dict[str, Any]:
+    """Return what a model depends on and its record does not contain, by key."""
+    training, model = project.training, project.model
+    return {
+        f"{training.key}.inputs": [*(training.inputs or [])],
+        f"{training.key}.environment": dict(training.environment),
+        f"{training.key}.dependency-groups": declared_lines(training.groups),
+        model.declared_in: declared_lines(model.roots),
+        f"{model.policy.key}.pins": model.policy.pins,
+        f"{model.policy.key}.local-versions": model.policy.local_versions,
+        f"{model.policy.key}.direct-references": model.policy.direct_references,
+        f"{model.policy.key}.python": model.python,
+    }
+
+
+def _changed_inputs(project: Project, record: Mapping[str, Any]) -> Iterator[str]:
+    """Find the data files that are in the sdist, as they need not be, and are not what was read."""
+    try:
+        recorded = [(each["path"], each["sha256"]) for each in record["inputs"]]
+    except (KeyError, TypeError):
+        yield f"{CARRIED_FILE}: its record is not what hatch-model writes"
+        return
+    for path, digest in recorded:
+        file = project.root / path
+        if file.is_file() and file_of(path, file).sha256 != digest:
+            yield f"{path}: changed"
 
 
 def _altered(differences: Sequence[str]) -> HatchModelError:

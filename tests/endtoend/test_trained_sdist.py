@@ -292,6 +292,25 @@ def test_a_changed_file_is_an_error(
             'tool.hatch.build.hooks.model.gates: {"accuracy": ">= 0.1"}, but {} then',
         ),
         (
+            ("check =", 'inputs = ["src/small/main.py"]\ncheck ='),
+            "tool.hatch.build.hooks.model.inputs: changed",
+        ),
+        (
+            ("check =", 'environment = { TOKEN = "hunter2" }\ncheck ='),
+            "tool.hatch.build.hooks.model.environment: changed",
+        ),
+        (
+            ('"anchor>=1"', '"anchor>=1.1"'),
+            "tool.hatch.metadata.hooks.model.dependencies: changed",
+        ),
+        (
+            (
+                "[tool.hatch.metadata.hooks.model]",
+                '[tool.hatch.metadata.hooks.model]\npins = "direct"',
+            ),
+            "tool.hatch.metadata.hooks.model.pins: changed",
+        ),
+        (
             ("check =", 'artifacts = "src/small/elsewhere"\ncheck ='),
             "small/data/deep/weights.txt: the settings have artifacts in small/elsewhere",
         ),
@@ -311,6 +330,25 @@ def test_changed_settings_are_an_error(
 
     assert refused.completed.returncode != 0
     assert f"was trained:\n  {difference}\n" in refused.output
+    assert "hunter2" not in refused.output
+
+
+def test_a_changed_input_is_an_error_and_a_missing_one_is_not(
+    project: ModelProject, surroundings: Surroundings, marks: Path
+) -> None:
+    project.write("data/train.csv", "1")
+    project.replace("pyproject.toml", ("check =", 'inputs = ["data/*.csv"]\ncheck ='))
+    out = marks.parent / "sdist"
+    surroundings.run("uv", "build", "--sdist", "--out-dir", out, cwd=project.folder)
+    (path,) = out.glob("*.tar.gz")
+    unpacked = unpack(path, marks.parent / "unpacked")
+
+    unpacked.write("data/train.csv", "2")
+    refused = unpacked.build(surroundings, check=False)
+    assert "was trained:\n  data/train.csv: changed\n" in refused.output
+
+    (unpacked.folder / "data" / "train.csv").unlink()
+    assert unpacked.build(surroundings).wheel.requires == _PINS
 
 
 def test_a_missing_artifact_is_an_error(
