@@ -14,6 +14,8 @@ import yaml
 from checkout import CHECKOUT
 from hatchling.metadata.core import ProjectMetadata
 
+from hatch_model.pythons import NEWEST
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -62,6 +64,10 @@ def repository_files() -> list[str]:
 def test_the_claimed_pythons_are_those_from_3_10_to_3_14() -> None:
     assert claimed_pythons() == ["3.10", "3.11", "3.12", "3.13", "3.14"]
     assert PYPROJECT["project"]["requires-python"] == ">=3.10"
+
+
+def test_nothing_is_warned_of_beyond_the_newest_claimed_python() -> None:
+    assert claimed_pythons()[-1] == f"3.{NEWEST}"
 
 
 def test_linters_and_type_checker_take_the_oldest_claimed_python() -> None:

@@ -123,13 +123,13 @@ class _Making:
         )
         old = published_in(root, self._folder)
         before = top_level(root)
+        self._warn_of_shared_folder()
         trained = self._obtain(provenance)
         left = self._left_behind(before)
         check_gates(trained.metrics, training.gates, project.log, is_release=is_release)
         if is_release:
             self._warn_of_strangers(trained)
         self._warn_of_stale_files(trained, provenance, old)
-        self._warn_of_shared_folder()
         return Model(
             trained=trained, folder=self._folder, provenance=provenance, left_out=[*old, *left]
         )

@@ -183,6 +183,30 @@ def test_what_is_said_of_a_module_in_no_package_builds_as_it_is_written(
     assert "warning" not in built.backend_output
 
 
+def test_a_model_beside_all_packages_is_warned_of_before_training(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    shutil.move(project.folder / "src" / "small" / "main.py", project.folder / "train.py")
+    shutil.rmtree(project.folder / "src")
+    project.replace(
+        "pyproject.toml",
+        ("small.main:train", "train:train"),
+        (
+            "[build-system]",
+            '[tool.hatch.build.targets.wheel]\npackages = ["train.py"]\n\n[build-system]',
+        ),
+    )
+
+    warning, training, *_ = project.build(surroundings).backend_output.splitlines()
+
+    assert warning == (
+        "hatch-model: warning: the model ships as `data` at the top of whatever environment the wheel "
+        "is installed to, where another wheel may have a folder of that name. Make a package of the "
+        "module, or set tool.hatch.build.hooks.model.artifacts to a folder with a name of its own."
+    )
+    assert training == "hatch-model: training with train:train"
+
+
 def test_a_package_called_src_is_warned_of(
     project: ModelProject, surroundings: Surroundings
 ) -> None:
