@@ -622,3 +622,17 @@ def test_another_build_target_is_left_alone(
         "src/small/main.py",
     ]
     assert marks.trainings == 0
+
+
+@pytest.mark.frontend
+def test_hatch_keeps_what_it_installed_until_that_no_longer_fits(
+    project: ModelProject, surroundings: Surroundings, index: Index, tmp_path: Path
+) -> None:
+    first = project.build(surroundings, "hatch build", out=tmp_path / "first").wheel
+    make_wheel(index.folder, "anchor", "1.3", requires=["chain>=2"])
+    second = project.build(surroundings, "hatch build", out=tmp_path / "second").wheel
+    project.replace("pyproject.toml", ('"anchor>=1"', '"anchor>=1.3"'))
+    third = project.build(surroundings, "hatch build", out=tmp_path / "third").wheel
+
+    assert first.requires == second.requires == _PINS
+    assert third.requires == ["anchor==1.3", "chain==2.0"]

@@ -206,18 +206,18 @@ _CHANGES: dict[str, tuple[Callable[[Reusable], object], bool]] = {
     ),
     "the content of an input": (_append("inputs/a.csv", "2\n"), True),
     "an input that is added": (lambda each: each.project.write("inputs/b.csv", "2\n"), True),
-    "the time of an input": (
+    "the modification time of an input": (
         lambda each: os.utime(each.project.folder / "inputs" / "a.csv", (1, 1)),
         False,
     ),
     "an argument": (_replace(("depth = 3", "depth = 4")), True),
     "which function trains": (_replace(('main:train"', 'main:train_otherwise"')), True),
-    "the folder that artifacts go to": (
+    "the artifacts folder": (
         _replace(("inputs =", 'artifacts = "src/small/model"\ninputs =')),
         True,
     ),
     "a variable in `environment`": (_replace(('ROUNDS = "3"', 'ROUNDS = "4"')), True),
-    "a variable of the process that builds": (
+    "a variable in the environment of the build": (
         lambda each: each.surroundings.environment.update(ROUNDS="4"),
         False,
     ),
@@ -227,7 +227,7 @@ _CHANGES: dict[str, tuple[Callable[[Reusable], object], bool]] = {
     "a range that allows the same versions": (_replace(('"anchor>=1"', '"anchor>=1.1"')), False),
     "the Python that trains, even if only its patch version": (_other_patch_version, True),
     "the path of the project": (_move, False),
-    "that it is built from its source distribution": (_move_to_sdist, False),
+    "building from the source distribution": (_move_to_sdist, False),
     "the git commit": (_commit, False),
     "the project's version": (_replace(('version = "0.1.0"', 'version = "0.2.0"')), False),
     "the README": (_append("README.md", "A good one.\n"), False),
