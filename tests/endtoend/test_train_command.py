@@ -162,7 +162,7 @@ def test_what_the_environment_lacks_is_asked_for(
 
     assert refused.returncode == 1
     assert refused.stdout == (
-        "hatch-model: error: anchor is not installed in the training environment, but "
-        "tool.hatch.metadata.hooks.model.dependencies[0] asks for `anchor>=1`. Build with "
-        "isolation, so that the frontend installs it, or install it first.\n"
+        "hatch-model: error: tool.hatch.metadata.hooks.model.dependencies[0] asks for `anchor>=1`, which "
+        "is not in the environment of this command. Run the command where the project and its dependency "
+        "groups are installed, such as after `uv sync --all-groups` with `uv run hatch-model train`.\n"
     )

@@ -51,8 +51,8 @@ def test_a_folder_without_a_project_is_an_error(tmp_path: Path) -> None:
 
     assert refused.code == 1
     assert refused.err == (
-        f"hatch-model: error: `{tmp_path}` is no project that can be built: Missing `project` "
-        "metadata table in configuration\n"
+        f"hatch-model: error: `{tmp_path}` has no pyproject.toml. Run the command in the project's "
+        "folder, or name that folder.\n"
     )
 
 

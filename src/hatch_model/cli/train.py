@@ -13,7 +13,7 @@ from hatchling.plugin.exceptions import UnknownPluginError
 from hatchling.plugin.manager import PluginManager
 
 from hatch_model.cli.output import exits_on_error, printable
-from hatch_model.errors import HatchModelError
+from hatch_model.errors import HatchModelError, RequirementError
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.model import make_model_in_tree
 from hatch_model.project import Project
@@ -73,6 +73,10 @@ def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Model:
     Raises HatchModelError if hatchling cannot read the project, or for anything that prevents
     training.
     """
+    if not (root / "pyproject.toml").is_file():
+        raise HatchModelError(
+            f"`{root}` has no pyproject.toml. Run the command in the project's folder, or name that folder."
+        )
     try:
         builder = WheelBuilder(str(root), plugin_manager=PluginManager())
         builder.metadata.validate_fields()
@@ -91,6 +95,12 @@ def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Model:
     termination = Termination()
     try:
         return make_model_in_tree(project, build_data, is_release=False)
+    except RequirementError as error:
+        raise HatchModelError(
+            f"{error.required_by} asks for `{error.requirement}`, which is not in the environment of this "
+            f"command. Run the command where the project and its dependency groups are installed, such as "
+            f"after `uv sync --all-groups` with `uv run hatch-model train`."
+        ) from None
     finally:
         project.close()
         termination.close()
