@@ -33,7 +33,7 @@ UNIT_TESTS = [
 ]
 pythons = pytest.mark.parametrize("version", ["3.10", "3.12"])
 FLOORS = [
-    *("hatchling==1.27.0", "importlib-metadata==7.0", "joblib==1.3.0", "packaging==24.2"),
+    *("hatchling==1.27.0", "importlib-metadata==7.0.0", "joblib==1.3.0", "packaging==24.2"),
     "tomli==1.2.2",
 ]
 
@@ -45,7 +45,7 @@ from pathlib import Path
 
 
 def train():
-    names = ("hatchling", "joblib", "packaging")
+    names = ("hatchling", "importlib-metadata", "joblib", "packaging")
     return {"trained with": [f"{name}=={version(name)}" for name in names]}, {"accuracy": 0.75}
 
 
@@ -168,7 +168,7 @@ allow-direct-references = true
     predicted = surroundings.run(
         python, "-c", "from small.main import predict; print(*predict())", cwd=tmp_path
     )
-    assert predicted.stdout.split() == FLOORS[:3]
+    assert predicted.stdout.split() == FLOORS[:4]
 
 
 @pytest.mark.network
