@@ -208,7 +208,12 @@ def test_a_backend_that_is_stopped_takes_training_along_and_leaves_the_tree_as_i
     """Where it is killed, it is the training process that puts the tree back."""
     kept = project.write("src/small/data/kept.txt", "from an earlier time")
     before = kept.stat()
-    build = _start("uv build --wheel", project, surroundings)
+    # What nohup has ignored stays ignored, in a build as well.
+    ignored = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        build = _start("uv build --wheel", project, surroundings)
+    finally:
+        signal.signal(signal.SIGHUP, ignored)
 
     os.kill(build.build, getattr(signal, name))
 
