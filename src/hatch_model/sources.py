@@ -121,7 +121,7 @@ def _only_package(root: Path) -> str:
 def shipped_files(
     builder: WheelBuilder, build_data: Mapping[str, Any]
 ) -> list[tuple[PurePosixPath, Path]]:
-    """Yield every file that *builder* is about to ship in packages, with its path in the wheel."""
+    """Return every file that *builder* is about to ship in packages, with its path in the wheel."""
     with builder.config.set_build_data(dict(build_data)):
         return [
             (PurePosixPath(Path(each.distribution_path).as_posix()), Path(each.path))
