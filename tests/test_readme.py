@@ -21,7 +21,7 @@ from support import ModelProject, Wheel, interpreter, make_wheel
 
 from hatch_model.closure import installed
 from hatch_model.errors import HatchModelError, Problem, SettingsError
-from hatch_model.lock import Lock, find_lock, read_pylock, read_requirements, run_uv
+from hatch_model.lock import Lock, read_lock, read_pylock, read_requirements
 from hatch_model.locked_pins import check_installed, check_up_to_date
 from hatch_model.pins import check_same_pins, refuse_reference
 from hatch_model.settings import (
@@ -37,6 +37,7 @@ from hatch_model.sources import source_files
 from hatch_model.tables import Root
 from hatch_model.training import Request
 from hatch_model.training import train as train_model
+from hatch_model.uv import run_uv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -294,7 +295,14 @@ def test_the_readme_quotes_messages_as_they_are(
             "the build hook is switched off by HATCH_BUILD_NO_HOOKS, so this wheel would hold no model. "
             "Switch it on again, or build only an sdist or an editable install this way."
         ),
-        _refusal(find_lock, PurePosixPath("uv.lock"), tmp_path, key=f"{_TRAINING}.lock", groups=()),
+        _refusal(
+            read_lock,
+            PurePosixPath("uv.lock"),
+            tmp_path,
+            key=f"{_TRAINING}.lock",
+            project=MODEL,
+            groups=(),
+        ),
         _refusal(
             check_up_to_date,
             _locked("pandas==2.3.3"),

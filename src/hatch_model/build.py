@@ -49,6 +49,22 @@ def _trains(project: Project, record: Mapping[str, Any] | None) -> bool:
     return current_build().target is not Target.EDITABLE or training.editable == "train"
 
 
+def _tell_of_unused_lock(project: Project, *, trains: bool) -> None:
+    """Say once that there is a lock, which training does not use: not again for a wheel from an sdist."""
+    training, is_sdist = project.training, project.builder.PLUGIN_NAME == "sdist"
+    if training.lock is not None or training.refuses_lock or trains == is_sdist:
+        return
+    from hatch_model.uv import uv_project  # noqa: PLC0415 - not for requirements
+
+    uv = uv_project(project.root)
+    if uv.lock.is_file() and not (project.root / "PKG-INFO").is_file():
+        project.log.info(
+            f"`uv.lock` is not used: the pins may differ from the versions that it holds and that "
+            f'`uv sync` installs. Set {training.key}.lock to "uv.lock" to train with these, or to '
+            f"false to silence this line."
+        )
+
+
 class Build:
     """One build, from hatchling's `initialize` to its `finalize`."""
 
@@ -72,6 +88,7 @@ class Build:
             from hatch_model.installed import InstalledEnvironment  # noqa: PLC0415 - as above
 
             project.check_tools(InstalledEnvironment())
+        _tell_of_unused_lock(project, trains=trains)
         if project.builder.PLUGIN_NAME == "sdist":
             self._start_sdist(build_data, trains=trains)
         elif project.builder.PLUGIN_NAME != "wheel":
@@ -169,6 +186,12 @@ class Build:
             project.log.warning(
                 f"the lock holds nothing for `{line}` on some platforms or Pythons, so the wheel "
                 f"requires that, too, as it was declared. A lock that is made for all would pin it."
+            )
+        for package, requirement in pins.contradicted:
+            project.log.warning(
+                f"{package} requires `{requirement}`, which `tool.uv.override-dependencies` overrides in "
+                f"the lock. Installers know nothing of that: only where it is overridden again can the "
+                f"wheel be installed as it was trained."
             )
         for extra, wanted, pin in contradictions(core.optional_dependencies, pins.lines):
             project.log.warning(

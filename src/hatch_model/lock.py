@@ -7,14 +7,11 @@ requirements files of exact versions.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -27,6 +24,7 @@ from packaging.version import InvalidVersion, Version
 from hatch_model.errors import HatchModelError
 from hatch_model.installed import is_local, reference, without_credentials
 from hatch_model.markers import NEVER, condition_of
+from hatch_model.uv import run_uv, uv_project
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -35,21 +33,8 @@ if TYPE_CHECKING:
     from packaging.pylock import Package, Pylock
     from packaging.utils import NormalizedName
 
-
-def find_uv() -> str | None:
-    """Return the uv that runs this build, from the variable ``UV``, or else one on PATH, or None."""
-    return shutil.which(os.environ.get("UV") or "uv")
-
-
-# What would have uv use another project or environment than the one it is run in.
-_ELSEWHERE = frozenset({"VIRTUAL_ENV", "UV_PROJECT", "UV_WORKING_DIR"})
-# What would have it export something else than it is asked for.
-_CHOICES = frozenset({"UV_DEV", "UV_NO_GROUP", "UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE"})
-
-
-def variables_for_uv() -> dict[str, str]:
-    """Give this process's environment without what would have uv work elsewhere."""
-    return {key: value for key, value in os.environ.items() if key not in _ELSEWHERE}
+    from hatch_model.digests import File
+    from hatch_model.uv import RunUv, UvProject
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,14 +119,35 @@ class Lock:
     """What the model needs at run time, if the format has this information; else None."""
     coverage: Coverage | None = None
     """The environments that the whole lock is for, if the format has this information; else None."""
+    overrides: Mapping[NormalizedName, Sequence[str]] = field(default_factory=dict)
+    """What replaces each requirement of a package, whatever the requirement says."""
 
     def active(self, markers: Mapping[str, str]) -> list[LockedPackage]:
         """Return the packages to install for the PEP 508 marker values *markers*."""
         return [package for package in self.packages if package.holds(markers)]
 
-    def requirements(self, markers: Mapping[str, str]) -> list[str]:
-        """Return the same as requirements for an installer."""
-        return sorted(str(Requirement(each.requirement)) for each in self.active(markers))
+    def requirements(self, markers: Mapping[str, str], by_name: Collection[str] = ()) -> list[str]:
+        """Return the same as requirements for an installer.
+
+        That installer knows where to find those *by_name*. Raises HatchModelError for another
+        folder or archive that does not exist, because an sdist does not include it.
+        """
+        lines = []
+        for package in self.active(markers):
+            if package.is_local and package.name in by_name:
+                lines.append(str(package.name))
+                continue
+            if not package.is_here:
+                if by_name:
+                    continue  # One of them requires it, and uv knows from where.
+                raise HatchModelError(
+                    f"`{self.path}` takes {package.name} from {package.reference}, where there is nothing. "
+                    f"What lies outside of the project is not in its sdist: build the wheel from the "
+                    f"source tree, as with `python -m build --wheel`, or lock {package.name} from an "
+                    f"index or a repository."
+                )
+            lines.append(str(Requirement(package.requirement)))
+        return sorted(lines)
 
 
 if sys.version_info >= (3, 11):
@@ -326,66 +332,63 @@ def _exact_version(requirement: Requirement) -> Version:
     return Version(specifiers[0].version)
 
 
-class RunUv(Protocol):
-    """Runs uv in a folder and returns its output; tests replace :func:`run_uv` with their own."""
+def is_shared(path: PurePosixPath, project: UvProject) -> bool:
+    """Return whether the lock at *path* in *project* is its workspace's."""
+    return project.is_member and str(path) == "uv.lock"
 
-    def __call__(self, arguments: Sequence[str], *, path: str, root: Path) -> str: ...
+
+def _carried_digest(path: PurePosixPath, project: UvProject) -> Mapping[str, Any] | None:
+    """Return the digest of the workspace's lock, where *project* is the sdist of a member."""
+    shared = project.carried if is_shared(path, project) else None
+    return shared["lock"] if shared else None
 
 
-def run_uv(arguments: Sequence[str], *, path: str, root: Path) -> str:
-    """Run uv with *arguments* in *root*, to read the lock at *path*.
+def uv_exports(
+    path: PurePosixPath, project: UvProject, groups: Sequence[str] = (), run: RunUv = run_uv
+) -> list[str]:
+    """Return what the uv.lock at *path* holds for *project*, as the text of PEP 751 locks.
 
-    Raises UvNotFoundError and UvExportError.
+    The first is without the *groups* for training, and the second, if there are any, with them.
+    Raises HatchModelError if there is no uv, or it fails.
     """
-    uv = find_uv()
-    if uv is None:
-        raise HatchModelError(
-            f"uv is required to read `{path}`, and is not on PATH. Install uv, or lock in a format that "
-            f"needs none: `uv export --format pylock.toml --no-emit-project --output-file pylock.toml`, "
-            f"and name that file instead."
-        )
-    completed = subprocess.run(
-        [uv, *arguments],
-        cwd=root,
-        env={key: each for key, each in variables_for_uv().items() if key not in _CHOICES},
-        check=False,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
-    if completed.returncode != 0:
-        raise HatchModelError(
-            f"uv cannot export `{path}`. It says:\n{completed.stderr.strip()}\nRun `uv lock`, or use the "
-            f"version of uv that wrote it."
-        )
-    return completed.stdout
-
-
-def export_uv_lock(
-    path: Path, root: Path, groups: Sequence[str] = (), run: RunUv = run_uv
-) -> LockedGroups:
-    """Read the packages in the uv.lock at *path* below *root* for the project and its *groups*.
-
-    Raises UvNotFoundError, UvExportError, and the errors of read_pylock().
-    """
-    folder, name = path.parent, path.relative_to(root).as_posix()
-    arguments = [
+    if project.carried is not None and _carried_digest(path, project):
+        return [*project.carried["exports"]]
+    command = [
         *("export", "--quiet", "--frozen", "--format", "pylock.toml", "--python", sys.executable),
         *("--no-header", "--no-emit-project", "--no-default-groups"),
-        *(f"--group={group}" for group in groups),
     ]
-    return read_pylock(name, folder, run(arguments, path=name, root=folder))
+    # For a member, uv itself finds the lock of the workspace.
+    folder = (project.root / path).parent
+    chosen = [f"--group={group}" for group in groups]
+    return [
+        run([*command, *options], path=str(path), root=folder)
+        for options in ([[], chosen] if groups else [[]])
+    ]
 
 
-def find_lock(path: PurePosixPath, root: Path, *, key: str, groups: Sequence[str]) -> Path:
-    """Return the file at *path* below *root*; *key* is the TOML key that names it, for messages."""
-    file = root / path
+def _find_lock(path: PurePosixPath, project: UvProject, *, key: str, groups: Sequence[str]) -> Path:
+    """Return the file at *path* in *project*; *key* is the TOML key that names it, for messages."""
+    shared = is_shared(path, project)
+    file = project.lock if shared else project.root / path
     if not file.is_file():
+        where = " at the root of its workspace" if shared else ""
         raise HatchModelError(
-            f"{key} is `{path}`, but there is no such file. Write the lock: `{_renewal(path, groups)}`; or "
-            f"take the key out."
+            f"{key} is `{path}`, but there is no such file{where}. Write the lock: "
+            f"`{_renewal(path, groups)}`; or take the key out."
         )
     return file
+
+
+def digest_of_lock(
+    path: PurePosixPath, project: UvProject, *, key: str, groups: Sequence[str]
+) -> File:
+    """Return the digest of the lock at *path* in *project*, listed under that path."""
+    from hatch_model.digests import File, file_of  # noqa: PLC0415 - not to ask for requirements
+
+    carried = _carried_digest(path, project)
+    if carried is not None:
+        return File(path=str(path), **carried)
+    return file_of(str(path), _find_lock(path, project, key=key, groups=groups))
 
 
 def read_lock(
@@ -404,15 +407,20 @@ def read_lock(
     training, and *model_group* is the one with the model's requirements, if any. The *project*
     itself is left out.
     """
-    file = find_lock(path, root, key=key, groups=groups)
+    of_uv = uv_project(root)
+    if _carried_digest(path, of_uv) is None:
+        file = _find_lock(path, of_uv, key=key, groups=groups)
     coverage = runtime = None
     if path.name == "uv.lock":
-        exported = export_uv_lock(file, root, run=run)
-        coverage, packages = exported.coverage, exported.packages()
-        if groups:
-            runtime, packages = packages, export_uv_lock(file, root, groups, run).packages()
-        else:
-            runtime = packages
+        folder = (root / path).parent
+        exports = [
+            read_pylock(str(path), folder, text) for text in uv_exports(path, of_uv, groups, run)
+        ]
+        coverage, runtime, packages = (
+            exports[0].coverage,
+            exports[0].packages(),
+            exports[-1].packages(),
+        )
     elif is_pylock(path):
         content = read_pylock(str(path), file.parent, _text(file, path))
         coverage, packages = content.coverage, content.packages([model_group, *groups])
@@ -425,6 +433,7 @@ def read_lock(
         packages=[package for package in packages if package.name != project],
         runtime=runtime and [package for package in runtime if package.name != project],
         coverage=coverage,
+        overrides=of_uv.overrides,
     )
 
 

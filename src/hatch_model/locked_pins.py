@@ -5,8 +5,10 @@ The lock, the requirements and the environment must agree.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import reduce
+from itertools import chain
 from operator import or_
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from hatch_model.tables import Root
 
 _MOST_DIFFERENCES = 5
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 # Other environments to test a lock for: those that forks of locks distinguish in practice.
 _MINORS = range(8, 21)
@@ -70,22 +73,11 @@ def check_up_to_date(
             f"{markers['sys_platform']}. Build where the lock is for, or widen what it is for and renew it: "
             f"`{lock.renewal}`."
         )
-    for root in roots:
+    for root in _overridden(roots, lock):
         name = canonicalize_name(root.requirement.name)
         if name != project:
             packages = [package for package in lock.packages if package.name == name]
             _check_requirement(lock, root, packages, markers)
-
-
-def check_installable(lock: Lock, markers: Mapping[str, str]) -> None:
-    """Check that local files in *lock* exist, because an sdist does not include them."""
-    for package in lock.active(markers):
-        if not package.is_here:
-            raise HatchModelError(
-                f"`{lock.path}` takes {package.name} from {package.reference}, where there is nothing. "
-                f"What lies outside of the project does not travel in its sdist: build the wheel from the "
-                f"source tree (`uv build --wheel`), or lock {package.name} from an index or a repository."
-            )
 
 
 def _check_requirement(
@@ -124,11 +116,39 @@ def _elsewhere(
 def _outdated(
     lock: Lock, requirement: Requirement, required_by: str, locked: Sequence[str]
 ) -> HatchModelError:
-    held = f"holds {' and '.join(locked)}" if locked else "does not hold it"
+    state, held = "incomplete", "does not hold it"
+    if locked:
+        state, held = "older than the requirements", f"holds {' and '.join(locked)}"
     return HatchModelError(
-        f"`{lock.path}` is older than the requirements: {required_by} asks for `{requirement}`, and the "
-        f"lock {held}. Renew it: `{lock.renewal}`."
+        f"`{lock.path}` is {state}: {required_by} asks for `{requirement}`, and the lock {held}. Renew it: "
+        f"`{lock.renewal}`."
     )
+
+
+# Overrides: what replaces each requirement of a package, whatever the requirement says.
+
+
+def _overridden(roots: Iterable[Root], lock: Lock) -> list[Root]:
+    return [
+        replace(root, requirement=Requirement(line))
+        for root in roots
+        for line in _replaced(str(root.requirement), lock)
+    ]
+
+
+def _replaced(line: str, lock: Lock) -> list[str]:
+    """Return what stands for the requirement *line*: as uv does, under its marker and with its extras."""
+    match = _NAME.match(line)
+    overrides = lock.overrides.get(canonicalize_name(match[0])) if match else None
+    if not overrides:
+        return [line]
+    requirement, lines = Requirement(line), []
+    for override in map(Requirement, overrides):
+        override.extras = override.extras or requirement.extras
+        markers = [f"({each})" for each in (requirement.marker, override.marker) if each]
+        override.marker = Marker(" and ".join(markers)) if markers else None
+        lines.append(str(override))
+    return lines
 
 
 def check_installed(lock: Lock, environment: Environment, markers: Mapping[str, str]) -> None:
@@ -222,6 +242,7 @@ def pin_locked(
     """
     check_up_to_date(lock, [*roots, *groups], markers, project=project)
     check_installed(lock, environment, markers)
+    roots, groups = _overridden(roots, lock), _overridden(groups, lock)
     closure = _closure(roots, environment, lock, markers, project)
     for_training = _named_for_training(lock, groups, closure, environment, markers)
     packages = [
@@ -241,7 +262,25 @@ def pin_locked(
         closure=_as_locked(closure, [package for package, _ in pinned], markers),
         policy=policy,
         unlocked=tuple(unlocked),
+        contradicted=tuple(_contradicted(closure, environment, lock, markers)),
     )
+
+
+def _contradicted(
+    closure: Closure, environment: Environment, lock: Lock, markers: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Find what packages of *closure* require and the overrides of *lock* have otherwise.
+
+    Installers do not know of the overrides. Yields each package with its requirement.
+    """
+    for name in sorted(closure.distributions) if lock.overrides else ():
+        distribution = environment.find(name)
+        for requirement in distribution.requirements if distribution else ():
+            required = canonicalize_name(requirement.name)
+            if required in lock.overrides and holds(requirement, markers):
+                found = environment.find(required)
+                if found is None or not requirement.specifier.contains(found.version, True):
+                    yield f"{name} {closure.distributions[name].raw_version}", str(requirement)
 
 
 def _is_locked_everywhere(
@@ -265,17 +304,24 @@ def _is_locked_everywhere(
 
 
 class _LockedEnvironment:
-    """The installed distributions that are also in a lock."""
+    """The installed distributions that are also in a lock, and require what the lock has them require."""
 
-    def __init__(self, environment: Environment, packages: Iterable[LockedPackage]) -> None:
+    def __init__(
+        self, environment: Environment, lock: Lock, packages: Iterable[LockedPackage]
+    ) -> None:
         self._environment = environment
+        self._lock = lock
         self._names = {package.name for package in packages}
 
     def find(self, name: NormalizedName) -> Distribution | None:
-        return self._environment.find(name) if name in self._names else None
+        distribution = self._environment.find(name) if name in self._names else None
+        if distribution is None or not self._lock.overrides:
+            return distribution
+        lines = [_replaced(line, self._lock) for line in distribution.raw_requirements]
+        return replace(distribution, raw_requirements=tuple(chain.from_iterable(lines)))
 
     def __iter__(self) -> Iterator[Distribution]:
-        return (each for each in self._environment if each.name in self._names)
+        return filter(None, (self.find(each.name) for each in self._environment))
 
 
 def _closure(
@@ -287,7 +333,7 @@ def _closure(
 ) -> Closure:
     """Walk the dependencies of *roots*, all of which must be locked."""
     active = lock.active(markers)
-    locked = _LockedEnvironment(environment, active)
+    locked = _LockedEnvironment(environment, lock, active)
     try:
         return closure_of(roots, locked, markers, project=project)
     except RequirementError as error:

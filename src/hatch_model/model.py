@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hatch_model.artifacts import publish, refuse_lfs_pointers, written
 from hatch_model.closure import closure_of, holds, installed_root
-from hatch_model.digests import file_of
 from hatch_model.errors import HatchModelError
 from hatch_model.gates import check_gates
 from hatch_model.installed import (
@@ -119,7 +118,7 @@ class _Making:
         provenance = Provenance(
             commit=commit_of(root, project.log.warning),
             inputs=input_files(training, root, project.log),
-            lock=file_of(str(training.lock), root / training.lock) if training.lock else None,
+            lock=project.lock_digest(),
         )
         old = published_in(root, self._folder)
         before = top_level(root)

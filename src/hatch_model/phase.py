@@ -1,4 +1,4 @@
-"""Find out which kind of build is running.
+"""Find out which kind of build is running, and whether uv runs it.
 
 hatchling computes a project's metadata in the same way for every purpose and does not tell a metadata
 hook which one (https://github.com/pypa/hatch/issues/1348). But a wheel needs pins, an editable
@@ -9,6 +9,7 @@ the stack. No other module inspects it.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from enum import Enum
@@ -107,3 +108,12 @@ def _target_of(builder: BuilderInterface[Any, Any], versions: list[str] | None) 
     if builder.PLUGIN_NAME == "wheel":
         return Target.EDITABLE if versions == ["editable"] else Target.WHEEL
     return Target.OTHER
+
+
+def called_by_uv() -> bool:
+    """Return whether uv is the frontend, and so applies ``tool.uv`` to the build requirements.
+
+    uv passes the code that calls the backend on the command line. All other frontends have it in a
+    file, also if uv runs them, as in ``uv run python -m build``.
+    """
+    return bool(os.environ.get("UV")) and not hasattr(sys.modules["__main__"], "__file__")

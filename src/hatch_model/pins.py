@@ -39,6 +39,8 @@ class Pins:
     policy: PinPolicy
     unlocked: tuple[str, ...] = ()
     """Those of the lines that are not in a lock and stay as they were declared."""
+    contradicted: tuple[tuple[str, str], ...] = ()
+    """Packages of the closure, each with a requirement that is not met, as the lock overrides it."""
 
 
 def marker_environment() -> dict[str, str]:
@@ -144,16 +146,16 @@ def refuse_reference(
 ) -> None:
     """Refuse a URL if *policy* does not allow it, or if it is only valid on this machine."""
     installed, key = f"{name} {version} was installed {origin}", f"{policy.key}.direct-references"
+    if is_local:
+        raise HatchModelError(
+            f"{installed}, an address that means nothing on another machine. Install it from an index or a "
+            f'repository, or set {key} to "version" (pin the version, which an index must then have).'
+        )
     if policy.direct_references == "error":
         raise HatchModelError(
             f"{installed}, so nobody else could install the wheel from an index. Install it from an index, "
             f'or set {key} to "url" (pin the address) or "version" (pin the version, which an index must '
             f"then have)."
-        )
-    if is_local:
-        raise HatchModelError(
-            f"{installed}, an address that means nothing on another machine. Install it from an index or a "
-            f'repository, or set {key} to "version" (pin the version, which an index must then have).'
         )
 
 

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from hatch_model.errors import HatchModelError
+from hatch_model.phase import called_by_uv
 from hatch_model.settings import declared_lines, read_settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
+    from hatch_model.digests import File
     from hatch_model.installed import Environment
     from hatch_model.lock import Lock
     from hatch_model.log import Log
@@ -100,19 +102,20 @@ class Project:
         """
         roots = (*self.model.roots, *self.training.groups)
         tools = self.tool_requirements()
-        lock = self._lock()
-        if lock is None:
+        lock, is_uv = self._lock(), called_by_uv()
+        if lock is None and is_uv:
             return [*declared_lines(roots), *tools]
-        from hatch_model.locked_pins import (  # noqa: PLC0415 - only with a lock
-            check_installable,
-            check_up_to_date,
-        )
+        from hatch_model.uv import uv_project  # noqa: PLC0415 - not needed above
+
+        uv = uv_project(self.root)
+        if lock is None:
+            return [*uv.with_addresses(roots), *tools]
+        from hatch_model.locked_pins import check_up_to_date  # noqa: PLC0415 - only with a lock
         from hatch_model.pins import marker_environment  # noqa: PLC0415 - as above
 
         markers = marker_environment()
         check_up_to_date(lock, roots, markers, project=self.name)
-        check_installable(lock, markers)
-        return [*lock.requirements(markers), *tools]
+        return [*lock.requirements(markers, by_name=uv.local_names if is_uv else ()), *tools]
 
     def tool_requirements(self) -> list[str]:
         """Return what the enabled options need in addition to hatch-model's own dependencies."""
@@ -155,6 +158,21 @@ class Project:
 
     def _lock(self) -> Lock | None:
         return _lock_of(self.metadata, self.model, self.training)
+
+    def lock_digest(self) -> File | None:
+        """Return the digest of the lock; None if the project has none."""
+        training = self.training
+        if training.lock is None:
+            return None
+        from hatch_model.lock import digest_of_lock  # noqa: PLC0415 - only with a lock
+        from hatch_model.uv import uv_project  # noqa: PLC0415 - as above
+
+        return digest_of_lock(
+            training.lock,
+            uv_project(self.root),
+            key=f"{training.key}.lock",
+            groups=training.group_names,
+        )
 
 
 def pins_before_training(

@@ -99,15 +99,8 @@ def commit_of(root: Path, warn: Callable[[str], None]) -> Commit | None:
 
 def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedModel | None) -> None:
     """Make hatchling include the lock, the commit and the model *packed*. Raises HatchModelError."""
-    root, training = project.root, project.training
-    include = build_data["force_include"]
-    if training.lock is not None:
-        from hatch_model.lock import find_lock  # noqa: PLC0415 - only for this option
-
-        lock = find_lock(
-            training.lock, root, key=f"{training.key}.lock", groups=training.group_names
-        )
-        include[str(lock)] = str(Path(training.lock))
+    root, include = project.root, build_data["force_include"]
+    _add_lock(project, include)
     commit = commit_of(root, project.log.warning)
     if commit is not None or packed is not None:
         carried: dict[str, Any] = {"git": commit}
@@ -121,6 +114,26 @@ def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedMod
         include.update({str(file): str(Path(place)) for place, file in packed.artifacts.items()})
         if packed.bom is not None:
             include[str(packed.bom)] = _CARRIED_BOM
+
+
+def _add_lock(project: Project, include: dict[str, str]) -> None:
+    """Include the lock, or what the workspace knows of its member: an sdist is without its workspace."""
+    from hatch_model.uv import MEMBER_FILE, member_content, uv_project  # noqa: PLC0415 - not for wheels
+
+    uv, training, digest = uv_project(project.root), project.training, project.lock_digest()
+    exports: list[str] = []
+    if training.lock is not None:
+        from hatch_model.lock import is_shared, uv_exports  # noqa: PLC0415 - only for this option
+
+        if is_shared(training.lock, uv):
+            exports = uv_exports(training.lock, uv, training.group_names)
+        else:
+            digest = None
+            include[str(project.root / training.lock)] = str(Path(training.lock))
+    if exports or (uv.is_member and (uv.local_names or uv.overrides)):
+        file = project.workspace.path / MEMBER_FILE
+        file.write_bytes(member_content(uv, digest, exports))
+        include[str(file)] = MEMBER_FILE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -199,6 +199,8 @@ class TrainingSettings:
     """The names of these groups."""
     lock: PurePosixPath | None = None
     """The lock that the training environment is installed from, relative to the project root."""
+    refuses_lock: bool = False
+    """Whether a ``uv.lock`` that is there is not to be used."""
     inputs: tuple[str, ...] | None = None
     """Glob patterns of the files that training reads, relative to the project root.
 
@@ -232,6 +234,12 @@ def read_training_settings(
     """Read the table *content* at *key*, and add its errors to *problems*."""
     table = Table(key, content, problems)
     groups = table.get_each("dependency-groups", "the name of a dependency group", string)
+    lock = table.get(
+        "lock",
+        'a relative path below the project root, where "uv.lock" may be the workspace\'s, or false',
+        _lock_path,
+        cast("PurePosixPath | Literal[False] | None", None),
+    )
     settings = TrainingSettings(
         key=key,
         train=_read_train(table),
@@ -244,12 +252,8 @@ def read_training_settings(
         arguments=_read_arguments(table),
         groups=tuple(_read_groups(table, groups, pyproject.get("dependency-groups", {}))),
         group_names=tuple(groups),
-        lock=table.get(
-            "lock",
-            "a relative path below the project root",
-            _path_below_root,
-            cast("PurePosixPath | None", None),
-        ),
+        lock=lock or None,
+        refuses_lock=lock is False,
         python_path=tuple(
             table.get_each("python-path", "a relative path within the project", _path_within_root)
         ),
@@ -304,6 +308,10 @@ def _path_within_root(value: object) -> PurePosixPath:
     if path.is_absolute() or ".." in path.parts or "\\" in str(path) or ":" in str(path):
         raise ValueError
     return path
+
+
+def _lock_path(value: object) -> PurePosixPath | Literal[False]:
+    return False if value is False else _path_below_root(value)
 
 
 def _path_below_root(value: object) -> PurePosixPath:

@@ -17,7 +17,10 @@ from hatch_model.settings import PinPolicy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from packaging.utils import NormalizedName
+
     from hatch_model.installed import Distribution
+    from hatch_model.pins import Pins
 
 _GIT: dict[str, Any] = {
     "url": "https://example.org/lib",
@@ -26,8 +29,13 @@ _GIT: dict[str, Any] = {
 _FOLDER: dict[str, Any] = {"url": "file:///src/lib", "dir_info": {}}
 
 
-def _lock(*lines: str, runtime: Sequence[str] | None = None) -> Lock:
+def _lock(
+    *lines: str,
+    runtime: Sequence[str] | None = None,
+    overrides: dict[NormalizedName, list[str]] | None = None,
+) -> Lock:
     return Lock(
+        overrides=overrides or {},
         path="a.lock",
         renewal="renew a.lock",
         packages=read_requirements("a.lock", "\n".join(lines)),
@@ -44,7 +52,19 @@ def _pins(
     claimed: str = ">=3.10",
     **policy: Any,
 ) -> list[str]:
-    pins = pin_locked(
+    return list(_pinned(lock, required, installed, groups=groups, claimed=claimed, **policy).lines)
+
+
+def _pinned(
+    lock: Lock,
+    required: Sequence[str],
+    installed: Sequence[Distribution],
+    *,
+    groups: Sequence[str] = (),
+    claimed: str = ">=3.10",
+    **policy: Any,
+) -> Pins:
+    return pin_locked(
         roots(*required),
         roots(*groups, key="groups.fit"),
         Installed(installed),
@@ -54,7 +74,6 @@ def _pins(
         markers=LINUX,
         claimed=SpecifierSet(claimed),
     )
-    return list(pins.lines)
 
 
 def test_what_another_platform_needs_is_pinned_with_all_that_it_needs_in_turn() -> None:
@@ -399,6 +418,76 @@ class TestDirectReferences:
         )
 
 
+class TestOverrides:
+    """A decision of the project about what others require, and its own requirements."""
+
+    @pytest.mark.parametrize(
+        "override",
+        ["anchor==1.2", "Anchor>=1,<1.3", "anchor==1.2; python_version >= '3'"],
+    )
+    def test_a_requirement_of_the_project_gives_way(self, override: str) -> None:
+        lock = _lock("anchor==1.2", overrides={canonicalize_name("anchor"): [override]})
+
+        pins = _pinned(lock, ["anchor>=1.3"], [distribution("anchor==1.2")])
+
+        assert pins.lines == ("anchor==1.2",)
+        assert pins.contradicted == ()
+
+    def test_what_a_package_requires_gives_way_and_is_told(self) -> None:
+        lock = _lock(
+            "anchor==1.2", "chain==1.0", overrides={canonicalize_name("chain"): ["chain<2"]}
+        )
+        installed = [distribution("anchor==1.2", "chain>=2"), distribution("chain==1.0")]
+
+        pins = _pinned(lock, ["anchor"], installed)
+
+        assert pins.lines == ("anchor==1.2", "chain==1.0")
+        assert pins.contradicted == (("anchor 1.2", "chain>=2"),)
+
+    def test_what_is_overridden_away_is_neither_pinned_nor_missed(self) -> None:
+        never = {canonicalize_name("chain"): ["chain; python_version < '0'"]}
+        installed = [distribution("anchor==1.2", "chain>=2")]
+
+        pins = _pinned(_lock("anchor==1.2", overrides=never), ["anchor"], installed)
+
+        assert pins.lines == ("anchor==1.2",)
+        assert pins.contradicted == (("anchor 1.2", "chain>=2"),)
+
+    def test_one_for_other_platforms_leaves_the_requirement_here(self) -> None:
+        elsewhere = {
+            canonicalize_name("chain"): [
+                "chain==1.0; sys_platform == 'win32'",
+                "chain>=2; sys_platform != 'win32'",
+            ]
+        }
+        lock = _lock(
+            "anchor==1.2",
+            "chain==1.0 ; sys_platform == 'win32'",
+            "chain==2.0 ; sys_platform != 'win32'",
+            overrides=elsewhere,
+        )
+        installed = [distribution("anchor==1.2", "chain>=2"), distribution("chain==2.0")]
+
+        pins = _pinned(lock, ["anchor"], installed)
+
+        assert pins.lines == (
+            "anchor==1.2",
+            'chain==1.0; sys_platform == "win32"',
+            'chain==2.0; sys_platform != "win32"',
+        )
+
+    def test_a_lock_that_does_not_hold_what_the_override_says_is_old(self) -> None:
+        lock = _lock("anchor==1.2", overrides={canonicalize_name("anchor"): ["anchor==1.1"]})
+
+        with pytest.raises(HatchModelError) as caught:
+            _pins(lock, ["anchor>=1.2"], [distribution("anchor==1.2")])
+
+        assert str(caught.value) == (
+            "`a.lock` is older than the requirements: model.dependencies[0] asks for "
+            "`anchor==1.1`, and the lock holds 1.2. Renew it: `renew a.lock`."
+        )
+
+
 class TestIncompleteLocks:
     """Something that is needed is not locked, though it may well be installed."""
 
@@ -411,7 +500,7 @@ class TestIncompleteLocks:
             )
 
         assert str(caught.value) == (
-            "`a.lock` is older than the requirements: anchor 1.2 asks for `chain>=2`, and the lock "
+            "`a.lock` is incomplete: anchor 1.2 asks for `chain>=2`, and the lock "
             "does not hold it. Renew it: `renew a.lock`."
         )
 
@@ -422,7 +511,7 @@ class TestIncompleteLocks:
             _pins(_lock("server==0.30"), ["server[std]"], installed)
 
         assert str(caught.value) == (
-            "`a.lock` is older than the requirements: server 0.30 asks for "
+            "`a.lock` is incomplete: server 0.30 asks for "
             '`fast; extra == "std"`, and the lock does not hold it. Renew it: `renew a.lock`.'
         )
 

@@ -1,8 +1,7 @@
-"""``uv.lock``: which uv is run, how, and what is made of its answers."""
+"""``uv.lock``: how uv is asked for it, and what is made of its answers."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -11,96 +10,12 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from hatch_model.errors import HatchModelError
-from hatch_model.lock import read_lock, run_uv
+from hatch_model.lock import read_lock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hatch_model.lock import Lock
-
-# A stand-in for uv: an interpreter, whose first argument `export` is a script in the folder that
-# uv would be run in.
-_SCRIPT = """\
-import os, sys
-print(sys.argv[1:], os.getcwd() == {folder!r}, sorted(key for key in os.environ if os.environ[key] == "set"))
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a script called `export`, and neither UV set nor anything on PATH."""
-    folder = tmp_path.resolve()
-    (folder / "export").write_text(_SCRIPT.format(folder=str(folder)), "utf-8")
-    monkeypatch.delenv("UV", raising=False)
-    monkeypatch.setenv("PATH", str(folder / "bin"))
-    for variable in ("VIRTUAL_ENV", "UV_PROJECT", "UV_WORKING_DIR", "UV_DEV", "UV_NO_SOURCES"):
-        monkeypatch.setenv(variable, "set")
-    monkeypatch.setenv("UV_CACHE_DIR", "set")
-    return folder
-
-
-def _put_on_path(folder: Path) -> None:
-    (folder / "bin").mkdir()
-    (folder / "bin" / "uv").symlink_to(sys.executable)
-
-
-def test_the_uv_that_builds_is_run_in_the_project_and_sees_no_build_environment(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("UV", sys.executable)
-
-    output = run_uv(["export", "--frozen"], path="uv.lock", root=folder)
-
-    assert output == "['--frozen'] True ['UV_CACHE_DIR']\n"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="a link has no ending that Windows would run")
-@pytest.mark.parametrize("variable", [None, ""])
-def test_without_one_the_uv_on_path_is_run(
-    variable: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _put_on_path(folder)
-    if variable is not None:
-        monkeypatch.setenv("UV", variable)
-
-    assert run_uv(["export"], path="uv.lock", root=folder) == "[] True ['UV_CACHE_DIR']\n"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="a link has no ending that Windows would run")
-def test_the_uv_that_builds_comes_before_the_one_on_path(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / "bin").mkdir()
-    (folder / "bin" / "uv").touch(mode=0o755)
-    monkeypatch.setenv("UV", sys.executable)
-
-    assert run_uv(["export"], path="uv.lock", root=folder) == "[] True ['UV_CACHE_DIR']\n"
-
-
-def test_where_there_is_no_uv_both_ways_out_are_named(folder: Path) -> None:
-    with pytest.raises(HatchModelError) as caught:
-        run_uv(["export"], path="uv.lock", root=folder)
-
-    assert str(caught.value) == (
-        "uv is required to read `uv.lock`, and is not on PATH. Install uv, or lock in a format that "
-        "needs none: `uv export --format pylock.toml --no-emit-project --output-file pylock.toml`, "
-        "and name that file instead."
-    )
-
-
-def test_what_uv_complains_about_is_passed_on(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (folder / "export").write_text('raise SystemExit("error: no such thing\\n")', "utf-8")
-    monkeypatch.setenv("UV", sys.executable)
-
-    with pytest.raises(HatchModelError) as caught:
-        run_uv(["export"], path="uv.lock", root=folder)
-
-    assert str(caught.value) == (
-        "uv cannot export `uv.lock`. It says:\nerror: no such thing\n"
-        "Run `uv lock`, or use the version of uv that wrote it."
-    )
 
 
 class _Uv:

@@ -203,10 +203,6 @@ _EDITABLE = {"url": "file:///srv/a", "dir_info": {"editable": True}}
     [
         (_VCS, "from git at https://h.example/a.git"),
         (_ARCHIVE, "from the archive https://h.example/a.whl"),
-        (_LOCAL_VCS, "from git at file:///srv/a"),
-        (_LOCAL_ARCHIVE, "from the archive file:///srv/a.whl"),
-        (_FOLDER, "from a folder at file:///srv/a"),
-        (_EDITABLE, "as editable at file:///srv/a"),
     ],
 )
 def test_what_is_not_from_an_index_is_an_error_by_default(
@@ -249,10 +245,11 @@ def test_the_address_is_pinned_where_the_policy_is_url(
         (_EDITABLE, "as editable at file:///srv/a"),
     ],
 )
-def test_an_address_of_this_machine_is_an_error_where_the_policy_is_url(
-    direct_url: dict[str, Any], origin: str
+@pytest.mark.parametrize("direct_references", ["error", "url"])
+def test_an_address_of_this_machine_is_an_error_and_its_version_the_way_out(
+    direct_references: Any, direct_url: dict[str, Any], origin: str
 ) -> None:
-    policy = PinPolicy(direct_references="url", key="hooks.model")
+    policy = PinPolicy(direct_references=direct_references, key="hooks.model")
     with pytest.raises(HatchModelError) as caught:
         pinned(["a"], [distribution("a", "1.2", direct_url=direct_url)], policy)
 

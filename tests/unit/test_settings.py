@@ -424,6 +424,21 @@ _PLAIN = "a string, boolean, finite number, array or table"
         ),
         *(
             (
+                f"{_TRAINING}\nlock = {value}",
+                (
+                    'lock: expected a relative path below the project root, where "uv.lock" may be '
+                    f"the workspace's, or false; found {found}"
+                ),
+            )
+            for value, found in [
+                ("true", "true"),
+                ("'../../uv.lock'", '"../../uv.lock"'),
+                ("''", '""'),
+                ("0", "0"),
+            ]
+        ),
+        *(
+            (
                 f"{_TRAINING}\nartifacts = {value}",
                 f"artifacts: expected a relative path below the project root; found {found}",
             )

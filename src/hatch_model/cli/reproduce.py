@@ -17,7 +17,7 @@ from hatch_model.cli.open import open_model
 from hatch_model.cli.output import printable
 from hatch_model.cli.verify import differences, is_of, same_result
 from hatch_model.errors import HatchModelError
-from hatch_model.lock import find_uv, variables_for_uv
+from hatch_model.uv import find_uv, variables_for_uv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
