@@ -16,7 +16,8 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from importlib.machinery import all_suffixes
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from importlib_metadata import Distribution as Source
     from packaging.utils import NormalizedName
 
+_MODULE_SUFFIXES = tuple(all_suffixes())
 _SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 
 # PEP 610 allows these: they are not secret.
@@ -302,6 +304,57 @@ def imported_strangers(
         if not tops.isdisjoint(names) or _holds_sources(folder, imported):
             strangers.append(distribution.name)
     return sorted(strangers)
+
+
+# Top-level modules that some distributions ship by mistake, and that projects have of their own.
+_INCIDENTAL = frozenset(
+    {
+        "benchmarks",
+        "conftest",
+        "doc",
+        "docs",
+        "example",
+        "examples",
+        "scripts",
+        "test",
+        "tests",
+        "tools",
+    }
+)
+
+
+def imported_copies(
+    imported: Mapping[str, str], pinned: Iterable[Distribution]
+) -> Iterator[tuple[Distribution, str, str]]:
+    """Find modules of *pinned* distributions that were imported from elsewhere, such as a vendored copy.
+
+    *imported* are the absolute paths of top-level modules, by name. Yields the distribution, the
+    module and its file.
+    """
+    pinned = list(pinned)
+    locations = {os.path.realpath(each.location) for each in pinned}
+    for module, file in sorted(imported.items()):
+        folder, name = os.path.split(file)
+        if name.startswith("__init__."):
+            folder = os.path.dirname(folder)  # noqa: PTH120 - as it is spelled in sys.modules
+        if module in _INCIDENTAL or os.path.realpath(folder) in locations:
+            continue
+        for distribution in pinned:
+            own = editable_folder(distribution)
+            if not (own and _relative([file], own)) and module in _top_level(distribution, module):
+                yield distribution, module, file
+
+
+def _top_level(distribution: Distribution, module: str) -> set[str]:
+    """Return the top-level modules of *distribution*, or none if *module* is certainly not among them."""
+    start = os.path.join(distribution.location, module)  # noqa: PTH118 - quick
+    # RECORD may be long.
+    if not any(os.path.exists(f"{start}{each}") for each in ("", *all_suffixes())):  # noqa: PTH110
+        return set()
+    files = (PurePosixPath(path) for path in distribution.files())
+    return {
+        path.parts[0].partition(".")[0] for path in files if path.name.endswith(_MODULE_SUFFIXES)
+    }
 
 
 def imported_names(files: Iterable[str]) -> set[str]:

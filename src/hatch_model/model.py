@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from hatch_model.artifacts import publish, refuse_lfs_pointers, written
@@ -13,6 +13,7 @@ from hatch_model.errors import HatchModelError
 from hatch_model.gates import check_gates
 from hatch_model.installed import (
     InstalledEnvironment,
+    imported_copies,
     imported_names,
     imported_strangers,
     is_site_folder,
@@ -36,7 +37,6 @@ from hatch_model.workspace import remove_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from hatchling.builders.wheel import WheelBuilder
 
@@ -185,7 +185,9 @@ class _Making:
             )
         # Files that the build laid out for training are not part of the environment.
         path = [each for each in result.path if each != str(self._installed)]
-        check_same_pins(self._pins.lines, project.pins_on(path).lines)
+        pins = project.pins_on(path)
+        check_same_pins(self._pins.lines, pins.lines)
+        self._check_imported_as_pinned(result, pins.closure)
         environment = InstalledEnvironment(path)
         return TrainedModel(
             artifacts=artifacts,
@@ -195,6 +197,18 @@ class _Making:
             imported=result.imported,
             model_saved=result.model_saved,
         )
+
+    def _check_imported_as_pinned(self, result: Result, closure: Closure) -> None:
+        """Check that the modules of pinned distributions were not imported from elsewhere."""
+        copies = imported_copies(result.top_level, closure.distributions.values())
+        for distribution, module, file in copies:
+            root, path = self._project.root, Path(file)
+            place = path.relative_to(root).as_posix() if path.is_relative_to(root) else file
+            raise HatchModelError(
+                f"the wheel would pin {distribution.name} {distribution.raw_version}, but training imported "
+                f"`{module}` from `{place}`, which is not that distribution's. Remove or rename that copy, "
+                f"or take its folder out of {self._training.key}.python-path or PYTHONPATH."
+            )
 
     def _closure_for_training(self, environment: Environment) -> Closure:
         return closure_of(

@@ -68,6 +68,8 @@ class Result:
     """A model was returned and saved with joblib."""
     imported: Sequence[str]
     """The files of the modules that training imported."""
+    top_level: Mapping[str, str]
+    """The files of the top-level modules among them, by name."""
     path: Sequence[str]
     """The training process's ``sys.path``."""
 
@@ -144,6 +146,7 @@ def train(
         metrics=result["metrics"],
         model_saved=result["model_saved"],
         imported=result["imported"],
+        top_level=result["top_level"],
         path=result["path"],
     )
 

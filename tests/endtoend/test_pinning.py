@@ -699,3 +699,62 @@ def test_an_installer_takes_every_kind_of_pin(
         "tensors": "2.5.1+cu124",
         "web-server": "1.2",
     }
+
+
+class TestCopiesOfPinnedModules:
+    """What was imported is not what would be pinned, wherever the copy lies."""
+
+    @staticmethod
+    def _refused(
+        project: ModelProject, surroundings: Surroundings, place: str, **variables: str
+    ) -> None:
+        project.write(f"{place}/anchor/__init__.py", "")
+        project.replace("src/small/main.py", ("from pathlib", "import anchor\nfrom pathlib"))
+        surroundings.environment.update(variables)
+
+        built = project.build(surroundings, check=False)
+
+        expected = (
+            "hatch-model: error: the wheel would pin anchor 1.2, but training imported `anchor` from "
+            f"`{place}/anchor/__init__.py`, which is not that distribution's. Remove or rename that "
+            "copy, or take its folder out of tool.hatch.build.hooks.model.python-path or PYTHONPATH."
+        )
+        assert errors(built.output) == [expected]
+        assert not list(built.out.glob("*.whl"))
+
+    def test_in_the_project(self, project: ModelProject, surroundings: Surroundings) -> None:
+        packages = '[tool.hatch.build.targets.wheel]\npackages = ["src/small", "src/anchor"]\n\n'
+        hook = "[tool.hatch.build.hooks.model]"
+        project.replace("pyproject.toml", (hook, packages + hook))
+        self._refused(project, surroundings, "src")
+
+    def test_on_python_path(self, project: ModelProject, surroundings: Surroundings) -> None:
+        project.replace("pyproject.toml", ("train =", 'python-path = ["vendor", "src"]\ntrain ='))
+        self._refused(project, surroundings, "vendor")
+
+    def test_on_pythonpath(self, project: ModelProject, surroundings: Surroundings) -> None:
+        folder = str(project.folder / "vendor")
+        self._refused(project, surroundings, "vendor", PYTHONPATH=folder)
+
+    def test_on_pythonpath_of_the_settings(
+        self, project: ModelProject, surroundings: Surroundings
+    ) -> None:
+        project.replace(
+            "pyproject.toml", ("train =", 'environment = { PYTHONPATH = "vendor" }\ntrain =')
+        )
+        self._refused(project, surroundings, "vendor")
+
+    def test_by_a_pth_file(
+        self, project: ModelProject, surroundings: Surroundings, index: Index
+    ) -> None:
+        line = f"import sys; sys.path.insert(0, {str(project.folder / 'vendor')!r})\n"
+        make_wheel(index.folder, "paths", "1.0", files={"paths.pth": line})
+        declare(project, "anchor>=1", "paths")
+        self._refused(project, surroundings, "vendor")
+
+    def test_one_that_training_does_not_import_is_none(
+        self, project: ModelProject, surroundings: Surroundings
+    ) -> None:
+        project.write("src/anchor/__init__.py", "")
+
+        assert project.build(surroundings).wheel.requires == ["anchor==1.2", "chain==2.0"]

@@ -8,7 +8,12 @@ import pytest
 from environments import FakeEnvironment
 from packaging.utils import canonicalize_name
 
-from hatch_model.installed import Distribution, imported_names, imported_strangers
+from hatch_model.installed import (
+    Distribution,
+    imported_copies,
+    imported_names,
+    imported_strangers,
+)
 
 
 def installed(name: str, location: Path, *record: str, direct_url: str = "") -> Distribution:
@@ -115,3 +120,61 @@ def test_a_module_says_what_it_imports_wherever_that_stands(tmp_path: Path) -> N
         "e",
         "k",
     }
+
+
+class TestCopies:
+    """Modules of pinned distributions that were imported from anywhere else."""
+
+    @pytest.fixture
+    def pinned(self, site: Path) -> list[Distribution]:
+        (site / "six.py").parent.mkdir(parents=True)
+        (site / "six.py").touch()
+        for package in ("lib", "google", "tests"):
+            (site / package).mkdir()
+        return [
+            installed("six", site, "six.py,,", "six-1.0.dist-info/METADATA,,"),
+            installed("lib", site, "lib/__init__.py,,", "tests/__init__.py,,"),
+            installed("protobuf", site, "google/protobuf/__init__.py,,"),
+        ]
+
+    @staticmethod
+    def _found(pinned: list[Distribution], **imported: Path) -> list[tuple[str, str]]:
+        files = {module: str(file) for module, file in imported.items()}
+        return [(each.name, module) for each, module, _ in imported_copies(files, pinned)]
+
+    def test_a_copy_in_another_folder_is_found(
+        self, pinned: list[Distribution], tmp_path: Path
+    ) -> None:
+        found = self._found(
+            pinned, lib=tmp_path / "src" / "lib" / "__init__.py", six=tmp_path / "src" / "six.py"
+        )
+
+        assert found == [("lib", "lib"), ("six", "six")]
+
+    def test_what_is_imported_from_where_it_is_installed_is_none(
+        self, pinned: list[Distribution], site: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "link").symlink_to(site, target_is_directory=True)
+
+        assert not self._found(
+            pinned, lib=site / "lib" / "__init__.py", six=tmp_path / "link" / "six.py"
+        )
+
+    def test_modules_that_no_pinned_distribution_has_are_none(
+        self, pinned: list[Distribution], site: Path, tmp_path: Path
+    ) -> None:
+        (site / "own").mkdir()  # of another distribution
+
+        assert not self._found(pinned, own=tmp_path / "own.py", model=tmp_path / "model.py")
+
+    def test_tests_that_a_distribution_ships_by_mistake_are_none(
+        self, pinned: list[Distribution], tmp_path: Path
+    ) -> None:
+        assert not self._found(pinned, tests=tmp_path / "tests" / "__init__.py")
+
+    def test_an_editable_distribution_is_where_its_sources_are(
+        self, site: Path, tmp_path: Path
+    ) -> None:
+        distribution = editable(tmp_path / "editable", site)
+
+        assert not self._found([distribution], lib=tmp_path / "editable" / "src" / "lib.py")

@@ -45,9 +45,10 @@ result.json (written atomically, just before the process ends)
         ``unknown``, what it refers to and is not there), ``"refused"`` (``message``).
     ``path``
         ``sys.path`` at the end.
-    ``metrics``, ``model_saved``, ``imported``
+    ``metrics``, ``model_saved``, ``imported``, ``top_level``
         For training: the returned metrics, by name; whether a model was returned and saved
-        with joblib, as ``model.joblib``; the files of the modules that were imported.
+        with joblib, as ``model.joblib``; the files of the modules that were imported; those of the
+        top-level modules that are not Python's own, by name.
     ``value``
         For a check: the return value, if it can be stored as JSON.
     ``missed``
@@ -159,6 +160,7 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
         "metrics": metrics,
         "model_saved": model is not None,
         "imported": imported,
+        "top_level": _top_level_files(),
     }
 
 
@@ -346,6 +348,16 @@ def _imported_files(before: set[str]) -> list[str]:
         if name not in before and not f"{name}.".startswith("hatch_model.")
     }
     return sorted(files - {__file__, ""})  # multiprocessing imports this script under a second name
+
+
+def _top_level_files() -> dict[str, str]:
+    """Map the top-level modules that are imported to their files, except Python's own."""
+    files = {
+        name: _file_of(module)
+        for name, module in list(sys.modules.items())
+        if "." not in name and name not in sys.stdlib_module_names
+    }
+    return {name: file for name, file in files.items() if file}
 
 
 def _file_of(module: Any) -> str:
