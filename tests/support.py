@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from checkout import online
 from filelock import FileLock
 
 if TYPE_CHECKING:
@@ -196,6 +197,21 @@ class Surroundings:
                 cwd=folder.parent,
             )
         return python
+
+
+class OnlineSurroundings(Surroundings):
+    """The same, where the package index of this machine is there, too."""
+
+    def variables(self) -> dict[str, str]:
+        links = list(map(str, self.find_links))
+        return {
+            **online(self.caches),
+            "UV_FIND_LINKS": ",".join(links),
+            "PIP_FIND_LINKS": " ".join(links),
+            "PIP_CACHE_DIR": str(self.caches / "pip-online"),
+            "TMPDIR": str(self.temporary),
+            **self.environment,
+        }
 
 
 def interpreter_of(environment: Path) -> Path:

@@ -127,6 +127,11 @@ class Build:
         left = sorted(sources.top_level(project.root) - before)
         if packed is not None:
             self._write_dependencies(packed.record["pins"], build_data)
+        elif "dependencies" not in project.metadata.core.dynamic:
+            raise HatchModelError(
+                f"another metadata hook writes project.dependencies, which an sdist must leave open. Move the "
+                f"table {project.model.policy.key} below those of the others."
+            )
         sdist.add_to_sdist(project, build_data, packed)
         sources.leave_out_of_sdist(project.builder, left)
 

@@ -10,6 +10,7 @@ from hatchling.metadata.core import ProjectMetadata
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 from hatch_model.errors import HatchModelError, exit_on_error
+from hatch_model.other_hooks import check_other_hooks, take_over_dependencies
 from hatch_model.phase import Build, Target, current_build
 from hatch_model.settings import PLUGIN, declared_lines, read_settings
 
@@ -28,6 +29,8 @@ class ModelMetadataHook(MetadataHookInterface):
         with exit_on_error():
             build = current_build()
             _refuse_wheel_without_model(build)
+            if build.builder is not None:
+                check_other_hooks(build.builder.metadata)
             _reopen_dependencies(build)
             _go_last(build)
 
@@ -37,6 +40,7 @@ class ModelMetadataHook(MetadataHookInterface):
             project = build.builder.metadata if build.builder else ProjectMetadata(self.root, None)
             settings = read_settings(project, needs_training=build.makes_wheel)
             training = settings.training
+            take_over_dependencies(metadata, settings.model)
             is_exact = training is not None and training.sdist == "trained"
             if (build.target is Target.SDIST or build.shared) and not is_exact:
                 return  # Left open: a wheel's own build or the build hook requests them again.
@@ -91,6 +95,10 @@ def _reopen_dependencies(build: Build) -> None:
     if left_open and found.get("dependencies") == []:
         del found["dependencies"]
         found["dynamic"].append("dependencies")
+        if "optional-dependencies" in declared["dynamic"]:
+            # The hook that supplies them is called again as well, and expects that.
+            found.pop("optional-dependencies", None)
+            found["dynamic"].append("optional-dependencies")
 
 
 def _go_last(build: Build) -> None:

@@ -16,12 +16,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from checkout import online
 from packaging.requirements import Requirement
 from support import (
     FRONTENDS,
     Index,
     ModelProject,
+    OnlineSurroundings,
     Surroundings,
     Wheel,
     interpreter,
@@ -984,19 +984,6 @@ def online_surroundings(shared_folder: Path, build_tools: Path, tmp_path: Path) 
         caches=shared_folder / "caches",
         environment={"UV": ""},
     )
-
-
-class OnlineSurroundings(Surroundings):
-    def variables(self) -> dict[str, str]:
-        links = " ".join(map(str, self.find_links))
-        return {
-            **online(self.caches),
-            "UV_FIND_LINKS": links,
-            "PIP_FIND_LINKS": links,
-            "PIP_CACHE_DIR": str(self.caches / "pip-online"),
-            "TMPDIR": str(self.temporary),
-            **self.environment,
-        }
 
 
 def normalized(lines: list[str]) -> list[str]:
