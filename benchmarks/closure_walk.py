@@ -40,7 +40,7 @@ from hatch_model.tables import Root
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.pins import marker_environment, pin
 from hatch_model.settings import PinPolicy
-roots = tuple(Root(requirement=Requirement(each), origin="") for each in sys.argv[1:])
+roots = tuple(Root(text=each, origin="") for each in sys.argv[1:])
 start = time.perf_counter()
 {statement}
 seconds = time.perf_counter() - start

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from hatch_model.installed import Distribution
@@ -79,8 +78,7 @@ class FakeEnvironment:
 def roots(*lines: str) -> tuple[Root, ...]:
     """Give requirements as the settings read them from an array called `dependencies`."""
     return tuple(
-        Root(requirement=Requirement(line), origin=f"dependencies[{index}]")
-        for index, line in enumerate(lines)
+        Root(text=line, origin=f"dependencies[{index}]") for index, line in enumerate(lines)
     )
 
 

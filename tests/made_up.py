@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import environments
 from environments import LINUX, FakeEnvironment
-from packaging.requirements import Requirement
 
 from hatch_model.tables import Root
 
@@ -30,7 +29,4 @@ def distribution(
 
 def roots(*requirements: str, key: str = "model.dependencies") -> list[Root]:
     """Make up *requirements* that stand under a TOML key."""
-    return [
-        Root(requirement=Requirement(each), origin=f"{key}[{index}]")
-        for index, each in enumerate(requirements)
-    ]
+    return [Root(text=each, origin=f"{key}[{index}]") for index, each in enumerate(requirements)]

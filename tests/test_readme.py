@@ -306,7 +306,7 @@ def test_the_readme_quotes_messages_as_they_are(
         _refusal(
             check_up_to_date,
             _locked("pandas==2.3.3"),
-            [Root(requirement=Requirement("pandas>=3"), origin="dependency-groups.model[1]")],
+            [Root(text="pandas>=3", origin="dependency-groups.model[1]")],
             LINUX,
             project=MODEL,
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING, Any
 
 from hatch_model.errors import HatchModelError
@@ -151,6 +150,8 @@ class Build:
         project = self._project
         self._check_metadata(build_data)
         if project.model.python == "minor":
+            import platform  # noqa: PLC0415 - only for this option
+
             _tag(build_data, platform.python_implementation(), platform.python_version())
         model = make_model(project, build_data)
         self._release = release_trained(project, model, self._directory, build_data)

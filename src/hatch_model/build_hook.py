@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-from hatchling.builders.wheel import WheelBuilderConfig
 
 from hatch_model.build import Build, build_requirements
 from hatch_model.errors import exit_on_error
@@ -15,7 +15,7 @@ from hatch_model.project import Project
 from hatch_model.settings import PLUGIN
 
 
-class ModelBuildHook(BuildHookInterface[WheelBuilderConfig]):
+class ModelBuildHook(BuildHookInterface[BuilderConfig]):
     """Trains the model before a wheel is written and passes the artifacts to hatchling."""
 
     PLUGIN_NAME = PLUGIN

@@ -6,7 +6,6 @@ hatchling prints its own frames above an exception that leaves a hook, and only 
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +83,8 @@ def _toml(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, (str, bool)):
+        import json  # noqa: PLC0415 - only for a message
+
         return json.dumps(value, ensure_ascii=False)
     return str(value)
 

@@ -9,15 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
-
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from hatch_model.errors import HatchModelError
 from hatch_model.phase import called_by_uv
-from hatch_model.settings import declared_lines, read_settings
+from hatch_model.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +68,7 @@ class Project:
 
     @property
     def name(self) -> NormalizedName:
-        return canonicalize_name(self.metadata.name)
+        return _name_of(self.metadata)
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -104,7 +101,7 @@ class Project:
         tools = self.tool_requirements()
         lock, is_uv = self._lock(), called_by_uv()
         if lock is None and is_uv:
-            return [*declared_lines(roots), *tools]
+            return [*(root.text for root in roots), *tools]
         from hatch_model.uv import uv_project  # noqa: PLC0415 - not needed above
 
         uv = uv_project(self.root)
@@ -123,6 +120,9 @@ class Project:
 
     def check_tools(self, environment: Environment) -> None:
         """Check that *environment* has what the enabled options need."""
+        from packaging.requirements import Requirement  # noqa: PLC0415 - not for requirements
+        from packaging.utils import canonicalize_name  # noqa: PLC0415 - not for requirements
+
         for option, requirements in self._tools().items():
             for requirement in map(Requirement, requirements):
                 found = environment.find(canonicalize_name(requirement.name))
@@ -175,6 +175,10 @@ class Project:
         )
 
 
+def _name_of(metadata: ProjectMetadata[Any]) -> NormalizedName:
+    return cast("NormalizedName", metadata.name)  # hatchling normalizes it
+
+
 def pins_before_training(
     metadata: ProjectMetadata[Any], model: ModelSettings, training: TrainingSettings
 ) -> Pins:
@@ -194,7 +198,7 @@ def _pins_on(
     from hatch_model.pins import marker_environment, pin  # noqa: PLC0415 - not for requirements
 
     environment, markers = InstalledEnvironment(path), marker_environment()
-    name = canonicalize_name(metadata.name)
+    name = _name_of(metadata)
     lock = _lock_of(metadata, model, training)
     if lock is None:
         return pin(model.roots, environment, model.policy, project=name, markers=markers)
@@ -230,7 +234,7 @@ def _lock_of(
         training.lock,
         Path(metadata.root),
         key=f"{training.key}.lock",
-        project=canonicalize_name(metadata.name),
+        project=_name_of(metadata),
         groups=training.group_names,
         model_group=model.group,
     )

@@ -14,21 +14,28 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from hatchling.builders.config import env_var_enabled
 from hatchling.metadata.core import load_toml
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from hatchling.metadata.utils import is_valid_project_name
 
 from hatch_model.errors import Problem, SettingsError
-from hatch_model.gates import Gate
-from hatch_model.tables import Root, Table, list_, one_of, requirements_of_group, string
+from hatch_model.tables import (
+    Root,
+    Table,
+    list_,
+    one_of,
+    requirement,
+    requirements_of_group,
+    string,
+)
 from hatch_model.tables import table as table_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from hatchling.metadata.core import ProjectMetadata
+    from packaging.specifiers import SpecifierSet
 
     from hatch_model.deflate import Compression
+    from hatch_model.gates import Gate
 
 RETRAIN = "HATCH_MODEL_RETRAIN"
 """Train even if the model is stored."""
@@ -93,7 +100,7 @@ def read_model_settings(
         reason = f'{key}.direct-references is "url"'
         _check_direct_references_are_allowed(pyproject, key, reason, problems)
     for root in settings.roots:
-        if root.requirement.url:
+        if "@" in root.text and root.requirement.url:
             # An editable install requires the dependencies as declared.
             _check_direct_references_are_allowed(
                 pyproject, key, f"{root.origin} has an address", problems
@@ -116,22 +123,18 @@ def _read_roots(table: Table, group: str, groups: object) -> list[Root]:
     if "dependencies" not in table:
         table.note_missing("dependencies", expected)
         return []
-    requirements = table.get_each("dependencies", "a PEP 508 string", _requirement)
+    texts = table.get_each("dependencies", "a PEP 508 string", requirement)
     return [
-        Root(requirement=requirement, origin=f"{table.key_of('dependencies')}[{index}]")
-        for index, requirement in enumerate(requirements)
+        Root(text=text, origin=f"{table.key_of('dependencies')}[{index}]")
+        for index, text in enumerate(texts)
     ]
-
-
-def _requirement(value: object) -> Requirement:
-    return Requirement(string(value))  # InvalidRequirement is a ValueError
 
 
 def _read_requires_python(table: Table, project: object) -> SpecifierSet | None:
     specifier = table.get(
         "requires-python",
         'a version specifier such as ">=3.10"',
-        lambda value: SpecifierSet(string(value)),
+        _specifiers,
         cast("SpecifierSet | None", None),
     )
     dynamic = project.get("dynamic", []) if isinstance(project, dict) else []
@@ -143,6 +146,12 @@ def _read_requires_python(table: Table, project: object) -> SpecifierSet | None:
             "requires-python", "a version specifier, as project.dynamic lists the field"
         )
     return specifier
+
+
+def _specifiers(value: object) -> SpecifierSet:
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - only for this option
+
+    return SpecifierSet(string(value))  # InvalidSpecifier is a ValueError
 
 
 def _check_direct_references_are_allowed(
@@ -390,6 +399,10 @@ def _pattern(value: object) -> str:
 
 
 def _read_gates(table: Table) -> dict[str, Gate]:
+    if "gates" not in table:
+        return {}
+    from hatch_model.gates import Gate  # noqa: PLC0415 - only for this option
+
     nothing: dict[str, Any] = {}
     content = table.get("gates", "a table of strings", table_value, nothing)
     gates = Table(table.key_of("gates"), content, table.problems)
@@ -537,7 +550,10 @@ def _check_project(pyproject: Mapping[str, Any], declared_in: str, problems: lis
 
 
 def _project_name(value: object) -> str:
-    return canonicalize_name(string(value), validate=True)  # InvalidName is a ValueError
+    name = string(value)
+    if not is_valid_project_name(name):
+        raise ValueError
+    return name
 
 
 def _model_table(metadata: ProjectMetadata[Any]) -> tuple[str, object]:
@@ -570,5 +586,5 @@ def _prefix(metadata: ProjectMetadata[Any], table: str) -> str:
 
 
 def declared_lines(roots: Iterable[Root]) -> list[str]:
-    """Return the requirements as declared, for tools that resolve but do not install."""
+    """Return the requirements as declared, in the spelling of ``packaging``."""
     return [str(root.requirement) for root in roots]

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from hatchling.metadata.utils import normalize_project_name
 
 from hatch_model.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from packaging.requirements import Requirement
 
 _T = TypeVar("_T")
 
+# A requirement as most are written: a name, with extras and release numbers. These are known to be valid
+# without packaging, whose import would take longer than all the rest of asking for a build's requirements.
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_RELEASE = r"[0-9]+(?:\.[0-9]+)*"
+_SPECIFIER = rf"(?:(?:[<>=!]=|[<>]) *{_RELEASE}|[=!]= *{_RELEASE}\.\*|~= *{_RELEASE}\.[0-9]+)"
+_USUAL_REQUIREMENT = re.compile(
+    rf"{_NAME}(?:\[{_NAME}(?:, *{_NAME})*\])?(?: *{_SPECIFIER}(?:, *{_SPECIFIER})*)?"
+)
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Root:
     """A requirement, and where it was declared."""
 
-    requirement: Requirement
+    text: str
+    """A valid PEP 508 string, as it was declared."""
     origin: str
     """The TOML key, for messages."""
+
+    @cached_property
+    def requirement(self) -> Requirement:
+        from packaging.requirements import Requirement  # noqa: PLC0415 - not to ask for requirements
+
+        return Requirement(self.text)
 
 
 class Table:
@@ -92,16 +110,31 @@ class Table:
         known = {*self._asked, *also_known}
         for name in self._content:
             if name not in known:
-                near = get_close_matches(name, sorted(self._asked), n=1)
-                self.problems.append(
-                    Problem(self.key_of(name), suggestion=near[0] if near else "", known=known)
-                )
+                near = _nearest(name, sorted(self._asked))
+                self.problems.append(Problem(self.key_of(name), suggestion=near, known=known))
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    """Return which of *names* a misspelled *name* is most likely meant to be, or ""."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a message
+
+    return next(iter(get_close_matches(name, names, n=1)), "")
 
 
 def string(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError
     return value
+
+
+def requirement(value: object) -> str:
+    """Return *value* if it is a PEP 508 string."""
+    text = string(value)
+    if not _USUAL_REQUIREMENT.fullmatch(text):
+        from packaging.requirements import Requirement  # noqa: PLC0415 - rarely needed
+
+        Requirement(text)  # InvalidRequirement is a ValueError
+    return text
 
 
 def list_(value: object) -> list[Any]:
@@ -144,7 +177,7 @@ def requirements_of_group(
         return []
     by_name: dict[str, list[str]] = {}
     for spelled in groups:
-        by_name.setdefault(canonicalize_name(spelled), []).append(spelled)
+        by_name.setdefault(normalize_project_name(spelled), []).append(spelled)
     return _Reader(groups, by_name, problems).read(name, key, ())
 
 
@@ -157,11 +190,11 @@ class _Reader:
         self._problems = problems
 
     def read(self, name: str, key: str, including: tuple[str, ...]) -> list[Root]:
-        normalized = canonicalize_name(name)
+        normalized = normalize_project_name(name)
         if normalized not in self._by_name:
-            near = get_close_matches(normalized, self._by_name, n=1)
+            near = _nearest(normalized, self._by_name)
             expected = "the name of a group in [dependency-groups]"
-            self._note(key, expected, name, self._by_name[near[0]][0] if near else "")
+            self._note(key, expected, name, self._by_name[near][0] if near else "")
             return []
         if len(self._by_name[normalized]) > 1:
             self._note(
@@ -189,8 +222,8 @@ class _Reader:
                 return self.read(included, key, including)
         elif isinstance(entry, str):
             try:
-                return [Root(requirement=Requirement(entry), origin=key)]
-            except InvalidRequirement:
+                return [Root(text=requirement(entry), origin=key)]
+            except (TypeError, ValueError):
                 pass
         self._note(key, _EXPECTED, entry)
         return []

@@ -196,7 +196,7 @@ def test_what_installers_record_of_origins_is_understood(
 def pinned_there(python: Path, name: str, direct_references: Any) -> list[str]:
     """Pin the distribution called *name* in the environment of *python*."""
     (site,) = python.parent.parent.glob("**/site-packages")
-    root = Root(requirement=Requirement(name), origin="dependencies[0]")
+    root = Root(text=name, origin="dependencies[0]")
     policy = PinPolicy(direct_references=direct_references)
     environment = InstalledEnvironment([str(site)])
     return list(pin((root,), environment, policy, project=canonicalize_name("model")).lines)

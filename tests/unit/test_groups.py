@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from packaging.requirements import Requirement
 
 from hatch_model.tables import Root, requirements_of_group
 
@@ -31,10 +30,10 @@ def test_a_group_gives_its_requirements_in_their_order() -> None:
 
     assert roots == [
         Root(
-            requirement=Requirement("chain[fast]>=2; python_version>='3.10'"),
+            text="chain[fast]>=2; python_version>='3.10'",
             origin="dependency-groups.run[0]",
         ),
-        Root(requirement=Requirement("anchor"), origin="dependency-groups.run[1]"),
+        Root(text="anchor", origin="dependency-groups.run[1]"),
     ]
     assert problems == []
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from environments import FakeEnvironment, distribution
@@ -10,6 +13,9 @@ from environments import FakeEnvironment, distribution
 from hatch_model.errors import HatchModelError
 from hatch_model.project import Project
 from hatch_model.settings import ModelSettings, ObjectReference, PinPolicy, TrainingSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TRAIN = ObjectReference(module="small.main", attribute="train")
 
@@ -62,3 +68,48 @@ def test_what_is_missing_or_too_old_is_asked_for(cyclonedx: str | None, hatchlin
 def test_the_option_is_named_that_takes_what_is_missing() -> None:
     with pytest.raises(HatchModelError, match=r"^`inputs` takes platformdirs>=3\. "):
         _REUSABLE.check_tools(FakeEnvironment([distribution("filelock", "3.20")]))
+
+
+@pytest.mark.parametrize(
+    ("target", "required"),
+    [
+        ("sdist", []),
+        ("wheel", ["anchor[fast]>=1.2, <2", "chain", "platformdirs>=3"]),
+        ("editable", ["editables~=0.3"]),
+    ],
+)
+def test_asking_for_the_requirements_does_not_import_what_training_needs(
+    tmp_path: Path, target: str, required: list[str]
+) -> None:
+    """A frontend asks in a process of its own, before each build."""
+    (tmp_path / "pyproject.toml").write_text(
+        """
+        [project]
+        name = "small"
+        version = "1"
+        dynamic = ["dependencies"]
+
+        [tool.hatch.metadata.hooks.model]
+        dependency-group = "model"
+
+        [dependency-groups]
+        model = ["anchor[fast]>=1.2, <2", "chain"]
+
+        [tool.hatch.build.hooks.model]
+        train = "small:train"
+        inputs = []
+        """
+    )
+    (tmp_path / "small.py").touch()
+    source = (
+        "import json, sys; from hatchling import build\n"
+        f"required = build.get_requires_for_build_{target}()\n"
+        "names = ('hatch_model.installed', 'hatch_model.gates', 'importlib_metadata',"
+        " 'packaging.requirements', 'packaging.utils', 'subprocess')\n"
+        "print(json.dumps([required, [name for name in names if name in sys.modules]]))"
+    )
+    completed = subprocess.run(
+        [sys.executable, "-c", source], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+
+    assert json.loads(completed.stdout) == [required, []]

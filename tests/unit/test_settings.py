@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from hatchling.metadata.core import ProjectMetadata
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
 from hatch_model.errors import SettingsError
@@ -21,7 +21,7 @@ from hatch_model.settings import (
     TrainingSettings,
     read_settings,
 )
-from hatch_model.tables import Root
+from hatch_model.tables import Root, requirement
 
 _MODEL = 'dependencies = ["anchor>=1"]'
 _TRAINING = 'train = "small.main:train"'
@@ -105,12 +105,39 @@ def test_a_context_field_without_a_value_is_named(tmp_path: Path) -> None:
     assert "NOWHERE" in message.partition("; found")[0]
 
 
+_VALID = """
+a; A.b_c-1; a[x]; a[x, y-z]>=1; a>=1.2; a >= 1.2, <2; a==1.*; a!=1.2.*; a~=1.2; a~=1.2.3; a @ https://h.example/a
+a===x; a (>=1); a>=1rc1; a==1+local; a>=v1
+"""
+_INVALID = """
+-a; a-; a.; a b; a 1; a>=; a,>=1; a>=1.; a=1; a>==1; a~=1; a~=1.*; a>=1.*; a<1.*; a[x; a[x,]; a[x y]; a[-x]; é
+"""
+
+
+def _each(lines: str) -> list[str]:
+    return lines.strip().replace("\n", "; ").split("; ")
+
+
+@pytest.mark.parametrize("line", [*_each(_VALID), "a; os_name == 'nt'", " a "])
+def test_what_packaging_can_parse_is_a_requirement(line: str) -> None:
+    Requirement(line)
+    assert requirement(line) == line
+
+
+@pytest.mark.parametrize("line", [*_each(_INVALID), "a>=1; b", "a\n>"])
+def test_what_packaging_cannot_parse_is_no_requirement(line: str) -> None:
+    with pytest.raises(InvalidRequirement):
+        Requirement(line)
+    with pytest.raises(InvalidRequirement):
+        requirement(line)
+
+
 def test_two_keys_are_enough(tmp_path: Path) -> None:
     assert read(tmp_path) == Settings(
         model=ModelSettings(
             roots=(
                 Root(
-                    requirement=Requirement("anchor>=1"),
+                    text="anchor>=1",
                     origin="tool.hatch.metadata.hooks.model.dependencies[0]",
                 ),
             ),
@@ -174,9 +201,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert settings == Settings(
         model=ModelSettings(
             roots=(
-                Root(requirement=Requirement("anchor>=1"), origin="dependency-groups.run[0]"),
+                Root(text="anchor>=1", origin="dependency-groups.run[0]"),
                 Root(
-                    requirement=Requirement("chain[fast]; python_version >= '3.10'"),
+                    text="chain[fast]; python_version >= '3.10'",
                     origin="dependency-groups.run[1]",
                 ),
             ),
@@ -200,8 +227,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                 "deep": {"layers": [64, 32], "dropout": False},
             },
             groups=(
-                Root(requirement=Requirement("plots"), origin="dependency-groups.notebooks[0]"),
-                Root(requirement=Requirement("profiler>=2"), origin="dependency-groups.tools[0]"),
+                Root(text="plots", origin="dependency-groups.notebooks[0]"),
+                Root(text="profiler>=2", origin="dependency-groups.tools[0]"),
             ),
             group_names=("notebooks",),
             lock=PurePosixPath("locks/uv.lock"),
