@@ -15,6 +15,9 @@ from hatch_model.workspace import FileLock, Workspace
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+SAVED_MODEL = "model.joblib"
+"""The file name of a returned model; the child script has the same constant."""
+
 _Stamp = tuple[int, int, int, int]
 
 _LFS_MARK = b"version https://git-lfs."
@@ -37,6 +40,27 @@ class Artifact:
     def size(self) -> int:
         """In bytes."""
         return self.source.stat().st_size
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainedModel:
+    """A model that has been trained, by this build or by an earlier one."""
+
+    artifacts: Sequence[Artifact]
+    metrics: Mapping[str, float]
+    environment: Sequence[tuple[str, str]]
+    """The name and version of every distribution that was installed for training."""
+    strangers: Sequence[str]
+    """Those that training imported although no declared requirement needs them."""
+    imported: Sequence[str]
+    """The files of the modules that training imported; empty for a reused model."""
+    model_saved: bool
+    """A model was returned and saved with joblib."""
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether it was trained by an earlier build."""
+        return not self.imported  # training imports at least its own module
 
 
 class Loan:

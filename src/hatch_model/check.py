@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hatch_model.errors import HatchModelError
+from hatch_model.errors import FrontendGoneError, HatchModelError
 from hatch_model.installed import editable_folder, is_site_folder
-from hatch_model.process import FrontendGoneError, RunProcess, call, how_it_ended
+from hatch_model.process import RunProcess, call, how_it_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

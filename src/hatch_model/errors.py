@@ -28,6 +28,10 @@ class StoreError(HatchModelError):
     """The store cannot be used. This does not fail a build."""
 
 
+class FrontendGoneError(Exception):
+    """The process that asked for the build no longer exists."""
+
+
 class BrokenDistributionError(HatchModelError):
     """An installed distribution's own metadata cannot be read."""
 

@@ -1,13 +1,17 @@
-"""The git commit of a source tree."""
+"""The git commit of a source tree, which an sdist carries along."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
+
+from hatch_model.project import CARRIED_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -18,25 +22,51 @@ _REPOSITORY = frozenset(
 )
 
 
+_COMMIT_ID = re.compile(r"^# branch\.oid ([0-9a-f]+)$", re.MULTILINE)
+
+
 class Commit(TypedDict):
     commit: str
     dirty: bool
     """Whether the project's folder had uncommitted changes."""
 
 
-def commit_of_tree(root: Path) -> Commit | None:
-    """Return the commit of the repository at *root*; None if there is none."""
-    commit_id = _git(root, "rev-parse", "--verify", "HEAD")
-    status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ".")
-    if not commit_id or status is None or _is_ignored(root):
+def commit_of(root: Path, warn: Callable[[str], None]) -> Commit | None:
+    """Return the commit of the tree at *root*, its repository's or its sdist's; None if unknown.
+
+    If git should know it and fails, *warn* gets the reason.
+    """
+    if (root / CARRIED_FILE).is_file():
+        from hatch_model.sdist import carried_in  # noqa: PLC0415 - only in an sdist
+
+        return cast("Commit | None", (carried_in(root) or {}).get("git"))
+    if (root / "PKG-INFO").is_file():
+        return None  # An sdist: a repository around it is somebody else's.
+    resolved = root.resolve()
+    if not any((folder / ".git").exists() for folder in (resolved, *resolved.parents)):
+        return None  # git would take longer to find this out.
+    commit = _commit_of_repository(root)
+    reason = "" if commit else _why_unknown(root)
+    if reason:
+        warn(f"the record names no commit, although there is a git repository: {reason}")
+    return commit
+
+
+def _commit_of_repository(root: Path) -> Commit | None:
+    status = _git(
+        root,
+        *("status", "--porcelain=v2", "--branch", "--no-ahead-behind"),
+        *("--untracked-files=normal", "--", "."),
+    )
+    commit_id = _COMMIT_ID.search(status or "")
+    if status is None or commit_id is None or _is_ignored(root):
         return None
-    return {"commit": commit_id.strip(), "dirty": bool(status.strip())}
+    is_dirty = any(not line.startswith("# ") for line in status.splitlines())
+    return {"commit": commit_id[1], "dirty": is_dirty}
 
 
-def why_unknown(root: Path) -> str:
+def _why_unknown(root: Path) -> str:
     """Say why the tree at *root*, in a repository, has no known commit; "" for no reason to mend."""
-    if not any((folder / ".git").exists() for folder in (root, *root.parents)):
-        return ""
     if shutil.which("git") is None:
         return "there is no git program"
     completed = _run(root, "rev-parse", "--git-dir")

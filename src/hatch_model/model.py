@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
-from hatch_model.artifacts import publish, refuse_lfs_pointers, written
+from hatch_model.artifacts import TrainedModel, publish, refuse_lfs_pointers, written
 from hatch_model.closure import closure_of, holds, installed_root
 from hatch_model.errors import HatchModelError
 from hatch_model.gates import check_gates
+from hatch_model.git import commit_of
 from hatch_model.installed import (
     InstalledEnvironment,
     imported_copies,
@@ -20,7 +21,6 @@ from hatch_model.installed import (
 )
 from hatch_model.pins import check_same_pins, marker_environment
 from hatch_model.record import Provenance
-from hatch_model.sdist import commit_of
 from hatch_model.sources import (
     artifacts_folder,
     distribution_path,
@@ -32,7 +32,6 @@ from hatch_model.sources import (
     source_files,
     top_level,
 )
-from hatch_model.training import Request, TrainedModel, train
 from hatch_model.workspace import remove_abandoned
 
 if TYPE_CHECKING:
@@ -162,6 +161,8 @@ class _Making:
 
     def _train(self) -> TrainedModel:
         """Train in a separate process."""
+        from hatch_model.training import Request, train  # noqa: PLC0415 - not to reuse a model
+
         project, training = self._project, self._training
         request = Request(
             key=training.key,

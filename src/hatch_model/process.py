@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hatch_model.errors import FrontendGoneError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import IO
@@ -27,10 +29,6 @@ _NEW_GROUP: int = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _PROGRESS = 1.0  # seconds between two states of a progress bar
 _LONGEST_LINE = 1 << 18  # bytes; longer lines are passed on in pieces
 _CHILD = Path(__file__).parent / "child" / "call.py"
-
-
-class FrontendGoneError(Exception):
-    """The process that asked for the build no longer exists."""
 
 
 def call(

@@ -16,7 +16,7 @@ from email.parser import BytesHeaderParser
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from hatch_model.check import hidden_from_check, run_check
+from hatch_model.artifacts import SAVED_MODEL
 from hatch_model.errors import HatchModelError
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.log import Progress, human_size
@@ -24,7 +24,6 @@ from hatch_model.model import model_files
 from hatch_model.pins import check_same_pins
 from hatch_model.record import BOM_FILE, RECORD_FILE, make_record, to_bytes
 from hatch_model.sources import distribution_path, leave_out, shipped_files
-from hatch_model.training import SAVED_MODEL
 from hatch_model.wheel import Record, fill, lay_out, unpack, upload_notice
 from hatch_model.workspace import UNFINISHED, Workspace
 
@@ -272,6 +271,8 @@ class TrainedContent:
         ]
 
     def check(self, unpacked: Path, wheel: Record) -> None:  # noqa: ARG002
+        from hatch_model.check import hidden_from_check, run_check  # noqa: PLC0415 - not for reused models
+
         project, check = self._project, self._project.training.check
         pins, pickles = project.pins(), self._pickles()
         what = f"checking the wheel with {check}" if check else "loading the model from the wheel"

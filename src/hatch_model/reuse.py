@@ -21,18 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from hatchling.builders.sdist import SdistBuilder
 from packaging.utils import canonicalize_name
 
-from hatch_model.artifacts import written
+from hatch_model.artifacts import TrainedModel, written
 from hatch_model.digests import files_of
-from hatch_model.errors import HatchModelError, StoreError
+from hatch_model.errors import FrontendGoneError, HatchModelError, StoreError
 from hatch_model.installed import editable_folder, is_site_folder
 from hatch_model.log import Progress
-from hatch_model.process import FrontendGoneError
 from hatch_model.settings import RETRAIN, retrain_wanted
 from hatch_model.store import Store, store_folder, store_limit
-from hatch_model.training import TrainedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -203,6 +200,8 @@ def _on_python_path(
     """
     if not training.python_path:
         return {}
+    from hatchling.builders.sdist import SdistBuilder  # noqa: PLC0415 - only for this option
+
     found = {}
     for each in SdistBuilder(str(root)).recurse_included_files():
         path = PurePosixPath(Path(each.relative_path).as_posix())

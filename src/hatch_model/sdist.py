@@ -17,13 +17,13 @@ from hatchling.builders.wheel import WheelBuilder
 
 from hatch_model.digests import file_of
 from hatch_model.errors import HatchModelError
-from hatch_model.git import Commit, commit_of_tree, why_unknown
+from hatch_model.git import commit_of
 from hatch_model.project import CARRIED_FILE
 from hatch_model.record import BOM_FILE, RECORD_FILE, as_json, read_json, to_bytes
 from hatch_model.settings import declared_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hatch_model.digests import File
     from hatch_model.project import Project
@@ -75,23 +75,6 @@ def carried_record(root: Path) -> Mapping[str, Any] | None:
     """Return the record of the model that is in the tree at *root*, as in a trained sdist."""
     carried = carried_in(root)
     return carried.get("record") if carried else None
-
-
-def commit_of(root: Path, warn: Callable[[str], None]) -> Commit | None:
-    """Give the commit of the tree at *root*, its repository's or its sdist's; None if unknown.
-
-    Where git should know it and fails, that is said.
-    """
-    carried = carried_in(root)
-    if carried is not None:
-        return cast("Commit | None", carried["git"])
-    if (root / "PKG-INFO").is_file():
-        return None  # An sdist: a repository around it is somebody else's.
-    commit = commit_of_tree(root)
-    reason = "" if commit else why_unknown(root)
-    if reason:
-        warn(f"the record names no commit, although there is a git repository: {reason}")
-    return commit
 
 
 # Adding to an sdist

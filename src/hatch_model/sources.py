@@ -13,7 +13,6 @@ from hatch_model.artifacts import published, refuse_lfs_pointers
 from hatch_model.digests import files_of
 from hatch_model.errors import HatchModelError, Problem, SettingsError
 from hatch_model.log import Progress
-from hatch_model.training import INCLUDE_WHAT_IS_READ, module_not_found
 from hatch_model.workspace import remove_abandoned
 
 if TYPE_CHECKING:
@@ -203,6 +202,8 @@ def artifacts_folder(
             f"the model into. Set {settings.key}.artifacts to a folder inside one of them, such as "
             f'"src/your_package/data".'
         )
+    from hatch_model.training import module_not_found  # noqa: PLC0415 - only for a message
+
     raise HatchModelError(module_not_found(train, settings.key, train.module, modules))
 
 
@@ -324,6 +325,8 @@ def input_files(settings: TrainingSettings, root: Path, log: Log) -> list[File]:
 def _expected(root: Path) -> str:
     if not (root / "PKG-INFO").is_file():
         return "to match a file"
+    from hatch_model.training import INCLUDE_WHAT_IS_READ  # noqa: PLC0415 - only for a message
+
     # If git ignores the data, it is not in the sdist.
     return f"to match a file of this source distribution, {INCLUDE_WHAT_IS_READ}"
 

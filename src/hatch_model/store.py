@@ -30,9 +30,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from hatch_model.digests import File, files_of
-from hatch_model.errors import HatchModelError, StoreError
+from hatch_model.errors import FrontendGoneError, HatchModelError, StoreError
 from hatch_model.log import human_size, parse_size
-from hatch_model.process import FrontendGoneError
 from hatch_model.workspace import FileLock, Workspace, remove_abandoned
 
 if TYPE_CHECKING:

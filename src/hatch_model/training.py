@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.utils import get_reproducible_timestamp
 
-from hatch_model.errors import HatchModelError
-from hatch_model.process import FrontendGoneError, RunProcess, call, how_it_ended
+from hatch_model.errors import FrontendGoneError, HatchModelError
+from hatch_model.process import RunProcess, call, how_it_ended
 from hatch_model.workspace import remove_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from hatch_model.artifacts import Artifact
     from hatch_model.settings import ObjectReference
 
 
@@ -32,8 +31,6 @@ INCLUDE_WHAT_IS_READ = (
     '`uv build --wheel`, or set `sdist = "trained"`)'
 )
 """What to do where a source distribution lacks a file."""
-SAVED_MODEL = "model.joblib"
-"""The file name of a returned model; the child script has the same constant."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,27 +69,6 @@ class Result:
     """The files of the top-level modules among them, by name."""
     path: Sequence[str]
     """The training process's ``sys.path``."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrainedModel:
-    """A model that has been trained, by this build or by an earlier one."""
-
-    artifacts: Sequence[Artifact]
-    metrics: Mapping[str, float]
-    environment: Sequence[tuple[str, str]]
-    """The name and version of every distribution that was installed for training."""
-    strangers: Sequence[str]
-    """Those that training imported although no declared requirement needs them."""
-    imported: Sequence[str]
-    """The files of the modules that training imported; empty for a reused model."""
-    model_saved: bool
-    """A model was returned and saved with joblib."""
-
-    @property
-    def is_reused(self) -> bool:
-        """Whether it was trained by an earlier build."""
-        return not self.imported  # training imports at least its own module
 
 
 def train(

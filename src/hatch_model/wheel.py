@@ -20,6 +20,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -199,11 +200,15 @@ class _Writer:
         self._compression = compression
         self._progress = progress
         self._workers = Workers()
-        self._reader = _Reader(self._workers.ahead)
+
+    @cached_property
+    def _reader(self) -> _Reader:
+        return _Reader(self._workers.ahead)
 
     def close(self) -> None:
         self._workers.close()
-        self._reader.close()
+        if "_reader" in self.__dict__:
+            self._reader.close()
 
     def add(self, sources: Sequence[_Source]) -> dict[str, File]:
         """Write *sources*, and return them as they were read, by path."""

@@ -18,9 +18,9 @@ from environments import FakeEnvironment
 from packaging.utils import canonicalize_name
 
 from hatch_model.check import CheckResult, Hidden, hidden_from_check, run_check
-from hatch_model.errors import HatchModelError
+from hatch_model.errors import FrontendGoneError, HatchModelError
 from hatch_model.installed import Distribution, InstalledEnvironment
-from hatch_model.process import FrontendGoneError, RunProcess, run_process
+from hatch_model.process import RunProcess, run_process
 from hatch_model.settings import ObjectReference
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support import tree
 
-from hatch_model import sdist
+from hatch_model import git as git_module
 from hatch_model.project import CARRIED_FILE
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _UNKNOWN = "the record names no commit, although there is a git repository: "
 def commit_of(root: Path, *warnings: str) -> Commit | None:
     """Ask for the commit, which has to be with these *warnings*."""
     said: list[str] = []
-    commit = sdist.commit_of(root, said.append)
+    commit = git_module.commit_of(root, said.append)
     assert [line.partition("\n")[0] for line in said] == list(warnings)
     return commit
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hatch_model.errors import FrontendGoneError
 from hatch_model.process import (
     _CHILD,
-    FrontendGoneError,
     LineRelay,
     call,
     how_it_ended,
@@ -338,7 +338,8 @@ def test_the_end_of_the_frontend_ends_the_run(tmp_path: Path) -> None:
         """
         import os, sys
         from pathlib import Path
-        from hatch_model.process import FrontendGoneError, run_process
+        from hatch_model.errors import FrontendGoneError
+        from hatch_model.process import run_process
 
         seen = Path("seen")
         def emit(line):

@@ -13,13 +13,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 from environments import LINUX, MODEL, FakeEnvironment, distribution, roots
 
-from hatch_model.artifacts import Artifact
+from hatch_model.artifacts import Artifact, TrainedModel
 from hatch_model.closure import closure_of
 from hatch_model.digests import File
 from hatch_model.installed import Distribution
 from hatch_model.reuse import Ingredients, changes, ingredients_of
 from hatch_model.settings import ObjectReference, TrainingSettings
-from hatch_model.training import TrainedModel
 
 _SETTINGS = TrainingSettings(
     key="model",

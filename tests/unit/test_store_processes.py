@@ -31,7 +31,7 @@ _posix = pytest.mark.skipif(sys.platform == "win32", reason="there are no signal
 _PRELUDE = """
 import json, os, sys, time
 from pathlib import Path, PurePosixPath
-from hatch_model.process import FrontendGoneError
+from hatch_model.errors import FrontendGoneError
 from hatch_model.store import Store
 
 folder = Path(sys.argv[1])
