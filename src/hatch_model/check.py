@@ -111,22 +111,9 @@ def run_check(
     """
     elsewhere, hidden = workspace / "empty", hidden or Hidden()
     elsewhere.mkdir()
-    request = {
-        "task": "check",
-        "module": check and check.module,
-        "attribute": check and check.attribute,
-        "models": [(str(path), is_needed) for path, is_needed in models],
-        "hidden": {
-            "files": hidden.files,
-            "folders": hidden.folders,
-            "shown": hidden.shown,
-            "distributions": hidden.distributions,
-        },
-        "scratch": str(scratch or workspace),
-    }
     try:
         result, returncode = call(
-            request,
+            _request(check, models, hidden, scratch or workspace),
             workspace,
             python=python,
             cwd=elsewhere,
@@ -139,11 +126,30 @@ def run_check(
     if result is not None and result["outcome"] != "returned":
         raise HatchModelError(_failure(check, result, hidden, declared_in, folder))
     if result is None or returncode != 0:
-        raise HatchModelError(
-            f"the wheel does not pass its check: the process that ran {check or 'it'} "
-            f"{how_it_ended(returncode)}."
-        )
+        raise _died(check, returncode)
     return CheckResult(returned=result.get("value"), is_recordable="value" in result)
+
+
+def _request(
+    check: ObjectReference | None,
+    models: Sequence[tuple[Path, bool]],
+    hidden: Hidden,
+    scratch: Path,
+) -> dict[str, Any]:
+    """Return the request to the child script, which documents it."""
+    return {
+        "task": "check",
+        "module": check and check.module,
+        "attribute": check and check.attribute,
+        "models": [(str(path), is_needed) for path, is_needed in models],
+        "hidden": {
+            "files": hidden.files,
+            "folders": hidden.folders,
+            "shown": hidden.shown,
+            "distributions": hidden.distributions,
+        },
+        "scratch": str(scratch),
+    }
 
 
 def _environment(folder: Path | None) -> dict[str, str]:
@@ -160,6 +166,13 @@ def _environment(folder: Path | None) -> dict[str, str]:
     return {**environment, "PYTHONPATH": os.pathsep.join(path)}
 
 
+def _died(check: ObjectReference | None, returncode: int) -> HatchModelError:
+    return HatchModelError(
+        f"the wheel does not pass its check: the process that ran {check or 'it'} "
+        f"{how_it_ended(returncode)}."
+    )
+
+
 def _failure(
     check: ObjectReference | None,
     result: Mapping[str, Any],
@@ -174,30 +187,19 @@ def _failure(
         path = Path(result["file"])
         subject = f"loading `{path.relative_to(folder).as_posix() if folder else path}`"
         if result["unknown"] and not any(name in missed for name in result["modules"]):
-            unknown = result["unknown"][0]
-            reason = "" if unknown.startswith("__main__.") else f" ({result['reason']})"
-            return (
-                f"the model cannot be loaded where the wheel is installed: {subject} needs `{unknown}`, "
-                f"which the wheel does not ship{reason}. Define it in a module of the package that ships, "
-                f"and import it from there."
-            )
-    roots = {name.partition(".")[0] for name in result.get("modules", ())}
-    undeclared: set[str] = set()
-    in_tree: set[str] = set()
-    for module, (name, origin) in missed.items():
-        if module in result.get("modules", ()) or module in roots:
-            (undeclared if name else in_tree).add(name or _relative(origin, hidden))
+            return _unknown_object(subject, result["unknown"][0], result["reason"])
+    undeclared, in_tree = _missing_imports(result, hidden)
     failed = "the wheel does not pass its check: "
     if undeclared:
         return (
-            f"{failed}{subject} imported {', '.join(sorted(undeclared))}, which the wheel does not "
+            f"{failed}{subject} imported {', '.join(undeclared)}, which the wheel does not "
             f"require. It is installed here only for training or for the build, so whoever installs "
             f"the wheel would not have it: add it to {declared_in}, or do without it when "
             f"predicting."
         )
     if in_tree:
         return (
-            f"{failed}{subject} imported {', '.join(sorted(in_tree))} from the source tree, which the "
+            f"{failed}{subject} imported {', '.join(in_tree)} from the source tree, which the "
             f"wheel does not hold."
         )
     others = sorted({name for name, _ in missed.values() if name})
@@ -207,6 +209,28 @@ def _failure(
         else ""
     )
     return f"{failed}{subject} raised {_reason(result, check.module if check else '')}{hint}"
+
+
+def _unknown_object(subject: str, name: str, error: str) -> str:
+    """Return the message for a model that refers to an object called *name*, which does not ship."""
+    reason = "" if name.startswith("__main__.") else f" ({error})"
+    return (
+        f"the model cannot be loaded where the wheel is installed: {subject} needs `{name}`, "
+        f"which the wheel does not ship{reason}. Define it in a module of the package that ships, "
+        f"and import it from there."
+    )
+
+
+def _missing_imports(result: Mapping[str, Any], hidden: Hidden) -> tuple[list[str], list[str]]:
+    """Return what the check failed to import: distributions, and files of the source tree."""
+    modules = result.get("modules", ())
+    wanted = {*modules, *(name.partition(".")[0] for name in modules)}
+    undeclared: set[str] = set()
+    in_tree: set[str] = set()
+    for module, (name, origin) in result["missed"].items():
+        if module in wanted:
+            (undeclared if name else in_tree).add(name or _relative(origin, hidden))
+    return sorted(undeclared), sorted(in_tree)
 
 
 def _reason(result: Mapping[str, Any], module: str) -> str:

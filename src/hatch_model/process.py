@@ -98,18 +98,7 @@ def run_process(
     process's parent ends in the meantime. Whatever is raised, the command and all processes that
     it started have been ended by then.
     """
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=dict(environment),
-        # The child treats the end of this pipe as the end of the build; see the child script.
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        # A separate group, so that the child can be ended with everything that it started.
-        start_new_session=True,
-        creationflags=_NEW_GROUP,
-    )
+    process = _start(command, cwd, environment)
     assert process.stdin is not None  # noqa: S101 - for the type checker
     assert process.stdout is not None  # noqa: S101
     lines = LineRelay(emit)
@@ -135,6 +124,23 @@ def run_process(
         raise reader.error
     lines.close()
     return process.returncode
+
+
+def _start(
+    command: Sequence[str], cwd: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=dict(environment),
+        # The child treats the end of this pipe as the end of the build; see the child script.
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # A separate group, so that the child can be ended with everything that it started.
+        start_new_session=True,
+        creationflags=_NEW_GROUP,
+    )
 
 
 def _signal_group(process: subprocess.Popen[bytes], *, kill: bool) -> None:

@@ -144,40 +144,17 @@ def ingredients_of(
     its training need.
     """
     in_tree, in_wheel = folders
-    beside, sources = {}, {}
-    for file in files_of({str(path): file for path, file in sorted(shipped.items())}):
-        path = PurePosixPath(file.path)
-        if path.is_relative_to(in_wheel) and path.suffix != ".py":
-            beside[str(path.relative_to(in_wheel))] = file.sha256
-        else:
-            sources[file.path] = file.sha256
+    sources, beside = _digests(shipped, in_wheel)
     known_files = frozenset(file.resolve() for file in shipped.values())
     on_path = _on_python_path(training, root, in_tree, known_files)
-    editable = {each.name: each for each in environment if editable_folder(each)}
-    counted = {**editable, **packages}
     return Ingredients(
         given={
-            "setting": {
-                "train": str(training.train),
-                "artifacts": str(in_wheel),
-                "python-path": json.dumps([str(each) for each in training.python_path]),
-            },
-            "argument": {
-                name: json.dumps(value, ensure_ascii=False)
-                for name, value in training.arguments.items()
-            },
-            "environment variable": {
-                name: _digest(value) for name, value in training.environment.items()
-            },
+            **_settings(training, in_wheel),
             "version": {
                 "Python": f"{platform.python_implementation()} {platform.python_version()}",
                 "platform": f"{platform.system()} {platform.machine()}",
             },
-            "package": {
-                name: _version(each)
-                for name, each in counted.items()
-                if name not in {project, "hatch-model"}
-            },
+            "package": _versions(packages, environment, project),
             "source": sources,
             "file on python-path": {file.path: file.sha256 for file in files_of(on_path)},
             "input": {file.path: file.sha256 for file in inputs},
@@ -188,6 +165,37 @@ def ingredients_of(
         workspace=workspace,
         environment=environment,
     )
+
+
+def _digests(
+    shipped: Mapping[PurePosixPath, Path], artifacts: PurePosixPath
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the digests of the sources in *shipped*, and of the files beside the *artifacts*."""
+    sources, beside = {}, {}
+    for file in files_of({str(path): file for path, file in sorted(shipped.items())}):
+        path = PurePosixPath(file.path)
+        if path.is_relative_to(artifacts) and path.suffix != ".py":
+            beside[str(path.relative_to(artifacts))] = file.sha256
+        else:
+            sources[file.path] = file.sha256
+    return sources, beside
+
+
+def _settings(training: TrainingSettings, artifacts: PurePosixPath) -> Parts:
+    return {
+        "setting": {
+            "train": str(training.train),
+            "artifacts": str(artifacts),
+            "python-path": json.dumps([str(each) for each in training.python_path]),
+        },
+        "argument": {
+            name: json.dumps(value, ensure_ascii=False)
+            for name, value in training.arguments.items()
+        },
+        "environment variable": {
+            name: _digest(value) for name, value in training.environment.items()
+        },
+    }
 
 
 def _on_python_path(
@@ -214,6 +222,20 @@ def _on_python_path(
             if not path.is_relative_to(artifacts) and file.resolve() not in known:
                 found[str(path)] = file
     return found
+
+
+def _versions(
+    packages: Mapping[NormalizedName, Distribution],
+    environment: Environment,
+    project: NormalizedName,
+) -> dict[str, str]:
+    """Return the versions of *packages* and of everything that is installed as editable."""
+    editable = {each.name: each for each in environment if editable_folder(each)}
+    return {
+        name: _version(each)
+        for name, each in {**editable, **packages}.items()
+        if name not in {project, "hatch-model"}
+    }
 
 
 def _version(distribution: Distribution) -> str:
@@ -291,20 +313,7 @@ def reuse_or_train(
     """
     with ExitStack() as stack:
         try:
-            store = Store(store_folder(), store_limit())
-            claim = stack.enter_context(
-                store.claim(
-                    ingredients.fingerprint,
-                    on_wait=lambda: log.info(
-                        "another build is training this model: waiting for it"
-                    ),
-                )
-            )
-        except FrontendGoneError:
-            train_setting = ingredients.given["setting"]["train"]
-            raise HatchModelError(
-                f"the build frontend is gone, so {train_setting} was stopped"
-            ) from None
+            claim = _claim(ingredients, stack, log)
         except StoreError as error:
             log.warning(f"{error} The model is trained, and not kept for later builds.")
             return train()
@@ -316,11 +325,24 @@ def reuse_or_train(
                     f"({RETRAIN}=1 trains it again)"
                 )
                 return stored
-        for line in _reasons(store, ingredients, project):
+        for line in _reasons(claim.store, ingredients, project):
             log.info(line)
         trained = train()
         _keep(claim, trained, ingredients, project, log)
         return trained
+
+
+def _claim(ingredients: Ingredients, stack: ExitStack, log: Log) -> Claim:
+    """Claim the model of *ingredients* until *stack* is closed. Raises StoreError."""
+    store = Store(store_folder(), store_limit())
+    waiting = "another build is training this model: waiting for it"
+    try:
+        return stack.enter_context(
+            store.claim(ingredients.fingerprint, on_wait=lambda: log.info(waiting))
+        )
+    except FrontendGoneError:
+        train = ingredients.given["setting"]["train"]
+        raise HatchModelError(f"the build frontend is gone, so {train} was stopped") from None
 
 
 def _stored(claim: Claim, ingredients: Ingredients, folder: Path, log: Log) -> TrainedModel | None:

@@ -243,21 +243,11 @@ def read_training_settings(
     """Read the table *content* at *key*, and add its errors to *problems*."""
     table = Table(key, content, problems)
     groups = table.get_each("dependency-groups", "the name of a dependency group", string)
-    lock = table.get(
-        "lock",
-        'a relative path below the project root, where "uv.lock" may be the workspace\'s, or false',
-        _lock_path,
-        cast("PurePosixPath | Literal[False] | None", None),
-    )
+    lock = _read_lock(table)
     settings = TrainingSettings(
         key=key,
         train=_read_train(table),
-        artifacts=table.get(
-            "artifacts",
-            "a relative path below the project root",
-            _path_below_root,
-            cast("PurePosixPath | None", None),
-        ),
+        artifacts=_read_path(table, "artifacts"),
         arguments=_read_arguments(table),
         groups=tuple(_read_groups(table, groups, pyproject.get("dependency-groups", {}))),
         group_names=tuple(groups),
@@ -276,22 +266,9 @@ def read_training_settings(
             cast("ObjectReference | None", None),
         ),
         sbom=table.get("sbom", "true or false", one_of(True, False), False),
-        editable=table.get(
-            "editable",
-            '"skip" or "train"',
-            one_of("skip", "train"),
-            "skip",
-        ),
+        editable=_choice(table, "editable", "skip", "train"),
         sdist=_read_sdist(table),
-        compression=cast(
-            "Compression",
-            table.get(
-                "compression",
-                '"auto" or "stored" or "deflate"',
-                one_of("auto", "stored", "deflate"),
-                "auto",
-            ),
-        ),
+        compression=_choice(table, "compression", "auto", "stored", "deflate"),
     )
     table.note_unknown(also_known=_HATCHLING_KEYS)
     return settings
@@ -319,6 +296,15 @@ def _path_within_root(value: object) -> PurePosixPath:
     return path
 
 
+def _read_lock(table: Table) -> PurePosixPath | Literal[False] | None:
+    return table.get(
+        "lock",
+        'a relative path below the project root, where "uv.lock" may be the workspace\'s, or false',
+        _lock_path,
+        cast("PurePosixPath | Literal[False] | None", None),
+    )
+
+
 def _lock_path(value: object) -> PurePosixPath | Literal[False]:
     return False if value is False else _path_below_root(value)
 
@@ -328,6 +314,11 @@ def _path_below_root(value: object) -> PurePosixPath:
     if not path.parts:
         raise ValueError
     return path
+
+
+def _read_path(table: Table, name: str) -> PurePosixPath | None:
+    expected = "a relative path below the project root"
+    return table.get(name, expected, _path_below_root, cast("PurePosixPath | None", None))
 
 
 def _read_arguments(table: Table) -> dict[str, Any]:

@@ -84,8 +84,33 @@ def train(
     """
     output_dir = workspace / "artifacts"
     output_dir.mkdir()
+    result, returncode = _call(request, workspace, output_dir, emit, run)
+    if result is None:
+        raise _died(request, returncode, when="before")
+    if result["outcome"] != "returned":
+        raise HatchModelError(_message(request, result))
+    if returncode != 0:
+        raise _died(request, returncode, when="after")
+    return Result(
+        output_dir=output_dir,
+        metrics=result["metrics"],
+        model_saved=result["model_saved"],
+        imported=result["imported"],
+        top_level=result["top_level"],
+        path=result["path"],
+    )
+
+
+def _call(
+    request: Request,
+    workspace: Path,
+    output_dir: Path,
+    emit: Callable[[str], None],
+    run: RunProcess | None,
+) -> tuple[dict[str, Any] | None, int]:
+    """Return the child's result and exit code; see :func:`hatch_model.process.call`."""
     try:
-        result, returncode = call(
+        return call(
             {
                 "task": "train",
                 "module": request.train.module,
@@ -111,20 +136,6 @@ def train(
             if parent.is_dir():
                 remove_abandoned(parent)
                 break
-    if result is None:
-        raise _died(request, returncode, when="before")
-    if result["outcome"] != "returned":
-        raise HatchModelError(_message(request, result))
-    if returncode != 0:
-        raise _died(request, returncode, when="after")
-    return Result(
-        output_dir=output_dir,
-        metrics=result["metrics"],
-        model_saved=result["model_saved"],
-        imported=result["imported"],
-        top_level=result["top_level"],
-        path=result["path"],
-    )
 
 
 def _environment(request: Request) -> dict[str, str]:
@@ -180,26 +191,8 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
             f"training failed: {train} called sys.exit({result['code']}). A training function returns "
             f"when it is done, and raises when it cannot be."
         ),
-        "metric": lambda: (
-            f"{train} returned a mapping with {result['metric']}: {result['value']}, but a metric is a "
-            f"finite number under a string. "
-            + (
-                "To save a mapping as the model, return it together with metrics: `return model, {}`."
-                if result["in_model"]
-                else "Leave it out, or write it to a file beside the model."
-            )
-        ),
-        "no-model": lambda: (
-            f"{train} returned "
-            + (
-                f"a tuple with {result['value']} in it, which is neither a model nor metrics. Return the "
-                f'model together with a mapping: `return model, {{"accuracy": 0.97}}`.'
-                if result["in_tuple"]
-                else f"{result['value']}, which is no model. Return metrics as a mapping, such as "
-                f'`{{"accuracy": 0.97}}`; where the function has written files, return only that, or '
-                f"nothing."
-            )
-        ),
+        "metric": lambda: _no_metric(train, result),
+        "no-model": lambda: _no_model(train, result),
         "unsavable": lambda: (
             f"{train} returned an object of type `{result['type']}` that could not be saved with "
             f"joblib: {result['reason']}. Return one that can be pickled, or take `output_dir` and "
@@ -212,6 +205,31 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
         "refused": lambda: str(result["message"]),
     }
     return outcomes[result["outcome"]]()
+
+
+def _no_metric(train: ObjectReference, result: Mapping[str, Any]) -> str:
+    advice = (
+        "To save a mapping as the model, return it together with metrics: `return model, {}`."
+        if result["in_model"]
+        else "Leave it out, or write it to a file beside the model."
+    )
+    return (
+        f"{train} returned a mapping with {result['metric']}: {result['value']}, but a metric is a "
+        f"finite number under a string. {advice}"
+    )
+
+
+def _no_model(train: ObjectReference, result: Mapping[str, Any]) -> str:
+    if result["in_tuple"]:
+        return (
+            f"{train} returned a tuple with {result['value']} in it, which is neither a model nor "
+            f"metrics. Return the model together with a mapping: "
+            f'`return model, {{"accuracy": 0.97}}`.'
+        )
+    return (
+        f"{train} returned {result['value']}, which is no model. Return metrics as a mapping, such as "
+        f'`{{"accuracy": 0.97}}`; where the function has written files, return only that, or nothing.'
+    )
 
 
 def _missing_package(request: Request, result: Mapping[str, Any]) -> str:
