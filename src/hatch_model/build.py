@@ -1,21 +1,102 @@
-"""One build of an archive of any kind: its build requirements, and the steps before and after hatchling."""
+"""One build of any kind: its metadata, its requirements, and the steps before and after hatchling."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hatchling.builders.config import env_var_enabled
+from hatchling.builders.constants import BuildEnvVars
+
 from hatch_model.errors import HatchModelError
 from hatch_model.phase import Target, current_build
-from hatch_model.project import CARRIED_FILE
-from hatch_model.settings import declared_lines, retrain_wanted
+from hatch_model.project import CARRIED_FILE, pins_before_training
+from hatch_model.settings import PLUGIN, declared_lines, read_settings, retrain_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from hatchling.builders.plugin.interface import BuilderInterface
+    from hatchling.metadata.core import ProjectMetadata
+
+    from hatch_model import phase
     from hatch_model.project import Project
     from hatch_model.release import Release
+    from hatch_model.settings import ModelSettings, Settings, TrainingSettings
     from hatch_model.workspace import Termination
+
+
+# The metadata
+
+
+def refuse_wheel_without_model(build: phase.Build) -> None:
+    """Raise HatchModelError if *build* makes a wheel although the build hook is off."""
+    if build.makes_wheel and build.builder is not None and not _has_build_hook(build.builder):
+        # Without a table for the build hook, this raises an error.
+        training = read_settings(build.builder.metadata, needs_training=True).training
+        assert training is not None  # noqa: S101 - needs_training
+        raise HatchModelError(
+            f"the build hook is switched off by {_switch(training.key)}, so this wheel would hold no "
+            f"model. Switch it on again, or build only an sdist or an editable install this way."
+        )
+
+
+def _refuse_sdist_without_model(build: phase.Build, training: TrainingSettings) -> None:
+    """Refuse pins in an sdist that would not contain a model to go with them."""
+    if build.makes_sdist and build.builder is not None and not _has_build_hook(build.builder):
+        raise HatchModelError(
+            f"the build hook is switched off by {_switch(training.key)}, so this source distribution "
+            f"would hold no model. Switch it on again, or take out {training.key}.sdist."
+        )
+
+
+def _has_build_hook(builder: BuilderInterface[Any, Any]) -> bool:
+    return PLUGIN in builder.config.hook_config
+
+
+def _switch(key: str) -> str:
+    """Return what has disabled the build hook; *key* is the key of its table."""
+    if env_var_enabled(BuildEnvVars.NO_HOOKS):
+        return BuildEnvVars.NO_HOOKS
+    return f"{key}.enable-by-default"
+
+
+def dynamic_metadata(
+    build: phase.Build, project: ProjectMetadata[Any], settings: Settings
+) -> dict[str, Any]:
+    """Return the dynamic fields of the metadata for *build*: pins, or requirements as declared.
+
+    It is empty if the fields stay open. Raises HatchModelError.
+    """
+    model, training = settings.model, settings.training
+    is_exact = training is not None and training.sdist == "trained"
+    if (build.target is Target.SDIST or build.shared) and not is_exact:
+        return {}  # Left open: a wheel's own build or the build hook requests them again.
+    if training is not None and (build.makes_wheel or build.makes_sdist):
+        _refuse_sdist_without_model(build, training)
+        return _pinned(project, model, training)
+    fields: dict[str, Any] = {"dependencies": declared_lines(model.roots)}
+    if model.requires_python is not None:
+        fields["requires-python"] = str(model.requires_python)
+    return fields
+
+
+def _pinned(
+    project: ProjectMetadata[Any], model: ModelSettings, training: TrainingSettings
+) -> dict[str, Any]:
+    # Not needed to request the requirements, which a build does first and in a separate process.
+    from hatch_model.pythons import supported_pythons  # noqa: PLC0415
+
+    pins = pins_before_training(project, model, training)
+    # hatchling treats braces as context fields, but URLs may contain `${TOKEN}` (PEP 610).
+    lines = [line.replace("{", "{{").replace("}", "}}") for line in pins.lines]
+    fields: dict[str, Any] = {"dependencies": lines}
+    if model.requires_python is not None:
+        fields["requires-python"] = str(supported_pythons(model, model.requires_python, pins))
+    return fields
+
+
+# The build requirements
 
 
 def build_requirements(project: Project) -> list[str]:
@@ -46,6 +127,9 @@ def _trains(project: Project, record: Mapping[str, Any] | None) -> bool:
     if target != "wheel":
         return target == "sdist" and training.sdist == "trained"
     return current_build().target is not Target.EDITABLE or training.editable == "train"
+
+
+# The steps
 
 
 def _tell_of_unused_lock(project: Project, *, trains: bool) -> None:

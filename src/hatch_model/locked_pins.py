@@ -130,9 +130,9 @@ def _outdated(
 
 def _overridden(roots: Iterable[Root], lock: Lock) -> list[Root]:
     return [
-        replace(root, requirement=Requirement(line))
+        replace(root, text=line)
         for root in roots
-        for line in _replaced(str(root.requirement), lock)
+        for line in _replaced(root.text, lock)
     ]
 
 
