@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from hatchling.builders.plugin.interface import BuilderInterface
     from hatchling.metadata.core import ProjectMetadata
+    from packaging.specifiers import SpecifierSet
 
     from hatch_model import phase
     from hatch_model.project import Project
@@ -72,28 +73,29 @@ def dynamic_metadata(
     is_exact = training is not None and training.sdist == "trained"
     if (build.target is Target.SDIST or build.shared) and not is_exact:
         return {}  # Left open: a wheel's own build or the build hook requests them again.
+    lines, requires_python = declared_lines(model.roots), model.requires_python
     if training is not None and (build.makes_wheel or build.makes_sdist):
         _refuse_sdist_without_model(build, training)
-        return _pinned(project, model, training)
-    fields: dict[str, Any] = {"dependencies": declared_lines(model.roots)}
-    if model.requires_python is not None:
-        fields["requires-python"] = str(model.requires_python)
+        lines, requires_python = _pinned(project, model, training)
+    # hatchling treats braces as context fields, but URLs may contain `${TOKEN}` (PEP 610).
+    escaped = [line.replace("{", "{{").replace("}", "}}") for line in lines]
+    fields: dict[str, Any] = {"dependencies": escaped}
+    if requires_python is not None:
+        fields["requires-python"] = str(requires_python)
     return fields
 
 
 def _pinned(
     project: ProjectMetadata[Any], model: ModelSettings, training: TrainingSettings
-) -> dict[str, Any]:
+) -> tuple[list[str], SpecifierSet | None]:
+    """Return the pins, and the Pythons that the wheel supports."""
+    pins = pins_before_training(project, model, training)
+    if model.requires_python is None:
+        return [*pins.lines], None
     # Not needed to request the requirements, which a build does first and in a separate process.
     from hatch_model.pythons import supported_pythons  # noqa: PLC0415
 
-    pins = pins_before_training(project, model, training)
-    # hatchling treats braces as context fields, but URLs may contain `${TOKEN}` (PEP 610).
-    lines = [line.replace("{", "{{").replace("}", "}}") for line in pins.lines]
-    fields: dict[str, Any] = {"dependencies": lines}
-    if model.requires_python is not None:
-        fields["requires-python"] = str(supported_pythons(model, model.requires_python, pins))
-    return fields
+    return [*pins.lines], supported_pythons(model, model.requires_python, pins)
 
 
 # The build requirements

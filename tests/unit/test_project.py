@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from environments import FakeEnvironment, distribution
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
+from packaging.requirements import Requirement
 
 from hatch_model.errors import HatchModelError
 from hatch_model.project import Project
@@ -113,3 +116,25 @@ def test_asking_for_the_requirements_does_not_import_what_training_needs(
     )
 
     assert json.loads(completed.stdout) == [required, []]
+
+
+def test_metadata_without_pins_keeps_the_variables_in_an_address(tmp_path: Path) -> None:
+    """As an editable install has it: hatchling would take the braces for a field of its own."""
+    (tmp_path / "pyproject.toml").write_text(
+        """
+        [project]
+        name = "small"
+        version = "1"
+        dynamic = ["dependencies"]
+
+        [tool.hatch.metadata]
+        allow-direct-references = true
+
+        [tool.hatch.metadata.hooks.model]
+        dependencies = ["anchor @ https://${TOKEN}@h.example/anchor.zip"]
+        """
+    )
+    metadata = ProjectMetadata(str(tmp_path), PluginManager())
+
+    (line,) = metadata.core.dependencies
+    assert Requirement(line).url == "https://${TOKEN}@h.example/anchor.zip"
