@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from hatchling.builders.plugin.interface import BuilderInterface
     from hatchling.metadata.core import ProjectMetadata
-    from packaging.specifiers import SpecifierSet
 
     from hatch_model import phase
     from hatch_model.project import Project
@@ -73,29 +72,31 @@ def dynamic_metadata(
     is_exact = training is not None and training.sdist == "trained"
     if (build.target is Target.SDIST or build.shared) and not is_exact:
         return {}  # Left open: a wheel's own build or the build hook requests them again.
-    lines, requires_python = declared_lines(model.roots), model.requires_python
+    fields: dict[str, Any] = {"dependencies": declared_lines(model.roots)}
+    if model.requires_python:
+        fields["requires-python"] = model.requires_python
     if training is not None and (build.makes_wheel or build.makes_sdist):
         _refuse_sdist_without_model(build, training)
-        lines, requires_python = _pinned(project, model, training)
+        fields.update(_pinned(project, model, training))
     # hatchling treats braces as context fields, but URLs may contain `${TOKEN}` (PEP 610).
-    escaped = [line.replace("{", "{{").replace("}", "}}") for line in lines]
-    fields: dict[str, Any] = {"dependencies": escaped}
-    if requires_python is not None:
-        fields["requires-python"] = str(requires_python)
-    return fields
+    escaped = [line.replace("{", "{{").replace("}", "}}") for line in fields["dependencies"]]
+    return {**fields, "dependencies": escaped}
 
 
 def _pinned(
     project: ProjectMetadata[Any], model: ModelSettings, training: TrainingSettings
-) -> tuple[list[str], SpecifierSet | None]:
-    """Return the pins, and the Pythons that the wheel supports."""
-    pins = pins_before_training(project, model, training)
-    if model.requires_python is None:
-        return [*pins.lines], None
+) -> dict[str, Any]:
     # Not needed to request the requirements, which a build does first and in a separate process.
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415
+
     from hatch_model.pythons import supported_pythons  # noqa: PLC0415
 
-    return [*pins.lines], supported_pythons(model, model.requires_python, pins)
+    pins = pins_before_training(project, model, training)
+    fields: dict[str, Any] = {"dependencies": pins.lines}
+    if model.requires_python:
+        claimed = SpecifierSet(model.requires_python)
+        fields["requires-python"] = str(supported_pythons(model, claimed, pins))
+    return fields
 
 
 # The build requirements
@@ -268,7 +269,7 @@ class Build:
         project, core = self._project, self._project.metadata.core
         pins = project.pins()
         self._write_dependencies(pins.lines, build_data)
-        if project.model.requires_python is not None and not core.requires_python:
+        if project.model.requires_python and not core.requires_python:
             raise HatchModelError(
                 "hatchling builds the sdist and the wheel from one reading of the metadata here, and "
                 "an sdist must leave the dynamic `requires-python` open. Build the targets one by one: "

@@ -212,13 +212,15 @@ def _pins_on(
         model.policy,
         project=name,
         markers=markers,
-        claimed=model.requires_python or _claimed(metadata),
+        claimed=_claimed(metadata, model),
     )
 
 
-def _claimed(metadata: ProjectMetadata[Any]) -> SpecifierSet:
+def _claimed(metadata: ProjectMetadata[Any], model: ModelSettings) -> SpecifierSet:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - as above
 
+    if model.requires_python:
+        return SpecifierSet(model.requires_python)
     try:
         return SpecifierSet(metadata.config["project"].get("requires-python", ""))
     except (InvalidSpecifier, TypeError, AttributeError):

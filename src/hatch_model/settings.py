@@ -24,6 +24,7 @@ from hatch_model.tables import (
     one_of,
     requirement,
     requirements_of_group,
+    specifier,
     string,
 )
 from hatch_model.tables import table as table_value
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from hatchling.metadata.core import ProjectMetadata
-    from packaging.specifiers import SpecifierSet
 
     from hatch_model.deflate import Compression
     from hatch_model.gates import Gate
@@ -65,7 +65,8 @@ class ModelSettings:
     policy: PinPolicy
     group: str = ""
     """The name of that ``dependency-group``; "" if there is none."""
-    requires_python: SpecifierSet | None = None
+    requires_python: str = ""
+    """A version specifier, if the field is dynamic."""
     python: Literal["any", "minor"] = "any"
     """Whether the wheel installs only on the minor version of Python that it was trained on."""
 
@@ -130,28 +131,18 @@ def _read_roots(table: Table, group: str, groups: object) -> list[Root]:
     ]
 
 
-def _read_requires_python(table: Table, project: object) -> SpecifierSet | None:
-    specifier = table.get(
-        "requires-python",
-        'a version specifier such as ">=3.10"',
-        _specifiers,
-        cast("SpecifierSet | None", None),
-    )
+def _read_requires_python(table: Table, project: object) -> str:
+    expected = 'a version specifier such as ">=3.10"'
+    requires_python = table.get("requires-python", expected, specifier, "")
     dynamic = project.get("dynamic", []) if isinstance(project, dict) else []
     is_dynamic = isinstance(dynamic, list) and "requires-python" in dynamic
-    if specifier is not None and not is_dynamic:
+    if requires_python and not is_dynamic:
         table.note("requires-python", 'project.dynamic to list "requires-python"')
     if is_dynamic and "requires-python" not in table:
         table.note_missing(
             "requires-python", "a version specifier, as project.dynamic lists the field"
         )
-    return specifier
-
-
-def _specifiers(value: object) -> SpecifierSet:
-    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - only for this option
-
-    return SpecifierSet(string(value))  # InvalidSpecifier is a ValueError
+    return requires_python
 
 
 def _check_direct_references_are_allowed(

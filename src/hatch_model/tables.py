@@ -20,12 +20,13 @@ _T = TypeVar("_T")
 
 # A requirement as most are written: a name, with extras and release numbers. These are known to be valid
 # without packaging, whose import would take longer than all the rest of asking for a build's requirements.
+# The same goes for specifiers of release numbers.
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _RELEASE = r"[0-9]+(?:\.[0-9]+)*"
-_SPECIFIER = rf"(?:(?:[<>=!]=|[<>]) *{_RELEASE}|[=!]= *{_RELEASE}\.\*|~= *{_RELEASE}\.[0-9]+)"
-_USUAL_REQUIREMENT = re.compile(
-    rf"{_NAME}(?:\[{_NAME}(?:, *{_NAME})*\])?(?: *{_SPECIFIER}(?:, *{_SPECIFIER})*)?"
-)
+_COMPARISON = rf"(?:(?:[<>=!]=|[<>]) *{_RELEASE}|[=!]= *{_RELEASE}\.\*|~= *{_RELEASE}\.[0-9]+)"
+_SPECIFIER = rf"{_COMPARISON}(?:, *{_COMPARISON})*"
+_USUAL_SPECIFIER = re.compile(_SPECIFIER)
+_USUAL_REQUIREMENT = re.compile(rf"{_NAME}(?:\[{_NAME}(?:, *{_NAME})*\])?(?: *{_SPECIFIER})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,16 @@ def requirement(value: object) -> str:
         from packaging.requirements import Requirement  # noqa: PLC0415 - rarely needed
 
         Requirement(text)  # InvalidRequirement is a ValueError
+    return text
+
+
+def specifier(value: object) -> str:
+    """Return *value* if it is a version specifier."""
+    text = string(value)
+    if not _USUAL_SPECIFIER.fullmatch(text):
+        from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - rarely needed
+
+        SpecifierSet(text)  # InvalidSpecifier is a ValueError
     return text
 
 

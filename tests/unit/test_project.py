@@ -90,10 +90,11 @@ def test_asking_for_the_requirements_does_not_import_what_training_needs(
         [project]
         name = "small"
         version = "1"
-        dynamic = ["dependencies"]
+        dynamic = ["dependencies", "requires-python"]
 
         [tool.hatch.metadata.hooks.model]
         dependency-group = "model"
+        requires-python = ">=3.10, <4"
 
         [dependency-groups]
         model = ["anchor[fast]>=1.2, <2", "chain"]
@@ -108,7 +109,7 @@ def test_asking_for_the_requirements_does_not_import_what_training_needs(
         "import json, sys; from hatchling import build\n"
         f"required = build.get_requires_for_build_{target}()\n"
         "names = ('hatch_model.installed', 'hatch_model.gates', 'importlib_metadata',"
-        " 'packaging.requirements', 'packaging.utils', 'subprocess')\n"
+        " 'packaging.requirements', 'packaging.specifiers', 'packaging.utils', 'subprocess')\n"
         "print(json.dumps([required, [name for name in names if name in sys.modules]]))"
     )
     completed = subprocess.run(

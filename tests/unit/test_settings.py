@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hatchling.metadata.core import ProjectMetadata
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from hatch_model.errors import SettingsError
 from hatch_model.gates import Gate
@@ -21,7 +21,7 @@ from hatch_model.settings import (
     TrainingSettings,
     read_settings,
 )
-from hatch_model.tables import Root, requirement
+from hatch_model.tables import Root, requirement, specifier
 
 _MODEL = 'dependencies = ["anchor>=1"]'
 _TRAINING = 'train = "small.main:train"'
@@ -132,6 +132,22 @@ def test_what_packaging_cannot_parse_is_no_requirement(line: str) -> None:
         requirement(line)
 
 
+@pytest.mark.parametrize(
+    "text", [*_each(">=3.10; >= 3.10, <4; ==3.*; ~=3.10; ===x; >=3.10rc1; >=3,"), " >=3 "]
+)
+def test_what_packaging_can_parse_is_a_specifier(text: str) -> None:
+    SpecifierSet(text)
+    assert specifier(text) == text
+
+
+@pytest.mark.parametrize("text", _each("3.10; >=; >=3.*; ~=3; =3; >=3 <4; >=3.; a>=3"))
+def test_what_packaging_cannot_parse_is_no_specifier(text: str) -> None:
+    with pytest.raises(InvalidSpecifier):
+        SpecifierSet(text)
+    with pytest.raises(InvalidSpecifier):
+        specifier(text)
+
+
 def test_two_keys_are_enough(tmp_path: Path) -> None:
     assert read(tmp_path) == Settings(
         model=ModelSettings(
@@ -147,7 +163,7 @@ def test_two_keys_are_enough(tmp_path: Path) -> None:
                 direct_references="error",
                 key="tool.hatch.metadata.hooks.model",
             ),
-            requires_python=None,
+            requires_python="",
             python="any",
         ),
         training=TrainingSettings(
@@ -214,7 +230,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                 key="tool.hatch.metadata.hooks.model",
             ),
             group="run",
-            requires_python=SpecifierSet(">=3.10,<4"),
+            requires_python=">=3.10, <4",
             python="minor",
         ),
         training=TrainingSettings(
