@@ -67,7 +67,7 @@ COPYING = Deflater(module=zlib, level=0)
 """Stores blocks uncompressed within a deflate stream."""
 
 
-def choose_deflater(sample: bytes, compression: Compression) -> Deflater | None:
+def choose_deflater(sample: bytes | memoryview, compression: Compression) -> Deflater | None:
     """Choose how to deflate a file from a *sample* of it. None means to store it."""
     if compression == "stored" or not sample:
         return None

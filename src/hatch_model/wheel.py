@@ -249,7 +249,7 @@ class _Writer:
 
     def _add_large(self, source: _Source) -> File:
         info = self._described(source)
-        deflater = choose_deflater(_sample(source), self._compression)
+        deflater = choose_deflater(self._reader.sample(source), self._compression)
         file = self._write_large(source, info, deflater)
         if deflater is not None and not self._is_fit(info):
             self._stream.seek(info.header_offset)
@@ -305,18 +305,6 @@ def _file(source: _Source, digest: Any) -> File:
 # Reading
 
 
-def _sample(source: _Source) -> bytes:
-    """Read one block, sampled from all over *source*, at the same positions each time."""
-    size = _BLOCK // _SAMPLES
-    last = max(source.size - size, 0)
-    with _errors_of(source.file), source.file.open("rb", buffering=0) as stream:
-        pieces = []
-        for place in range(_SAMPLES):
-            stream.seek(last * place // (_SAMPLES - 1))
-            pieces.append(stream.read(size))
-    return b"".join(pieces)
-
-
 class _Reader:
     """Reads file after file into the same few buffers, and digests them in another thread."""
 
@@ -325,9 +313,24 @@ class _Reader:
         self._buffers = [memoryview(bytearray(_BLOCK)) for _ in range(ahead + 1)]
         # hashlib releases the GIL, so this uses a second core.
         self._hasher = ThreadPoolExecutor(1)
+        # Its thread starts before this one first calls isal. A thread inherits the state of the vector
+        # registers, and with the upper halves in use, as isal leaves them, SHA-256 takes a third longer.
+        self._hasher.submit(hashlib.sha256).result()
 
     def close(self) -> None:
         self._hasher.shutdown()
+
+    def sample(self, source: _Source) -> memoryview:
+        """Read one block, sampled from all over *source*, at the same positions each time."""
+        buffer = self._buffers[0]
+        size = len(buffer) // _SAMPLES
+        last = max(source.size - size, 0)
+        done = 0
+        with _errors_of(source.file), source.file.open("rb", buffering=0) as stream:
+            for place in range(_SAMPLES):
+                stream.seek(last * place // (_SAMPLES - 1))
+                done += stream.readinto(buffer[done : done + size])
+        return buffer[:done]
 
     def blocks(self, source: _Source, digest: Any) -> Iterator[memoryview]:
         """Yield *source* in full blocks, except for the last one; nothing if it is empty.
