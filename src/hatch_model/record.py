@@ -113,7 +113,9 @@ def read_json(text: str) -> Any:
     """Parse JSON that may be damaged. Raises ValueError with a message."""
     try:
         content = json.loads(text)
-        to_bytes(content)  # Refuses values that no record contains: NaN, lone surrogates.
+        # Refuses values that no record contains: NaN, lone surrogates. Without indentation, as
+        # that would take several times as much memory.
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except ValueError as error:

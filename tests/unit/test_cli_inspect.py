@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -167,6 +168,11 @@ largest files
             {"a/PKG-INFO": _PKG_INFO, "a/.hatch-model.json": b"[]"},
             "a/.hatch-model.json: it is not what hatch-model writes",
         ),
+        ({"a/PKG-INFO": bytes(5 << 20)}, "a/PKG-INFO is larger than 4.0 MiB"),
+        (
+            {"a/PKG-INFO": _PKG_INFO, "a/.hatch-model.json": b"[%s0]" % (500_000 * b"[],")},
+            "a/.hatch-model.json has more than 1000000 values",
+        ),
         ({"a/PKG-INFO": bytes(70 << 20)}, "it unpacks to 73400320 bytes or more from SIZE"),
     ],
 )
@@ -178,6 +184,22 @@ def test_an_sdist_that_cannot_be_read_is_told_in_one_line(
     reason = reason.replace("SIZE", str(sdist.stat().st_size))
     assert run("inspect", sdist) == Ran(
         "", f"hatch-model: error: `{sdist}` cannot be read: {reason}\n", 1
+    )
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_of_an_sdist_that_is_larger_than_headers_are_is_not_read(
+    kind: bytes, tmp_path: Path
+) -> None:
+    sdist, header = tmp_path / "small-0.1.0.tar.gz", tarfile.TarInfo("header")
+    header.type, header.size = kind, 400 << 20
+    with gzip.open(sdist, "wb") as stream:
+        stream.write(header.tobuf())
+
+    assert run("inspect", sdist) == Ran(
+        "",
+        f"hatch-model: error: `{sdist}` cannot be read: the header of a file is larger than 1.0 MiB\n",
+        1,
     )
 
 

@@ -512,14 +512,8 @@ def test_a_large_file_that_packs_well_is_no_bomb_yet(wheel: Path) -> None:
     )
 
 
-def test_metadata_without_end_is_not_read_whatever_size_it_claims(
-    wheel: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hatch_model.cli.open._MOST_METADATA", 1 << 20)
-    held = contents(wheel)
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for path, content in held.items():
-            archive.writestr(path, content if path != f"{INFO}/METADATA" else bytes(100 << 20))
+def test_metadata_without_end_is_not_read_whatever_size_it_claims(wheel: Path) -> None:
+    _deflate(wheel, {f"{INFO}/METADATA": bytes(100 << 20)})
     honest = run("inspect", wheel)
     _patched(wheel, f"{INFO}/METADATA", 24, struct.pack("<L", 100))
 
@@ -528,9 +522,67 @@ def test_metadata_without_end_is_not_read_whatever_size_it_claims(
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert honest == _unreadable(wheel, f"{INFO}/METADATA is too large to be metadata")
+    assert honest == _unreadable(wheel, f"{INFO}/METADATA is larger than 4.0 MiB")
     assert lying == _unreadable(wheel, f"Bad CRC-32 for file '{INFO}/METADATA'")
     assert peak < 20 << 20
+
+
+def _deflate(wheel: Path, changes: dict[str, bytes]) -> Path:
+    held = {**contents(wheel), **changes}
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path, content in held.items():
+            archive.writestr(path, content)
+    return wheel
+
+
+def _tags(count: int) -> bytes:
+    """Give a WHEEL whose one tag stands for the cube of *count*."""
+    parts = [".".join(f"{letter}{number}" for number in range(count)) for letter in "abc"]
+    return f"Wheel-Version: 1.0\nTag: {'-'.join(parts)}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "reason"),
+    [
+        (f"{INFO}/WHEEL", bytes(65 << 10), f"{INFO}/WHEEL is larger than 64.0 KiB"),
+        (f"{INFO}/WHEEL", 1001 * b"Tag: a\n", f"{INFO}/WHEEL has more than 1000 lines"),
+        (f"{INFO}/WHEEL", _tags(400), "its list of tags has more than 1000 entries"),
+        (
+            f"{INFO}/METADATA",
+            b"Name: small\nVersion: 0.1.0\n" + 100_000 * b"A: b\n",
+            f"{INFO}/METADATA has more than 100000 lines",
+        ),
+        (RECORD, 250_001 * b"a,,\n", f"{RECORD} has more than 250000 lines"),
+        (MODEL_JSON, bytes(33 << 20), f"{MODEL_JSON} is larger than 32.0 MiB"),
+        (
+            MODEL_JSON,
+            b"[%s0]" % (500_000 * b"[],"),
+            f"{MODEL_JSON} has more than 1000000 values",
+        ),
+    ],
+)
+def test_what_is_larger_than_any_wheel_has_it_is_not_parsed(
+    path: str, content: bytes, reason: str, wheel: Path
+) -> None:
+    _deflate(wheel, {path: content})
+
+    assert run("verify", wheel) == _unreadable(wheel, reason)
+
+
+def test_a_list_of_files_without_end_is_not_read(wheel: Path) -> None:
+    content = bytearray(wheel.read_bytes())
+    struct.pack_into("<L", content, content.rindex(b"PK\5\6") + 12, 33 << 20)
+    wheel.write_bytes(content)
+
+    assert run("verify", wheel) == _unreadable(wheel, "its list of files is larger than 32.0 MiB")
+
+
+def test_a_record_with_more_pins_than_a_model_can_have_is_a_difference(tmp_path: Path) -> None:
+    wheel = make_model(tmp_path, lambda record: record.update(pins=10_001 * ["anchor==1.2"]))
+
+    assert run("verify", wheel) == _found(
+        f"{MODEL_JSON}: its list of pins has more than 10000 entries"
+    )
 
 
 def test_large_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

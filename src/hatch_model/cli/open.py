@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import lzma
+import math
 import sys
 import tarfile
 import zipfile
@@ -22,7 +23,9 @@ from packaging.utils import canonicalize_name
 
 import hatch_model
 from hatch_model.cli.output import printable
+from hatch_model.cli.zip_format import read_end
 from hatch_model.errors import HatchModelError
+from hatch_model.log import human_size
 from hatch_model.project import CARRIED_FILE
 from hatch_model.record import RECORD_FILE, SCHEMA_VERSION, read_json
 from hatch_model.sdist import read_carried
@@ -32,9 +35,57 @@ if TYPE_CHECKING:
     from email.message import Message
     from importlib.metadata import Distribution
 
+    from typing_extensions import Self
+
 METADATA = ".dist-info/METADATA"
 _SCHEMA = Path(hatch_model.__file__).parent / "model.schema.json"
 _LONGEST_REASON = 200  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """How large a part of somebody else's archive may be, so that reading it takes neither minutes nor gigabytes."""
+
+    size: int
+    """In bytes."""
+    count: int = 1
+    unit: str = ""
+    marks: str = ""
+    """Characters, one of which begins or ends each unit: they can be counted before parsing."""
+
+
+# Each has room for wheels that are several times larger than any that an index has.
+_METADATA_LIMIT = _Limit(4 << 20, 100_000, "lines", "\n")
+_RECORD_LIMIT = _Limit(32 << 20, 1_000_000, "values", ",:[{")
+_LIMITS = {
+    "METADATA": _METADATA_LIMIT,
+    "PKG-INFO": _METADATA_LIMIT,
+    "WHEEL": _Limit(64 << 10, 1_000, "lines", "\n"),
+    "RECORD": _Limit(32 << 20, 250_000, "lines", "\n"),
+    "model.json": _RECORD_LIMIT,
+    CARRIED_FILE: _RECORD_LIMIT,
+    "its list of files": _Limit(32 << 20, 250_000, "entries"),
+    "the header of a file": _Limit(1 << 20),
+    "its list of tags": _Limit(64 << 10, 1_000, "entries"),
+    "its list of pins": _Limit(4 << 20, 10_000, "entries"),
+}
+
+
+def check_limit(path: str, size: int, count: int = 1) -> None:
+    """Raise ValueError if what is at *path* in an archive is too large to be what its name says."""
+    limit = _LIMITS[PurePosixPath(path).name]
+    if size > limit.size:
+        raise ValueError(f"{path} is larger than {human_size(limit.size)}")
+    if count > limit.count:
+        raise ValueError(f"{path} has more than {limit.count} {limit.unit}")
+
+
+def _within_limit(path: str, text: str) -> str:
+    marks = _LIMITS[PurePosixPath(path).name].marks
+    check_limit(path, len(text), sum(map(text.count, marks)))
+    return text
+
+
 # The limits for zip bombs of package indexes: the minimum size, and the minimum compression ratio.
 _BOMB_SIZE, _BOMB_RATIO = 64 << 20, 50
 
@@ -104,12 +155,14 @@ def read_record(text: str) -> Mapping[str, Any]:
     """Parse a record; raises ValueError with a message if model.schema.json does not allow it."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, and rarely needed
 
-    record = read_json(text)
+    record = read_json(_within_limit("model.json", text))
     if isinstance(record, dict) and record.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(
             f"its schema_version is {json.dumps(record.get('schema_version'))}, and this "
             f"hatch-model reads {SCHEMA_VERSION}"
         )
+    if isinstance(record, dict) and isinstance(record.get("pins"), list):
+        check_limit("its list of pins", 0, len(record["pins"]))
     validator = Draft202012Validator(json.loads(_SCHEMA.read_text("utf-8")))
     for error in validator.iter_errors(record):
         if error.validator == "additionalProperties":
@@ -133,11 +186,17 @@ def read_model_json(text: str | None) -> tuple[Mapping[str, Any] | None, str]:
 
 
 def tags_of(wheel: str) -> list[str]:
-    return [str(tag) for tag in Parser().parsestr(wheel).get_all("Tag", [])]
+    """Return the tags in the text of WHEEL. Raises ValueError for more than any wheel has."""
+    found = Parser().parsestr(_within_limit("WHEEL", wheel)).get_all("Tag", [])
+    tags = [str(tag) for tag in found]
+    # "py2.py3-none-any" stands for two.
+    counts = [math.prod(part.count(".") + 1 for part in tag.split("-")) for tag in tags]
+    check_limit("its list of tags", 0, sum(counts))
+    return tags
 
 
 def listed_in(record: str) -> dict[str, tuple[str, str]]:
-    rows = csv.reader(io.StringIO(record))
+    rows = csv.reader(io.StringIO(_within_limit("RECORD", record)))
     return {row[0]: (row[1], row[2]) for row in rows if len(row) > 2}  # noqa: PLR2004 - RECORD's
 
 
@@ -151,7 +210,7 @@ def open_installed(name: str, path: Sequence[str]) -> ModelFiles:
     return ModelFiles(
         kind="installed",
         origin=name,
-        metadata=Parser().parsestr(metadata),
+        metadata=Parser().parsestr(_within_limit("METADATA", metadata)),
         record=record,
         record_path=f"{info}/{RECORD_FILE}",
         record_fault=fault,
@@ -201,10 +260,6 @@ def _listed_by_any(folder: Path) -> set[str]:
     return {path for record in records for path in listed_in(record or "")}
 
 
-# METADATA and model.json are read whole; larger files are refused.
-_MOST_METADATA = 64 << 20
-
-
 def open_model(origin: str, path: Sequence[str] | None = None) -> ModelFiles:
     """Open the wheel or sdist at *origin*, or else the distribution *origin* installed on *path*.
 
@@ -237,7 +292,13 @@ def unreadable(origin: str, reason: str) -> HatchModelError:
 
 
 def _open_wheel(file: Path) -> ModelFiles:
+    with file.open("rb") as stream:
+        end = read_end(stream)
+    if end is not None:
+        # zipfile reads all of it.
+        check_limit("its list of files", end.size, end.count)
     archive = zipfile.ZipFile(file)
+    check_limit("its list of files", 0, len(archive.infolist()))
     sizes = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
     info = _only_one([name for name in sizes if name.endswith(METADATA)])
 
@@ -264,12 +325,33 @@ def _open_wheel(file: Path) -> ModelFiles:
     )
 
 
+# tarfile reads their content when it looks for the next entry.
+_READ_WHOLE = frozenset(
+    {
+        *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+        *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    }
+)
+
+
+class _Entry(tarfile.TarInfo):
+    """An entry of an sdist, whose header is not larger than headers are."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        entry = super().frombuf(buf, encoding, errors)
+        if entry.type in _READ_WHOLE:
+            check_limit("the header of a file", entry.size)
+        return entry
+
+
 def _open_sdist(file: Path) -> ModelFiles:
     packed_size = file.stat().st_size
     sizes: dict[str, int] = {}
     total = 0
-    with tarfile.open(file) as archive:
-        for entry in archive:
+    with tarfile.open(file, tarinfo=_Entry) as archive:
+        for number, entry in enumerate(archive):
+            check_limit("its list of files", 0, number)
             total += entry.size
             # Checked before searching for the next entry, which unpacks this one.
             if unpacks_to_a_bomb(total, packed_size):
@@ -311,10 +393,10 @@ def _only_one(paths: Sequence[str]) -> str:
 
 
 def _read_metadata(stream: IO[bytes], path: str) -> str:
-    content = stream.read(_MOST_METADATA + 1)
-    if len(content) > _MOST_METADATA:
-        raise ValueError(f"{path} is too large to be metadata")
-    return content.decode()
+    limit = _LIMITS[PurePosixPath(path).name]
+    content = stream.read(limit.size + 1)
+    check_limit(path, len(content))
+    return _within_limit(path, content.decode())
 
 
 def _closed(path: str) -> IO[bytes]:
