@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from hatch_model.errors import HatchModelError
+from hatch_model.errors import HatchModelError, printable
 from hatch_model.workspace import FileLock, Workspace
 
 if TYPE_CHECKING:
@@ -253,8 +253,7 @@ def _refuse_names(paths: Sequence[str]) -> None:
     """Refuse names that RECORD cannot contain, or that are equal on macOS and Windows."""
     by_name: dict[str, str] = {}
     for path in paths:
-        shown = path.encode("utf-8", "backslashreplace").decode()
-        shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in shown)
+        shown = printable(path)
         if shown != path or "\\" in path:
             raise HatchModelError(
                 f"training wrote a file called `{shown}`, a name that not every installer takes. Use "

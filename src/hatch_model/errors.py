@@ -1,4 +1,4 @@
-"""Error classes, and the one place that turns an error into an exit.
+"""Error classes, what they show, and the one place that turns an error into an exit.
 
 hatchling prints its own frames above an exception that leaves a hook, and only build hooks have an
 ``app`` to abort with. Frontends show the backend's output and that it failed, which is sufficient.
@@ -18,6 +18,29 @@ if TYPE_CHECKING:
 
 _NOTHING = object()
 _INTERRUPTED = 130  # the exit code of shells for SIGINT
+_LONGEST_VALUE = 1_000  # characters
+LONGEST_MESSAGE = 20_000
+"""Of several lines, in characters."""
+_MOST_PROBLEMS = 50
+
+
+def printable(text: str, *, longest: int = _LONGEST_VALUE, keep: str = "") -> str:
+    """Return *text*, which anybody may have written, as it can be printed to a terminal.
+
+    What could move the cursor, clear the screen, or make the text look like another one is escaped:
+    control characters (except for those in *keep*), line separators, and changes of its direction.
+    What is longer than *longest* is cut.
+    """
+    shown = text if len(text) <= longest else f"{text[:longest]}…"
+    return "".join(
+        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode()
+        for each in shown
+    )
+
+
+def printable_message(text: str) -> str:
+    """Return *text*, a message of several lines, as it can be printed to a terminal."""
+    return printable(text, longest=LONGEST_MESSAGE, keep="\n\t")
 
 
 class HatchModelError(Exception):
@@ -60,10 +83,13 @@ class Problem:
 
     def __str__(self) -> str:
         hint = f"; did you mean `{self.suggestion}`?" if self.suggestion else ""
+        key = printable(self.key)
         if not self.expected:
-            return f"{self.key}: unknown key{hint or f'; known are {_listed(self.known)}'}"
-        found = "it is missing" if self.found is _NOTHING else f"found {_toml(self.found)}"
-        return f"{self.key}: expected {self.expected}; {found}{hint}"
+            return f"{key}: unknown key{hint or f'; known are {_listed(self.known)}'}"
+        found = "it is missing"
+        if self.found is not _NOTHING:
+            found = f"found {printable(_toml(self.found))}"
+        return f"{key}: expected {self.expected}; {found}{hint}"
 
 
 class SettingsError(HatchModelError):
@@ -76,8 +102,10 @@ class SettingsError(HatchModelError):
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return str(self.problems[0])
-        lines = "".join(f"\n  {problem}" for problem in self.problems)
-        return f"{len(self.problems)} problems in the project's configuration:{lines}"
+        lines = [f"\n  {problem}" for problem in self.problems[:_MOST_PROBLEMS]]
+        if len(self.problems) > _MOST_PROBLEMS:
+            lines.append(f"\n  and {len(self.problems) - _MOST_PROBLEMS} more")
+        return f"{len(self.problems)} problems in the project's configuration:{''.join(lines)}"
 
 
 def _toml(value: object) -> str:
@@ -109,5 +137,5 @@ def exit_on_error() -> Iterator[None]:
 
 
 def _exit(message: str, code: int) -> None:
-    print(f"hatch-model: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"hatch-model: {printable_message(message)}", file=sys.stderr, flush=True)  # noqa: T201
     raise SystemExit(code)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hatch_model.errors import HatchModelError
+from hatch_model.errors import HatchModelError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +77,9 @@ def table(rows: Sequence[Row]) -> list[str]:
     cells: list[tuple[str, ...]] = [("metric", "value", "gate", "")]
     for row in rows:
         verdict = "" if row.gate is None else "ok" if row.passes else "MISSED"
-        cells.append((row.metric, _shown(row), row.gate.text if row.gate else "", verdict))
+        cells.append(
+            (printable(row.metric), _shown(row), row.gate.text if row.gate else "", verdict)
+        )
     if not any(row.gate for row in rows):
         cells = [line[:2] for line in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -7,6 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from hatch_model.errors import printable_message
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,7 +21,7 @@ class Log(Protocol):
     def warning(self, message: str) -> None: ...
 
     def output(self, line: str) -> None:
-        """Print a line that training printed."""
+        """Print a line that training printed, as it is."""
         ...
 
 
@@ -30,10 +32,10 @@ class AppLog:
         self._app = app
 
     def info(self, message: str) -> None:
-        self._app.display_info(f"hatch-model: {message}")
+        self._app.display_info(f"hatch-model: {printable_message(message)}")
 
     def warning(self, message: str) -> None:
-        self._app.display_warning(f"hatch-model: warning: {message}")
+        self._app.display_warning(f"hatch-model: warning: {printable_message(message)}")
 
     def output(self, line: str) -> None:
         self._app.display_info(line)

@@ -6,13 +6,15 @@ import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from models import FILES, Ran, make_model, run
-from support import make_wheel
+from models import FILES, INFO, Ran, contents, make_model, rewrite, run
+from support import make_sdist, make_wheel
 
 from hatch_model import cli
+from hatch_model.log import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,6 +132,31 @@ def test_names_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
         assert "small/data/\\x1b]0;title\\x07\\x9b2J.txt" in written
     assert name not in run("inspect", "--json", wheel).out
     assert run("inspect", "--json", wheel).json["artifacts"][0]["path"] == name
+
+
+_HOSTILE = "tiny\x1b]0;title\x07\u202e\u2028"
+_ESCAPED = "tiny\\x1b]0;title\\x07\\u202e\\u2028"
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify", "diff", "reproduce"])
+def test_metadata_cannot_speak_to_the_terminal(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(record: dict[str, Any]) -> None:
+        record["metrics"] = {_HOSTILE: 1}
+        record["environment"][0]["version"] = _HOSTILE
+        record["python"]["implementation"] = _HOSTILE
+        record["training"]["arguments"] = {_HOSTILE: [_HOSTILE]}
+
+    wheel, other = make_model(tmp_path / "one", change), make_model(tmp_path / "other")
+    metadata = contents(wheel)[f"{INFO}/METADATA"].replace(b"small", _HOSTILE.encode())
+    rewrite(wheel, {f"{INFO}/METADATA": metadata}, record=True)
+    monkeypatch.setattr("hatch_model.cli.commands.Progress", partial(Progress, seconds=0))
+
+    others = {"diff": [other], "reproduce": [make_sdist(tmp_path, "small", "0.1.0")]}
+    ran = run(command, wheel, *others.get(command, []))
+    assert _ESCAPED in ran.out + ran.err
+    assert [each for each in ran.out + ran.err if not each.isprintable() and each != "\n"] == []
 
 
 # Without the packages of the extra

@@ -1,10 +1,12 @@
-"""How far long work has come."""
+"""What a build prints, and how far long work has come."""
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
-from hatch_model.log import Progress
+from hatch_model.log import AppLog, Progress
 
 
 class _Clock:
@@ -58,4 +60,24 @@ def test_many_quick_files_say_a_line_every_few_seconds(clock: _Clock) -> None:
     assert said == [
         "reading 3: 10 of 10 bytes, 10 bytes/s",
         "reading 7: 10 of 10 bytes, 10 bytes/s",
+    ]
+
+
+class _App:
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.display_info = self.display_warning = self.shown.append
+
+
+def test_only_what_training_printed_is_printed_as_it_is() -> None:
+    app = _App()
+    log = AppLog(cast("Any", app))
+    log.info("wrote\n\t\x1b[2J.bin")
+    log.warning("\u202e is in no archive")
+    log.output("\x1b[32mepoch 1\x1b[0m")
+
+    assert app.shown == [
+        "hatch-model: wrote\n\t\\x1b[2J.bin",
+        "hatch-model: warning: \\u202e is in no archive",
+        "\x1b[32mepoch 1\x1b[0m",
     ]

@@ -21,12 +21,12 @@ from hatch_model.cli.output import (
     print_json,
     print_line,
     print_table,
-    printable,
     shown,
 )
 from hatch_model.cli.reproduce import EXIT_CODES, compare, rebuild, recorded_in
 from hatch_model.cli.train import train
 from hatch_model.cli.verify import check_again, differences, not_installed
+from hatch_model.errors import printable
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.log import Progress
 
@@ -97,7 +97,7 @@ def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) 
     opened = _open(model, interpreter.path)
     if opened.kind == "sdist":
         raise click.UsageError("An sdist has no RECORD that it could be held to: verify its wheel.")
-    found = differences(opened, Progress(_to_stderr))
+    found = differences(opened, Progress(lambda line: _to_stderr(printable(line))))
     check = None
     if opened.kind == "installed":
         environment = InstalledEnvironment(interpreter.path)

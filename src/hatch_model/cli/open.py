@@ -22,9 +22,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 import hatch_model
-from hatch_model.cli.output import printable
 from hatch_model.cli.zip_format import read_end
-from hatch_model.errors import HatchModelError
+from hatch_model.errors import HatchModelError, printable
 from hatch_model.log import human_size
 from hatch_model.project import CARRIED_FILE
 from hatch_model.record import RECORD_FILE, SCHEMA_VERSION, read_json

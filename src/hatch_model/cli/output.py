@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hatch_model.errors import exit_on_error
+from hatch_model.errors import LONGEST_MESSAGE, exit_on_error, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 
 # In hexadecimal, as in model.json, or as in RECORD.
 _DIGEST = re.compile(r"[0-9a-f]{64}|sha256=[\w-]{43}")
-
-
-def printable(text: str) -> str:
-    """Escape characters that would move the cursor or clear the screen: names are untrusted."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 def shown(value: object) -> str:
@@ -40,7 +33,8 @@ def shown(value: object) -> str:
 
 
 def print_line(line: str) -> None:
-    print(printable(line))  # noqa: T201 - this is the output
+    """Print *line*, in which line breaks are escaped as well."""
+    print(printable(line, longest=LONGEST_MESSAGE))  # noqa: T201 - this is the output
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

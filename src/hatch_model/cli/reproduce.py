@@ -14,9 +14,8 @@ from packaging.version import InvalidVersion, Version
 
 from hatch_model.cli.diff import changed, changes
 from hatch_model.cli.open import open_model
-from hatch_model.cli.output import printable
 from hatch_model.cli.verify import differences, is_of, same_result
-from hatch_model.errors import HatchModelError
+from hatch_model.errors import HatchModelError, printable
 from hatch_model.uv import find_uv, variables_for_uv
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from hatchling.builders.wheel import WheelBuilder
 from hatchling.plugin.exceptions import UnknownPluginError
 from hatchling.plugin.manager import PluginManager
 
-from hatch_model.cli.output import exits_on_error, printable
-from hatch_model.errors import HatchModelError, RequirementError
+from hatch_model.cli.output import exits_on_error
+from hatch_model.errors import HatchModelError, RequirementError, printable, printable_message
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.model import make_model_in_tree
 from hatch_model.project import Project
@@ -30,10 +30,10 @@ class EchoLog:
     """Prints to standard output, as a build does, but warnings to standard error."""
 
     def info(self, message: str) -> None:
-        click.echo(f"hatch-model: {message}")
+        click.echo(f"hatch-model: {printable_message(message)}")
 
     def warning(self, message: str) -> None:
-        click.echo(f"hatch-model: warning: {message}", err=True)
+        click.echo(f"hatch-model: warning: {printable_message(message)}", err=True)
 
     def output(self, line: str) -> None:
         click.echo(line)
