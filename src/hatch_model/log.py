@@ -99,15 +99,22 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
 
 
+def exact_size(size: int) -> str:
+    """Format *size* in bytes."""
+    return "1 byte" if size == 1 else f"{size} bytes"
+
+
 def human_size(size: int) -> str:
     """Format *size*, in bytes, with a suitable unit."""
     unit = _unit(size)
-    return f"{_in(unit, size)} {_SHOWN_UNITS[unit]}"
+    return f"{_in(unit, size)} {_SHOWN_UNITS[unit]}" if unit else exact_size(size)
 
 
 def human_share(done: int, total: int) -> str:
     """Format *done* of *total*, both in bytes, with one unit: ``1.2 of 3.0 GiB``."""
     unit = _unit(total)
+    if not unit:
+        return f"{done} of {exact_size(total)}"
     return f"{_in(unit, done)} of {_in(unit, total)} {_SHOWN_UNITS[unit]}"
 
 
@@ -116,4 +123,4 @@ def _unit(size: int) -> int:
 
 
 def _in(unit: int, size: int) -> str:
-    return f"{size / (1 << 10 * unit):.1f}" if unit else str(size)
+    return f"{size / (1 << 10 * unit):.1f}"

@@ -16,6 +16,7 @@ another folder than ``v2``; older ones are not touched.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -47,6 +48,8 @@ _LAYOUT = "v2"
 _MARK = "entry.json"
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _GENERATOR = "hatch-model"
+# Where a file is written, rather than where it is read.
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _POLL = 0.1  # seconds between two attempts to claim a fingerprint
 _STEP = 1 << 30  # bytes that are copied at a time
 # https://bford.info/cachedir/
@@ -314,7 +317,7 @@ class Claim:
     def take(self, entry: Entry, folder: Path, progress: Progress | None = None) -> str:
         """Copy the files of *entry* to *folder*, and return which one is damaged; "" if none is.
 
-        The reading progress is reported to *progress*.
+        The reading progress is reported to *progress*. Raises HatchModelError if *folder* has no room.
         """
         try:
             for path in entry.files:
@@ -325,6 +328,11 @@ class Claim:
             sources = {str(path): folder / path for path in entry.files}
             found = files_of(sources, progress, "verifying the stored model")
         except OSError as error:
+            if error.errno in _FULL:
+                raise HatchModelError(
+                    f"the stored model cannot be copied to {folder}: {error.strerror}. It takes "
+                    f"{human_size(entry.size)} there: make room, or set TMPDIR to another folder."
+                ) from error
             return f"its files cannot be read: {error.strerror}."
         for file in found:
             if file != entry.files[PurePosixPath(file.path)]:

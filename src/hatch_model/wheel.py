@@ -220,7 +220,9 @@ class _Writer:
 
     def _add_small(self, sources: Sequence[_Source]) -> Iterator[File]:
         total = sum(source.size for source in sources)
-        self._progress.start(f"writing {len(sources)} small files", total)
+        self._progress.start(
+            f"writing {len(sources)} small file{'s' if len(sources) > 1 else ''}", total
+        )
         for info, content, file in self._workers.map(self._packed, sources):
             crc = info.CRC
             with _entry(info, self._stream):

@@ -119,7 +119,7 @@ def test_a_pipe_that_lacks_a_letter_gets_its_number(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
     )
-    assert b"\n  small/data/gewichte-gr\\xf6\\xdfer.txt  1 bytes\n" in completed.stdout.replace(
+    assert b"\n  small/data/gewichte-gr\\xf6\\xdfer.txt  1 byte\n" in completed.stdout.replace(
         b"\r\n", b"\n"
     )
 

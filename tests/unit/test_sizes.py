@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_model.log import human_size, parse_size
+from hatch_model.log import human_share, human_size, parse_size
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     ("size", "text"),
     [
         (0, "0 bytes"),
+        (1, "1 byte"),
         (1023, "1023 bytes"),
         (1024, "1.0 KiB"),
         (3 << 19, "1.5 MiB"),
@@ -49,3 +50,8 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 )
 def test_a_size_is_written_with_a_unit_that_keeps_it_short(size: int, text: str) -> None:
     assert human_size(size) == text
+
+
+def test_one_byte_is_no_bytes() -> None:
+    assert human_share(0, 1) == "0 of 1 byte"
+    assert human_share(1, 2) == "1 of 2 bytes"

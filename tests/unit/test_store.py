@@ -791,3 +791,20 @@ def test_a_limit_that_is_no_size_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         "HATCH_MODEL_CACHE_LIMIT is `much`, but it has to be a size, such as `20 GiB`, `500MB` or a "
         "plain number of bytes."
     )
+
+
+def test_a_full_disk_does_not_make_a_stored_model_a_damaged_one(
+    store: Store, made: dict[PurePosixPath, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    keep(store, _A, made)
+    monkeypatch.setattr(store_module, "_copy", fail)
+
+    with pytest.raises(HatchModelError) as raised:
+        take(store, _A, tmp_path / "taken")
+    assert str(raised.value) == (
+        f"the stored model cannot be copied to {tmp_path / 'taken'}: No space left on device. It takes "
+        f"802 bytes there: make room, or set TMPDIR to another folder."
+    )
