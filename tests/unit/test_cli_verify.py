@@ -281,7 +281,10 @@ _DAMAGED: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     ),
     "what would move the terminal's cursor": (
         _add("small/\x1b[2J\r\nfine"),
-        ["small/\\x1b[2J\\r\\nfine: not listed in RECORD"],
+        [
+            "small/\\x1b[2J\\r\\nfine: a control character in its name",
+            "small/\\x1b[2J\\r\\nfine: not listed in RECORD",
+        ],
     ),
 }
 
@@ -448,19 +451,32 @@ def _patched(wheel: Path, name: str, offset: int, value: bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("offset", "value", "reason"),
+    ("offset", "value", "faults"),
     [
-        (8, b"\1", "File 'small/data/weights.txt' is encrypted, password required for extraction"),
-        (10, b"\x63", "That compression method is not supported"),
+        (
+            8,
+            b"\1",
+            ["cannot be read: File '{}' is encrypted, password required for extraction"],
+        ),
+        (
+            10,
+            b"\x63",
+            [
+                "neither stored nor deflated",
+                "cannot be read: That compression method is not supported",
+            ],
+        ),
     ],
     ids=["encrypted", "an unknown compression"],
 )
 def test_an_entry_that_cannot_be_read_is_a_difference(
-    offset: int, value: bytes, reason: str, wheel: Path
+    offset: int, value: bytes, faults: list[str], wheel: Path
 ) -> None:
     _patched(wheel, WEIGHTS, offset, value)
 
-    assert run("verify", wheel) == _found(f"{WEIGHTS}: cannot be read: {reason}")
+    assert run("verify", wheel) == _found(
+        *(f"{WEIGHTS}: {each}".format(WEIGHTS) for each in faults)
+    )
 
 
 def test_an_entry_that_is_not_where_the_archive_says_is_a_difference(wheel: Path) -> None:

@@ -11,8 +11,10 @@ import sys
 import tarfile
 import zipfile
 import zlib
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from email.parser import Parser
+from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 from struct import error as StructError  # noqa: N812 - its name says nothing
@@ -22,7 +24,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 import hatch_model
-from hatch_model.cli.zip_format import read_end
+from hatch_model.cli.zip_format import odd_layout, read_end
 from hatch_model.errors import HatchModelError, printable
 from hatch_model.log import human_size
 from hatch_model.project import CARRIED_FILE
@@ -30,7 +32,7 @@ from hatch_model.record import RECORD_FILE, SCHEMA_VERSION, read_json
 from hatch_model.sdist import read_carried
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from email.message import Message
     from importlib.metadata import Distribution
 
@@ -113,6 +115,8 @@ class ModelFiles:
     """In bytes, of all files, whether or not RECORD lists them."""
     entries: Sequence[zipfile.ZipInfo] = ()
     """The entries of a wheel, unchanged."""
+    odd_layout: Callable[[], Iterable[str]] = field(repr=False, default=tuple)
+    """List what is ambiguous in the layout of a wheel, as sentences."""
     packed_size: int | None = None
     """In bytes, of the archive."""
     listed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -291,14 +295,22 @@ def unreadable(origin: str, reason: str) -> HatchModelError:
 
 
 def _open_wheel(file: Path) -> ModelFiles:
-    with file.open("rb") as stream:
+    with ExitStack() as stack:
+        stream = stack.enter_context(file.open("rb"))
         end = read_end(stream)
-    if end is not None:
-        # zipfile reads all of it.
-        check_limit("its list of files", end.size, end.count)
-    archive = zipfile.ZipFile(file)
-    check_limit("its list of files", 0, len(archive.infolist()))
-    sizes = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
+        if end is not None:
+            # zipfile reads all of it.
+            check_limit("its list of files", end.size, end.count)
+        archive = stack.enter_context(zipfile.ZipFile(stream))
+        model = _read_wheel(file, archive)
+        odd = partial(odd_layout, stream, model.entries)
+        return replace(model, odd_layout=odd, close=stack.pop_all().close)
+
+
+def _read_wheel(file: Path, archive: zipfile.ZipFile) -> ModelFiles:
+    entries = archive.infolist()
+    check_limit("its list of files", 0, len(entries))
+    sizes = {entry.filename: entry.file_size for entry in entries if not entry.is_dir()}
     info = _only_one([name for name in sizes if name.endswith(METADATA)])
 
     def read(path: str) -> str:
@@ -316,11 +328,10 @@ def _open_wheel(file: Path) -> ModelFiles:
         record_fault=fault,
         tags=tags_of(read(f"{info}/WHEEL")),
         sizes=sizes,
-        entries=archive.infolist(),
+        entries=entries,
         packed_size=file.stat().st_size,
         listed=listed_in(read(f"{info}/RECORD") if f"{info}/RECORD" in sizes else ""),
         open=archive.open,
-        close=archive.close,
     )
 
 

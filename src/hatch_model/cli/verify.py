@@ -24,7 +24,7 @@ from hatch_model.cli.open import DAMAGE
 from hatch_model.closure import holds
 from hatch_model.digests import cores
 from hatch_model.errors import HatchModelError
-from hatch_model.log import Progress
+from hatch_model.log import Progress, exact_size
 from hatch_model.pins import same_lines
 from hatch_model.settings import object_reference
 
@@ -49,6 +49,7 @@ def odd_shape(model: ModelFiles) -> Iterator[str]:
     for entry in model.entries:
         if stat.S_ISLNK(entry.external_attr >> 16):
             yield f"{entry.filename}: a symbolic link, which no wheel may hold"
+    yield from model.odd_layout()
     if model.is_bomb:
         yield (
             f"the wheel unpacks to {sum(model.sizes.values())} bytes from {model.packed_size}, as "
@@ -222,7 +223,7 @@ def _compare(
     model: ModelFiles, path: str, expected: str, size: str, progress: Progress
 ) -> Iterator[str]:
     if size and size != str(model.sizes[path]):
-        yield f"{path}: {model.sizes[path]} bytes, but RECORD says {size}"
+        yield f"{path}: {exact_size(model.sizes[path])}, but RECORD says {size}"
         return
     algorithm, _, digest = expected.partition("=")
     if algorithm not in _ALGORITHMS:
