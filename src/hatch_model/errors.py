@@ -6,6 +6,7 @@ hatchling prints its own frames above an exception that leaves a hook, and only 
 
 from __future__ import annotations
 
+import errno
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ _LONGEST_VALUE = 1_000  # characters
 LONGEST_MESSAGE = 20_000
 """Of several lines, in characters."""
 _MOST_PROBLEMS = 50
+_MOST_DIGITS = 308  # of what a float can hold, too
+_DEEPEST = 8  # arrays inside each other
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""The errors of writing a file where there is no room for it."""
 
 
 def printable(text: str, *, longest: int = _LONGEST_VALUE, keep: str = "") -> str:
@@ -108,16 +114,20 @@ class SettingsError(HatchModelError):
         return f"{len(self.problems)} problems in the project's configuration:{''.join(lines)}"
 
 
-def _toml(value: object) -> str:
+def _toml(value: object, depth: int = 0) -> str:
     """Format *value* as TOML, or else describe it."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
+        if depth == _DEEPEST:
+            return "[…]"
+        return f"[{', '.join(_toml(each, depth + 1) for each in value)}]"
     if isinstance(value, (str, bool)):
         import json  # noqa: PLC0415 - only for a message
 
         return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int) and abs(value) >= 10**_MOST_DIGITS:
+        return f"a number of more than {_MOST_DIGITS} digits"
     return str(value)
 
 
@@ -132,6 +142,15 @@ def exit_on_error() -> Iterator[None]:
         yield
     except HatchModelError as error:
         _exit(f"error: {error}", 1)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        place = f" to {error.filename}" if error.filename else ""
+        _exit(
+            f"error: a file cannot be written{place}: {error.strerror}. Make room, or set TMPDIR to "
+            f"another folder.",
+            1,
+        )
     except KeyboardInterrupt:
         _exit("interrupted", _INTERRUPTED)
 

@@ -253,6 +253,8 @@ def read_pylock(path: str, folder: Path, text: str) -> LockedGroups:
         content = Pylock.from_dict(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, PylockValidationError) as error:
         raise _malformed(path, str(error)) from None
+    except RecursionError:
+        raise _malformed(path, "it is nested too deeply") from None
     return LockedGroups(path=path, folder=folder, content=content)
 
 
@@ -310,7 +312,7 @@ def _read_line(path: str, number: int, line: str) -> LockedPackage:
     try:
         requirement = Requirement(pin)
         version = _exact_version(requirement)
-    except (InvalidRequirement, InvalidVersion, ValueError):
+    except (InvalidRequirement, InvalidVersion, ValueError, RecursionError):
         raise HatchModelError(
             f"`{path}`, line {number}: `{pin}` is not an exact version. A requirements file is a lock only "
             f"if each line reads `name==version`, with or without a marker and hashes, and no options, as "

@@ -86,15 +86,16 @@ _UNITS = {
     **{f"{letter}B": 1000**power for power, letter in enumerate("KMGT", 1)},
     **{f"{letter}IB": 1024**power for power, letter in enumerate("KMGT", 1)},
 }
+_LONGEST_SIZE = 30  # characters of its number
 _SHOWN_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)", re.IGNORECASE | re.ASCII)
 
 
 def parse_size(text: str) -> int:
     """Parse a size such as ``20 GiB``, ``500MB`` or ``1000`` to bytes; raises ValueError."""
     match = _SIZE.fullmatch(text.strip())
     unit = _UNITS.get((match[2] or "B").upper()) if match else None
-    if match is None or unit is None:
+    if match is None or unit is None or len(match[1]) > _LONGEST_SIZE:
         raise ValueError(text)
     return int(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
 

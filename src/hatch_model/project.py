@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from hatch_model.errors import HatchModelError
 from hatch_model.phase import called_by_uv
-from hatch_model.settings import read_settings
+from hatch_model.settings import check_source_date_epoch, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +53,8 @@ class Project:
 
     @classmethod
     def read(cls, builder: BuilderInterface[Any, Any], log: Log) -> Project:
-        """Read the project's settings. Raises SettingsError."""
+        """Read the project's settings. Raises SettingsError, or HatchModelError for SOURCE_DATE_EPOCH."""
+        check_source_date_epoch()
         settings = read_settings(builder.metadata, needs_training=True)
         assert settings.training is not None  # noqa: S101 - needs_training
         return cls(builder=builder, model=settings.model, training=settings.training, log=log)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hatch_model.settings import TrainingSettings
 
 SCHEMA_VERSION = 1
+_DEEPEST = 100  # arrays or objects inside each other
 RECORD_FILE = "extra_metadata/model.json"
 """Its path in a wheel's dist-info."""
 BOM_FILE = "sboms/model.cdx.json"
@@ -109,15 +110,37 @@ def to_bytes(record: Mapping[str, Any]) -> bytes:
     return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
+def _read_int(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:  # Python has a limit
+        raise ValueError(f"it holds a number of {len(text)} digits") from None
+
+
+def _is_deeper(content: object, limit: int) -> bool:
+    """Return whether more than *limit* arrays or objects are inside each other in *content*."""
+    level = [content]
+    for _ in range(limit):
+        level = [
+            each
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for each in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(each, (dict, list)) for each in level)
+
+
 def read_json(text: str) -> Any:
     """Parse JSON that may be damaged. Raises ValueError with a message."""
     try:
-        content = json.loads(text)
-        # Refuses values that no record contains: NaN, lone surrogates. Without indentation, as
-        # that would take several times as much memory.
-        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+        content = json.loads(text, parse_int=_read_int)
+        is_too_deep = _is_deeper(content, _DEEPEST)
+        # Refuses numbers that no record contains, such as NaN.
+        json.dumps(content, allow_nan=False)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        content, is_too_deep = None, True
     except ValueError as error:
         raise ValueError(f"it is not JSON: {error}") from None
+    if is_too_deep:
+        raise ValueError("it is nested too deeply")
     return content

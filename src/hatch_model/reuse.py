@@ -348,7 +348,12 @@ def _claim(ingredients: Ingredients, stack: ExitStack, log: Log) -> Claim:
 def _stored(claim: Claim, ingredients: Ingredients, folder: Path, log: Log) -> TrainedModel | None:
     """Copy the stored model to *folder*, if its ingredients are the same and it is not damaged."""
     entry = claim.read()
-    if entry is None or _changes_since(entry.description, ingredients):
+    if entry is None:
+        return None
+    if not _is_description(entry.description):
+        log.warning(f"the stored model is damaged: {_UNKNOWN} It is trained again.")
+        return None
+    if _changes_since(entry.description, ingredients):
         return None
     damage = claim.take(entry, folder, Progress(log.info))
     if damage:
@@ -363,6 +368,27 @@ def _stored(claim: Claim, ingredients: Ingredients, folder: Path, log: Log) -> T
         imported=(),
         model_saved=description["model_saved"],
     )
+
+
+_UNKNOWN = "its description is not what hatch-model writes."
+
+
+def _is_description(description: Mapping[str, Any]) -> bool:
+    """Return whether *description* is what `_keep` writes."""
+    try:
+        parts = description["parts"]
+        names = [*parts[_PACKAGE], *parts[_CODE], *description["artifacts"]]
+        texts = [value for kind in parts.values() for value in kind.values()]
+        environment = [
+            each for name, version in description["environment"] for each in (name, version)
+        ]
+        numbers = [*description["metrics"].values()]
+        return all(
+            isinstance(each, str)
+            for each in (*names, *texts, *environment, *description["strangers"])
+        ) and all(isinstance(each, (int, float)) for each in (*numbers, description["model_saved"]))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
 
 
 def _changes_since(description: Mapping[str, Any], ingredients: Ingredients) -> list[str]:
@@ -391,7 +417,7 @@ def _last_training(store: Store, project: str) -> Mapping[str, Any] | None:
     of_project = (
         each
         for each in descriptions
-        if (each.get("format"), each.get("project")) == (_FORMAT, project)
+        if (each.get("format"), each.get("project")) == (_FORMAT, project) and _is_description(each)
     )
     return next(of_project, None)
 

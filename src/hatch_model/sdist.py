@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import InvalidRequirement, Requirement
 
 from hatch_model.digests import file_of
 from hatch_model.errors import HatchModelError
@@ -73,8 +74,23 @@ def _is_carried(content: Any) -> bool:
 
 def carried_record(root: Path) -> Mapping[str, Any] | None:
     """Return the record of the model that is in the tree at *root*, as in a trained sdist."""
-    carried = carried_in(root)
-    return carried.get("record") if carried else None
+    record = (carried_in(root) or {}).get("record")
+    if record is not None and not _is_record(record):
+        raise _altered([f"{CARRIED_FILE}: its record is not what hatch-model writes"])
+    return cast("Mapping[str, Any] | None", record)
+
+
+def _is_record(record: Any) -> bool:
+    """Return whether a build finds in *record* what it uses."""
+    try:
+        files = [*record["artifacts"], *record["sources"], *record["inputs"]]
+        texts = [each[name] for each in files for name in ("path", "sha256")]
+        texts += [record["python"]["implementation"], record["python"]["version"]]
+        return isinstance(record["pins"], list) and all(
+            isinstance(each, str) for each in (*texts, *map(str, map(Requirement, record["pins"])))
+        )
+    except (InvalidRequirement, KeyError, RecursionError, TypeError):
+        return False
 
 
 # Adding to an sdist

@@ -7,6 +7,7 @@ because hatchling does not pass `config_settings` to hooks.
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ from hatchling.builders.config import env_var_enabled
 from hatchling.metadata.core import load_toml
 from hatchling.metadata.utils import is_valid_project_name
 
-from hatch_model.errors import Problem, SettingsError
+from hatch_model.errors import HatchModelError, Problem, SettingsError, printable
 from hatch_model.tables import (
     Root,
     Table,
@@ -36,6 +37,20 @@ if TYPE_CHECKING:
 
     from hatch_model.deflate import Compression
     from hatch_model.gates import Gate
+
+_LAST_SECOND = 4354819199  # of 2107, after which ZIP archives have no times
+
+
+def check_source_date_epoch() -> None:
+    """Raise HatchModelError for a SOURCE_DATE_EPOCH that no file in an archive can have."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_SECOND))
+    if not is_number or int(text) > _LAST_SECOND:
+        raise HatchModelError(
+            f"SOURCE_DATE_EPOCH is `{printable(text)}`, but it has to be a number of seconds since "
+            f"1970, and at most {_LAST_SECOND}, the end of 2107."
+        )
+
 
 RETRAIN = "HATCH_MODEL_RETRAIN"
 """Train even if the model is stored."""
@@ -166,6 +181,10 @@ _HATCHLING_KEYS = frozenset(
     }
 )
 
+_DEEPEST = 64
+"""How many tables or arrays of `arguments` may be inside each other: fewer than what can be read again."""
+_MOST_CHARACTERS = 32_767
+"""Of an environment variable, on Windows; Linux has room for more."""
 _CONTEXT_FIELD = re.compile(r"(?<![${])\{(?:root|home|env)(?::[^{}]*)?\}")
 """Of hatchling's context formatting."""
 _NAME = r"[^\W\d]\w*"
@@ -277,13 +296,27 @@ def object_reference(value: object) -> ObjectReference:
     match = _OBJECT_REFERENCE.fullmatch(string(value))
     if match is None:
         raise ValueError
+    _check_names(match[0], match[0].replace(":", ".").split("."))
     return ObjectReference(module=match[1], attribute=match[2])
+
+
+# In bytes: no file system has longer names, and none of the systems has room for longer paths.
+_LONGEST_NAME, _LONGEST_PATH = 255, 1000
+
+
+def _check_names(path: str, names: Iterable[str]) -> None:
+    """Raise ValueError for a *path* of *names* that no file can have."""
+    has_control_characters = any(each < " " or each == "\x7f" for each in path)
+    longest = max(len(name.encode()) for name in (*names, ""))
+    if has_control_characters or longest > _LONGEST_NAME or len(path.encode()) > _LONGEST_PATH:
+        raise ValueError
 
 
 def _path_within_root(value: object) -> PurePosixPath:
     path = PurePosixPath(string(value))
     if path.is_absolute() or ".." in path.parts or "\\" in str(path) or ":" in str(path):
         raise ValueError
+    _check_names(str(path), path.parts)
     return path
 
 
@@ -324,26 +357,32 @@ def _read_arguments(table: Table) -> dict[str, Any]:
                 found=arguments["output_dir"],
             )
         )
-    table.problems += [
-        Problem(where, expected="a string, boolean, finite number, array or table", found=value)
-        for where, value in _without_json(key, arguments)
-    ]
+    table.problems += _without_json(key, arguments)
     return arguments
 
 
-def _without_json(key: str, value: object) -> Iterator[tuple[str, object]]:
+def _without_json(key: str, value: object, depth: int = 0) -> Iterator[Problem]:
     """Find values that JSON does not support, such as dates, in the *value* of *key*."""
-    if isinstance(value, dict):
-        for name, each in value.items():
-            yield from _without_json(f"{key}.{name}", each)
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _without_json(f"{key}[{index}]", each)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield key, value
-    elif not isinstance(value, (str, int)):
-        yield key, value
+    if isinstance(value, (dict, list)):
+        if depth > _DEEPEST:
+            expected = f"no more than {_DEEPEST} tables or arrays inside each other"
+            yield Problem(key, expected=expected, found=value)
+            return
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, each in items:
+            inside = f"{key}.{name}" if isinstance(value, dict) else f"{key}[{name}]"
+            yield from _without_json(inside, each, depth + 1)
+    elif not (isinstance(value, str) or _is_finite(value)):
+        expected = "a string, boolean, finite number, array or table"
+        yield Problem(key, expected=expected, found=value)
+
+
+def _is_finite(value: object) -> bool:
+    """Return whether *value* is a number, and one that a float can hold, as other readers of JSON require."""
+    try:
+        return isinstance(value, (int, float)) and math.isfinite(float(value))
+    except OverflowError:
+        return False
 
 
 def _read_groups(table: Table, names: list[str], groups: object) -> list[Root]:
@@ -407,6 +446,9 @@ def _read_environment(table: Table) -> dict[str, str]:
             table.problems.append(Problem(key, expected=expected, found=name))
         elif not isinstance(value, str) or "\0" in value:
             expected = "a string without NUL"
+            table.problems.append(Problem(f"{key}.{name}", expected=expected, found=value))
+        elif len(name) + len(value) > _MOST_CHARACTERS:
+            expected = f"at most {_MOST_CHARACTERS} characters, including the name"
             table.problems.append(Problem(f"{key}.{name}", expected=expected, found=value))
     return environment
 

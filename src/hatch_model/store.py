@@ -16,7 +16,6 @@ another folder than ``v2``; older ones are not touched.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -31,7 +30,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from hatch_model.digests import File, files_of
-from hatch_model.errors import FrontendGoneError, HatchModelError, StoreError
+from hatch_model.errors import DISK_FULL, FrontendGoneError, HatchModelError, StoreError
 from hatch_model.log import human_size, parse_size
 from hatch_model.workspace import FileLock, Workspace, remove_abandoned
 
@@ -48,8 +47,6 @@ _LAYOUT = "v2"
 _MARK = "entry.json"
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _GENERATOR = "hatch-model"
-# Where a file is written, rather than where it is read.
-_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _POLL = 0.1  # seconds between two attempts to claim a fingerprint
 _STEP = 1 << 30  # bytes that are copied at a time
 # https://bford.info/cachedir/
@@ -120,7 +117,7 @@ class Entry:
 
 
 def _read_entry(folder: Path) -> Entry | None:
-    """Read the entry in *folder*; None if there is none or it cannot be read."""
+    """Read the entry in *folder*; None if there is none, or it is not what this module writes."""
     mark = folder / _MARK
     try:
         used = mark.stat().st_mtime
@@ -128,17 +125,25 @@ def _read_entry(folder: Path) -> Entry | None:
         model = document["model"]
         if document["generator"] != _GENERATOR or document["sha256"] != _digest(model):
             return None
-        files = [File(**file) for file in model["files"]]
+        files = [_read_file(file) for file in model["files"]]
         return Entry(
             fingerprint=folder.name,
-            description=model["description"],
+            description=dict(model["description"]),
             kept=datetime.fromisoformat(model["kept"]),
             used=datetime.fromtimestamp(used, timezone.utc),
             files={PurePosixPath(file.path): file for file in files},
             executable=frozenset(map(PurePosixPath, model["executable"])),
         )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
+
+
+def _read_file(file: Mapping[str, Any]) -> File:
+    """Read the description of a file. Raises ValueError, KeyError or TypeError."""
+    path = PurePosixPath(file["path"])
+    if path.is_absolute() or ".." in path.parts or not isinstance(file["size"], int):
+        raise ValueError(path)
+    return File(path=str(path), sha256=str(file["sha256"]), size=file["size"])
 
 
 def _digest(model: object) -> str:
@@ -328,7 +333,7 @@ class Claim:
             sources = {str(path): folder / path for path in entry.files}
             found = files_of(sources, progress, "verifying the stored model")
         except OSError as error:
-            if error.errno in _FULL:
+            if error.errno in DISK_FULL:
                 raise HatchModelError(
                     f"the stored model cannot be copied to {folder}: {error.strerror}. It takes "
                     f"{human_size(entry.size)} there: make room, or set TMPDIR to another folder."

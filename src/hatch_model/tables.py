@@ -89,7 +89,7 @@ class Table:
             return default
         try:
             return parse(self._content[name])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             self.note(name, expected)
             return default
 
@@ -101,7 +101,7 @@ class Table:
         for index, entry in enumerate(entries):
             try:
                 values.append(parse(entry))
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, RecursionError):
                 key = f"{self.key_of(name)}[{index}]"
                 self.problems.append(Problem(key, expected=expected, found=entry))
         return values
@@ -234,7 +234,7 @@ class _Reader:
         elif isinstance(entry, str):
             try:
                 return [Root(text=requirement(entry), origin=key)]
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, RecursionError):
                 pass
         self._note(key, _EXPECTED, entry)
         return []

@@ -10,7 +10,19 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from models import FILES, INFO, MAIN, WEIGHTS, Ran, digest_of, install, make_model, rewrite, run
+from models import (
+    FILES,
+    INFO,
+    MAIN,
+    WEIGHTS,
+    Ran,
+    digest_of,
+    install,
+    make_model,
+    record_of,
+    rewrite,
+    run,
+)
 from support import make_wheel, tree
 
 if TYPE_CHECKING:
@@ -168,6 +180,18 @@ largest files
             {"a/PKG-INFO": _PKG_INFO, "a/.hatch-model.json": b"[]"},
             "a/.hatch-model.json: it is not what hatch-model writes",
         ),
+        (
+            {
+                "a/PKG-INFO": _PKG_INFO,
+                "a/.hatch-model.json": json.dumps(
+                    {
+                        "git": None,
+                        "record": record_of(FILES, lambda record: record.update(metrics=3)),
+                    }
+                ).encode(),
+            },
+            "a/.hatch-model.json: metrics: 3 is not of type 'object'",
+        ),
         ({"a/PKG-INFO": bytes(5 << 20)}, "a/PKG-INFO is larger than 4.0 MiB"),
         (
             {"a/PKG-INFO": _PKG_INFO, "a/.hatch-model.json": b"[%s0]" % (500_000 * b"[],")},
@@ -185,6 +209,30 @@ def test_an_sdist_that_cannot_be_read_is_told_in_one_line(
     assert run("inspect", sdist) == Ran(
         "", f"hatch-model: error: `{sdist}` cannot be read: {reason}\n", 1
     )
+
+
+@pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.FIFOTYPE])
+def test_metadata_of_an_sdist_that_is_no_file_in_the_end_is_none(
+    kind: bytes, tmp_path: Path
+) -> None:
+    sdist = _sdist(tmp_path, {"small-0.1.0/PKG-INFO": _PKG_INFO})
+    with tarfile.open(sdist) as archive:
+        (file,) = archive.getmembers()
+    with tarfile.open(sdist, "w:gz") as archive:
+        archive.addfile(file, io.BytesIO(_PKG_INFO))
+        file.type, file.size, file.linkname = kind, 0, "PKG-INFO"
+        archive.addfile(file)
+
+    assert run("inspect", sdist) == Ran(
+        "", f"hatch-model: error: `{sdist}` cannot be read: it has nothing for metadata\n", 1
+    )
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**309)])
+def test_a_metric_that_no_float_can_hold_is_shown(number: int, tmp_path: Path) -> None:
+    wheel = make_model(tmp_path, lambda record: record["metrics"].update(accuracy=number))
+
+    assert f"  accuracy  {number}  (gate >= 0.7)\n" in run("inspect", wheel).out
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])

@@ -405,6 +405,7 @@ def test_a_model_without_a_check_is_not_called(site: Path) -> None:
         (1e-9, 0.0, True),
         (1, 1.0, True),
         (1000000, 1000001, False),
+        (10**400, 1.0, False),
         (1, True, False),
         (True, True, True),
         (None, None, True),

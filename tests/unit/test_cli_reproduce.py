@@ -349,7 +349,7 @@ def test_an_sdist_of_something_else_is_refused(name: str, version: str, tmp_path
     ("damage", "what"),
     [
         ({WEIGHTS: b"0.6\n"}, f"{WEIGHTS}: its content is not what RECORD says"),
-        ({"small/\x1b[2J": b""}, r"small/\x1b[2J: not listed in RECORD"),
+        ({"small/\x1b[2J": b""}, r"small/\x1b[2J: a control character in its name, and 1 more"),
         (
             {WEIGHTS: b"0.6\n", MAIN: b""},
             f"{MAIN}: 0 bytes, but RECORD says {len(FILES[MAIN])}, and 1 more",

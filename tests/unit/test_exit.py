@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from hatch_model.errors import (
@@ -102,3 +104,22 @@ def test_of_very_many_problems_the_first_are_listed() -> None:
     lines = str(SettingsError(problems)).splitlines()
     assert lines[0] == "1000 problems in the project's configuration:"
     assert lines[50:] == ["  key49: expected a table; it is missing", "  and 950 more"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), ": No space left on device"),
+        (OSError(errno.EFBIG, "File too large", "a.json"), " to a.json: File too large"),
+    ],
+)
+def test_a_full_disk_is_no_defect(
+    error: OSError, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit), exit_on_error():
+        raise error
+
+    assert capfd.readouterr().err == (
+        f"hatch-model: error: a file cannot be written{reason}. Make room, or set TMPDIR to another "
+        f"folder.\n"
+    )

@@ -17,7 +17,7 @@ from hatch_model.check import CheckResult
 from hatch_model.digests import File
 from hatch_model.gates import Gate
 from hatch_model.pins import pin
-from hatch_model.record import Provenance, make_record, to_bytes
+from hatch_model.record import Provenance, make_record, read_json, to_bytes
 from hatch_model.settings import ObjectReference, PinPolicy, TrainingSettings
 
 if TYPE_CHECKING:
@@ -179,3 +179,24 @@ def test_any_text_comes_back_as_it_was(text: str) -> None:
 def test_what_json_has_no_word_for_is_an_error(value: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         to_bytes({"value": value})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("NaN", "it is not JSON: Out of range float values are not JSON compliant"),
+        ("1e400", "it is not JSON: Out of range float values are not JSON compliant"),
+        ("9" * 5000, "it is not JSON: it holds a number of 5000 digits"),
+        (101 * "[" + 101 * "]", "it is nested too deeply"),
+        (101 * '{"a":' + "1" + 101 * "}", "it is nested too deeply"),
+        (100_000 * "[", "it is nested too deeply"),
+    ],
+)
+def test_json_that_no_record_is_made_of_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=f"^{problem}"):
+        read_json(text)
+
+
+@pytest.mark.parametrize("text", ["1e308", "9" * 4000, 100 * "[" + 100 * "]", '"\\ud800"'])
+def test_json_that_a_record_may_be_made_of_is_read(text: str) -> None:
+    assert json.dumps(read_json(text)).encode() in {text.encode(), b"1e+308"}

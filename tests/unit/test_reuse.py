@@ -9,6 +9,7 @@ import shutil
 import sysconfig
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from environments import LINUX, MODEL, FakeEnvironment, distribution, roots
@@ -17,8 +18,9 @@ from hatch_model.artifacts import Artifact, TrainedModel
 from hatch_model.closure import closure_of
 from hatch_model.digests import File
 from hatch_model.installed import Distribution
-from hatch_model.reuse import Ingredients, changes, ingredients_of
+from hatch_model.reuse import Ingredients, changes, ingredients_of, reuse_or_train
 from hatch_model.settings import ObjectReference, TrainingSettings
+from hatch_model.store import Store
 
 _SETTINGS = TrainingSettings(
     key="model",
@@ -424,3 +426,61 @@ def test_the_value_of_a_variable_is_not_told(root: Path) -> None:
 
     assert changes(before, now) == ["environment variable TOKEN: changed"]
     assert "secret" not in str(before)
+
+
+class _Log:
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def info(self, message: str) -> None:
+        pass
+
+    def warning(self, message: str) -> None:
+        self.warnings.append(message)
+
+    output = info
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parts": 3},
+        {"parts": {}},
+        {"artifacts": [3]},
+        {"metrics": {"accuracy": "high"}},
+        {"environment": [["anchor"]]},
+        {"strangers": None},
+    ],
+)
+def test_a_stored_model_whose_description_is_not_ours_is_trained_again(
+    change: dict[str, Any], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HATCH_MODEL_CACHE_DIR", str(tmp_path / "store"))
+    made = write(tmp_path / "made", **{"weights.txt": "0.5"}) / "weights.txt"
+    model = replace(
+        trained(root / "src/small/main.py"),
+        artifacts=[Artifact(path=PurePosixPath("weights.txt"), source=made)],
+    )
+    found, log = ingredients(root), _Log()
+
+    def build(folder: str) -> TrainedModel:
+        (tmp_path / folder).mkdir()
+        return reuse_or_train(
+            found, lambda: model, project="small", folder=tmp_path / folder, log=log
+        )
+
+    build("first")
+    assert build("second").is_reused
+    store = Store(tmp_path / "store", 1 << 20)
+    with store.claim(found.fingerprint) as claim:
+        entry = claim.read()
+        assert entry is not None
+        claim.keep({**entry.description, **change}, {PurePosixPath("weights.txt"): made})
+
+    assert not build("third").is_reused
+    (warning,) = log.warnings
+    assert warning == (
+        "the stored model is damaged: its description is not what hatch-model writes. It is trained "
+        "again."
+    )
+    assert build("fourth").is_reused

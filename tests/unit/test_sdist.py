@@ -68,3 +68,29 @@ def test_what_cannot_be_read_is_an_error(content: Any, problem: str, tmp_path: P
     assert told[2] == (
         "Unpack it again, or set HATCH_MODEL_RETRAIN=1, which trains another model from what is here."
     )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pins": 3},
+        {"pins": "anchor==1.2"},
+        {"pins": ["anchor=="]},
+        {"pins": [3]},
+        {"python": None},
+        {"python": {"implementation": "CPython", "version": 3}},
+        {"artifacts": [1]},
+        {"sources": [{"path": 3, "sha256": ""}]},
+        {"inputs": [{"path": ""}]},
+    ],
+)
+def test_a_record_without_what_a_build_takes_from_it_is_an_error(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    carry(tmp_path, {"git": None, "record": {**record_of(FILES), **changes}})
+
+    with pytest.raises(HatchModelError) as refusal:
+        carried_record(tmp_path)
+    assert str(refusal.value).splitlines()[1] == (
+        f"  {CARRIED_FILE}: its record is not what hatch-model writes"
+    )

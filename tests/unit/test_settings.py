@@ -11,7 +11,7 @@ from hatchling.metadata.core import ProjectMetadata
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from hatch_model.errors import SettingsError
+from hatch_model.errors import HatchModelError, SettingsError
 from hatch_model.gates import Gate
 from hatch_model.settings import (
     ModelSettings,
@@ -19,6 +19,7 @@ from hatch_model.settings import (
     PinPolicy,
     Settings,
     TrainingSettings,
+    check_source_date_epoch,
     read_settings,
 )
 from hatch_model.tables import Root, requirement, specifier
@@ -621,6 +622,49 @@ _PLAIN = "a string, boolean, finite number, array or table"
                 ("'small.main:check()'", '"small.main:check()"'),
             ]
         ),
+        *(
+            (
+                f"{_TRAINING}\n{key} = '{value}'",
+                f'{key}: expected a relative path below the project root; found "{value}"',
+            )
+            for key in ("artifacts", "lock")
+            for value in (256 * "x", 128 * "ü", "/".join(4 * [126 * "ü"]))
+        ),
+        *(
+            (
+                f"{_TRAINING}\n{key} = {wrapped}",
+                f'{where}: expected {expected}; found "a\\u0000b"',
+            )
+            for key, wrapped, where, expected in [
+                ("lock", r'"a\u0000b"', "lock", "a relative path below the project root"),
+                ("artifacts", r'"a\u0000b"', "artifacts", "a relative path below the project root"),
+                (
+                    *("python-path", r'["a\u0000b"]', "python-path[0]"),
+                    "a relative path within the project",
+                ),
+                ("inputs", r'["a\u0000b"]', "inputs[0]", "a glob pattern below the project root"),
+            ]
+        ),
+        (
+            f"train = '{256 * 'x'}:train'",
+            f'train: expected an object reference "package.module:function"; found "{256 * "x"}:train"',
+        ),
+        (
+            f"{_TRAINING}\narguments = {{ seed = 0x{5000 * 'f'} }}",
+            f"arguments.seed: expected {_PLAIN}; found a number of more than 308 digits",
+        ),
+        (
+            f"{_TRAINING}\nsbom = [[[[[[[[[[1]]]]]]]]]]",
+            "sbom: expected true or false; found [[[[[[[[[…]]]]]]]]]",
+        ),
+        (
+            f"{_TRAINING}\n[tool.hatch.build.hooks.model.arguments{5000 * '.a'}]",
+            f"arguments{65 * '.a'}: expected no more than 64 tables or arrays inside each other; found a table",
+        ),
+        (
+            f"{_TRAINING}\nenvironment = {{ A = '{32_767 * 'x'}' }}",
+            f'environment.A: expected at most 32767 characters, including the name; found "{999 * "x"}…',
+        ),
         (f"{_TRAINING}\nsbom = 'yes'", 'sbom: expected true or false; found "yes"'),
         (f"{_TRAINING}\nsbom = 1", "sbom: expected true or false; found 1"),
         (f"{_TRAINING}\ngate = {{}}", "gate: unknown key; did you mean `gates`?"),
@@ -888,4 +932,29 @@ def test_a_hatch_toml_without_the_tables_leaves_them_to_pyproject(tmp_path: Path
 
     assert refused(tmp_path, training=f"{_TRAINING}\neditable = 1") == (
         'tool.hatch.build.hooks.model.editable: expected "skip" or "train"; found 1'
+    )
+
+
+@pytest.mark.parametrize("value", ["0", "315532800", "4354819199"])
+def test_files_get_the_time_of_source_date_epoch(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
+
+    check_source_date_epoch()
+
+
+@pytest.mark.parametrize(
+    "value", ["", "abc", "-1", "1e3", "1.5", "1_000", "٣", "4354819200", f"1{30 * '0'}"]
+)
+def test_a_source_date_epoch_that_no_file_can_have_is_refused(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
+
+    with pytest.raises(HatchModelError) as refusal:
+        check_source_date_epoch()
+    assert str(refusal.value) == (
+        f"SOURCE_DATE_EPOCH is `{value}`, but it has to be a number of seconds since 1970, and at most "
+        f"4354819199, the end of 2107."
     )

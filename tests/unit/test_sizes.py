@@ -19,6 +19,7 @@ from hatch_model.log import human_share, human_size, parse_size
         ("1 KiB", 1024),
         ("20 GiB", 20 << 30),
         ("1.5 GiB", 3 << 29),
+        (".5TB", 500_000_000_000),
         (" 2TiB ", 2 << 40),
         ("9007199254740993", 9_007_199_254_740_993),
     ],
@@ -28,7 +29,24 @@ def test_a_size_is_read_with_a_unit_or_without(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "GiB", "-1", "20 G", "20 Gb/s", "1,5 GiB", "1e9", "½ GiB", "٣", "nan", "1 2"]
+    "text",
+    [
+        "",
+        "GiB",
+        "-1",
+        "20 G",
+        "20 Gb/s",
+        "1,5 GiB",
+        "1e9",
+        "½ GiB",
+        "٣",
+        "nan",
+        "1 2",
+        ".",
+        "1.",
+        31 * "9",
+        f"{400 * '9'}.5",
+    ],
 )
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^.*$"):

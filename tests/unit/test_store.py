@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -226,6 +227,20 @@ def test_damage_is_named(
     assert take(store, _A, store.folder.parent / "taken") == damage
 
 
+def _edited(**changes: object) -> Callable[[bytes], bytes]:
+    """Change the description of the first file, and the digest of the whole with it."""
+
+    def edit(entry: bytes) -> bytes:
+        document = json.loads(entry)
+        document["model"]["files"][0].update(changes)
+        text = json.dumps(document["model"])
+        return json.dumps(
+            {**document, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        ).encode()
+
+    return edit
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -237,6 +252,10 @@ def test_damage_is_named(
         pytest.param(lambda _: b"{}", id="an empty object"),
         pytest.param(lambda _: b"\xff", id="no text"),
         pytest.param(lambda _: b"[" * 100_000, id="deeply nested"),
+        pytest.param(_edited(path="../../evil"), id="a path that leads out"),
+        pytest.param(_edited(path="/evil"), id="an absolute path"),
+        pytest.param(_edited(path=3), id="no path"),
+        pytest.param(_edited(size="large"), id="no size"),
     ],
 )
 def test_a_description_that_cannot_be_read_is_no_model_and_can_be_kept_anew_and_cleared(

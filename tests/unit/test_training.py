@@ -131,6 +131,10 @@ _SCALARS = """
         ndim = 1
         def __repr__(self): return "Array(1.0)"
 
+    class Unshown(float):
+        def __float__(self): return math.inf
+        def __repr__(self): raise OSError
+
     class Level(enum.IntEnum):
         HIGH = 3
 
@@ -144,6 +148,8 @@ _SCALARS = """
         ("0.25", 0.25),
         ("-3", -3),
         ("10 ** 30", 10**30),
+        ("10 ** 308", 10**308),
+        ("decimal.Decimal('0.25')", 0.25),
         ("1e300", 1e300),
         ("fractions.Fraction(1, 4)", 0.25),
         ("Level.HIGH", 3),
@@ -168,6 +174,13 @@ def test_metrics_are_numbers_of_any_kind(training: _Training, value: str, number
         ("'0.9'", "'0.9'"),
         ("None", "None"),
         ("1j", "1j"),
+        ("10 ** 309", f"1{199 * '0'}…"),
+        ("10 ** 5000", "an object of type int"),
+        ("fractions.Fraction(10 ** 400)", f"Fraction(1{190 * '0'}…"),
+        ("decimal.Decimal('1e400')", "Decimal('1E+400')"),
+        ("decimal.Decimal('nan')", "Decimal('NaN')"),
+        ("decimal.Decimal('snan')", "Decimal('sNaN')"),
+        ("Unshown()", "an object of type model.Unshown"),
     ],
 )
 def test_a_metric_that_is_no_finite_number_is_refused(

@@ -68,7 +68,6 @@ import inspect
 import json
 import os
 import re
-import reprlib
 import shutil
 import sys
 import threading
@@ -81,6 +80,8 @@ from typing import Any
 
 _ABSENT = object()
 _MODEL_FILE = "model.joblib"
+_LONGEST = 200  # characters of a value in a message
+_DEEPEST = 64  # arrays or objects inside each other that a record may have
 _at_end: list[Any] = []
 """What to call before this process ends because its parent is gone."""
 
@@ -152,7 +153,8 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
         returned = _guarded(lambda: function(**arguments))
     model, metrics = _model_and_metrics(returned)
     imported = _imported_files(own_modules)
-    metrics = {name: _number(name, value, alone=model is None) for name, value in metrics.items()}
+    items = _guarded(lambda: list(metrics.items()))
+    metrics = {name: _number(name, value, alone=model is None) for name, value in items}
     if model is not None:
         _save(model, output_dir / _MODEL_FILE)
     return {
@@ -289,7 +291,7 @@ def _model_and_metrics(returned: Any) -> tuple[Any, Mapping[Any, Any]]:
     in_tuple = isinstance(model, tuple)
     for each in model if in_tuple else [model]:
         if _is_plain(each) or (in_tuple and each is None):
-            raise _Failure("no-model", value=reprlib.repr(each), in_tuple=in_tuple)
+            raise _Failure("no-model", value=_described(each), in_tuple=in_tuple)
     return model, metrics
 
 
@@ -309,14 +311,26 @@ def _number(name: Any, value: Any, *, alone: bool) -> int | float:
 
     is_named = isinstance(name, str)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = value.item()
-    if is_named and not isinstance(value, bool):
-        if isinstance(value, numbers.Integral):
-            return int(value)
-        if isinstance(value, numbers.Real) and math.isfinite(value):
-            return float(value)
-    in_model = alone and not (is_named and (value is None or _is_plain(value)))
-    raise _Failure("metric", metric=repr(name), value=repr(value), in_model=in_model)
+        value = _guarded(value.item)
+    # A Decimal is a Number, but not a Real.
+    is_number = not isinstance(value, bool) and isinstance(value, numbers.Number)
+    if is_named and is_number:
+        try:
+            number = float(value)
+        except (OverflowError, TypeError, ValueError):
+            number = math.nan
+        if math.isfinite(number):
+            return int(value) if isinstance(value, numbers.Integral) else number
+    in_model = alone and not (is_named and (value is None or is_number or _is_plain(value)))
+    raise _Failure("metric", metric=_described(name), value=_described(value), in_model=in_model)
+
+
+def _described(value: Any) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - an integer of very many digits, or an object of the user
+        return f"an object of type {_type_name(value)}"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _save(model: Any, file: Path) -> None:
@@ -418,9 +432,22 @@ def _load_model(path: str, *, is_needed: bool) -> None:
 def _recordable(returned: Any) -> dict[str, Any]:
     """Return *returned* if it can be stored as JSON; NumPy-like arrays and scalars are converted."""
     try:
-        return {"value": json.loads(json.dumps(returned, allow_nan=False, default=_unpack))}
+        value = json.loads(json.dumps(returned, allow_nan=False, default=_unpack))
+        return {} if _is_deep(value) else {"value": value}
     except Exception:  # noqa: BLE001 - the conversion may raise anything, depending on the object
         return {}
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            each
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for each in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(each, (dict, list)) for each in level)
 
 
 def _unpack(value: Any) -> Any:

@@ -95,7 +95,11 @@ def _summary(known: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _metric(value: float, gate: str | None) -> str:
-    return f"{value:.6g}  (gate {gate})" if gate else f"{value:.6g}"
+    try:
+        short = f"{value:.6g}"
+    except OverflowError:  # an integer that no float can hold
+        short = str(value)
+    return f"{short}  (gate {gate})" if gate else short
 
 
 def _largest(sizes: Mapping[str, int]) -> list[dict[str, Any]]:

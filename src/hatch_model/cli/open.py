@@ -156,9 +156,12 @@ def unpacks_to_a_bomb(size: int, packed: int) -> bool:
 
 def read_record(text: str) -> Mapping[str, Any]:
     """Parse a record; raises ValueError with a message if model.schema.json does not allow it."""
+    return _checked(read_json(_within_limit("model.json", text)))
+
+
+def _checked(record: Any) -> Mapping[str, Any]:
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, and rarely needed
 
-    record = read_json(_within_limit("model.json", text))
     if isinstance(record, dict) and record.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(
             f"its schema_version is {json.dumps(record.get('schema_version'))}, and this "
@@ -175,7 +178,7 @@ def read_record(text: str) -> Mapping[str, Any]:
     for line in record["pins"]:
         try:
             Requirement(line)
-        except InvalidRequirement:
+        except (InvalidRequirement, RecursionError):
             raise ValueError(f"pins: `{line[:_LONGEST_REASON]}` is not a requirement") from None
     return dict(record)
 
@@ -357,7 +360,7 @@ class _Entry(tarfile.TarInfo):
 
 def _open_sdist(file: Path) -> ModelFiles:
     packed_size = file.stat().st_size
-    sizes: dict[str, int] = {}
+    files: dict[str, tarfile.TarInfo] = {}
     total = 0
     with tarfile.open(file, tarinfo=_Entry) as archive:
         for number, entry in enumerate(archive):
@@ -366,12 +369,14 @@ def _open_sdist(file: Path) -> ModelFiles:
             # Checked before searching for the next entry, which unpacks this one.
             if unpacks_to_a_bomb(total, packed_size):
                 raise ValueError(f"it unpacks to {total} bytes or more from {packed_size}")
+            # The last one of a name replaces the others.
+            files.pop(entry.name, None)
             if entry.isfile():
-                sizes[entry.name] = entry.size
-        folder = _only_one([name for name in sizes if name.endswith("/PKG-INFO")])
+                files[entry.name] = entry
+        folder = _only_one([name for name in files if name.endswith("/PKG-INFO")])
 
         def read(path: str) -> str:
-            stream = archive.extractfile(path)
+            stream = archive.extractfile(files[path])
             assert stream is not None  # noqa: S101 - it is a file
             return _read_metadata(stream, path)
 
@@ -380,8 +385,8 @@ def _open_sdist(file: Path) -> ModelFiles:
             kind="sdist",
             origin=str(file),
             metadata=Parser().parsestr(read(f"{folder}/PKG-INFO")),
-            record=_carried_record(read(carried), carried) if carried in sizes else None,
-            sizes=sizes,
+            record=_carried_record(read(carried), carried) if carried in files else None,
+            sizes={path: entry.size for path, entry in files.items()},
             packed_size=packed_size,
             open=_closed,
         )
@@ -389,9 +394,13 @@ def _open_sdist(file: Path) -> ModelFiles:
 
 def _carried_record(text: str, path: str) -> Mapping[str, Any]:
     carried = read_carried(text, path)
-    # An sdist without a model has no other facts.
-    record: Mapping[str, Any] = carried.get("record", {"git": carried["git"]})
-    return record
+    if "record" not in carried:
+        # An sdist without a model has no other facts.
+        return {"git": carried["git"]}
+    try:
+        return _checked(carried["record"])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _only_one(paths: Sequence[str]) -> str:

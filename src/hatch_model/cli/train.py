@@ -117,6 +117,8 @@ def _argument(assignment: str) -> tuple[str, Any]:
         raise ValueError(assignment)
     try:
         value = json.loads(text, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError(assignment) from None
     except ValueError:
         return name, text
     # TOML has no null, so no build could have this argument.

@@ -102,7 +102,7 @@ def by_name(lines: Iterable[str]) -> dict[str, list[str]]:
     for line in lines:
         try:
             name: str = canonicalize_name(Requirement(line).name)
-        except InvalidRequirement:
+        except (InvalidRequirement, RecursionError):
             name = line
         grouped.setdefault(name, []).append(line)
     return grouped
@@ -111,7 +111,7 @@ def by_name(lines: Iterable[str]) -> dict[str, list[str]]:
 def same(one: list[str], other: list[str]) -> bool:
     try:
         return same_lines(one, other)
-    except InvalidRequirement:
+    except (InvalidRequirement, RecursionError):
         return False
 
 
@@ -146,7 +146,7 @@ def not_installed(
     for line in model.requires:
         try:
             requirement = Requirement(line)
-        except InvalidRequirement:
+        except (InvalidRequirement, RecursionError):
             found.append(f"`{line}` is no requirement that could be looked for")
             continue
         if not holds(requirement, markers):
@@ -339,7 +339,10 @@ def same_result(one: Any, other: Any, tolerance: float) -> bool:
             same_result(*pair, tolerance) for pair in zip(one, other, strict=True)
         )
     if _is_number(one) and _is_number(other) and float in {type(one), type(other)}:
-        return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
+        try:
+            return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
+        except OverflowError:  # one is an integer that no float can hold
+            return False
     return type(one) is type(other) and bool(one == other)
 
 
