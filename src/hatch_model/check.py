@@ -181,6 +181,8 @@ def _failure(
     folder: Path | None,
 ) -> str:
     """Return why the wheel fails the check."""
+    if result["outcome"] == "refused":
+        return str(result["message"])
     missed: Mapping[str, tuple[str, str]] = result["missed"]
     subject = str(check)
     if result["outcome"] == "unloadable":

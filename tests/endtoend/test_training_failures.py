@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from dataclasses import dataclass
@@ -350,6 +351,22 @@ def test_a_disk_that_is_full_while_the_model_is_saved_leaves_nothing(failures: _
         f"{_TELL}small.main:train returned an object of type `bytes` that could not be saved with "
         "joblib: OSError: [Errno 27] File too large. Return one that can be pickled, or take "
         "`output_dir` and write the model there in a format of your own.\n"
+    )
+
+
+@_posix
+def test_a_disk_that_is_full_once_training_is_done_leaves_nothing(failures: _Failures) -> None:
+    message = failures.message(
+        "import asyncio, unittest.mock, xml.dom.minidom\n"
+        "def train():\n"
+        f"    {_FULL.replace(str(_LIMIT), '4096')}\n"
+        "    return [1], {}\n",
+    )
+
+    assert re.fullmatch(
+        f"{re.escape(_TELL.partition('error: ')[0])}error: the result of small.main:train cannot be written "
+        r"to \S+: File too large\. Make room, or set TMPDIR to another folder\.\n",
+        message,
     )
 
 

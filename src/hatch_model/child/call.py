@@ -106,7 +106,17 @@ def main(folder: Path) -> None:
         *sys.path
     ]  # Python ignores entries that are not strings, and so does this
     result["path"] = [entry for entry in entries if isinstance(entry, str)]
-    _write(folder / "result.json", result)
+    try:
+        _write(folder / "result.json", result)
+    except OSError as error:
+        message = (
+            f"the result of {request['module']}:{request['attribute']} cannot be written to {folder}: "
+            f"{error.strerror}. Make room, or set TMPDIR to another folder."
+        )
+        try:  # A shorter one may still fit.
+            _write(folder / "result.json", {"outcome": "refused", "message": message})
+        except OSError:
+            sys.exit(message)
 
 
 def _end_with_the_build(scratch: Path) -> None:
