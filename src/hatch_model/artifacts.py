@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +25,7 @@ _Stamp = tuple[int, int, int, int]
 _LFS_MARK = b"version https://git-lfs."
 """What a pointer begins with, by the specification of Git LFS."""
 
+_MOST_NAMES = 20
 _IGNORE_FILE = ".gitignore"
 _IGNORE_MARK = "# Written by hatch-model: the model that it trained here, which is no source."
 
@@ -249,22 +252,66 @@ def _problem_of(folder: Path, path: PurePosixPath, ancestors: Collection[Path]) 
     return kind and f"training wrote `{path}`, which is {kind} and cannot be put into a wheel."
 
 
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_WINDOWS_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE
+)
+_NOT_ON_WINDOWS = frozenset('\\:<>|?*"')
+
+
 def _refuse_names(paths: Sequence[str]) -> None:
-    """Refuse names that RECORD cannot contain, or that are equal on macOS and Windows."""
+    """Refuse names that RECORD cannot contain, that Windows has no files of, or that are equal elsewhere."""
+    problems = [f"`{printable(path)}`: {fault}" for path in paths for fault in _faults_of(path)]
+    problems += [
+        f"`{printable(one)}` and `{printable(other)}`: the same on macOS and Windows"
+        for one, other in _twins(paths)
+    ]
+    if problems:
+        shown = [f"\n  {problem}" for problem in problems[:_MOST_NAMES]]
+        if len(problems) > _MOST_NAMES:
+            shown.append(f"\n  and {len(problems) - _MOST_NAMES} more")
+        raise HatchModelError(
+            f"training wrote files under names that not every system and installer takes. Give them "
+            f"other names:{''.join(shown)}"
+        )
+
+
+def _faults_of(path: str) -> Iterator[str]:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        yield "not in UTF-8"
+        return
+    if not path.isprintable():
+        yield "a character that cannot be printed"
+    names = path.split("/")
+    found = sorted(_NOT_ON_WINDOWS.intersection(path))
+    if found:
+        yield f"Windows allows no {' '.join(found)}"
+    if any(name.endswith((".", " ")) for name in names):
+        yield "Windows leaves out a dot or a space at the end"
+    for name in names:
+        if _WINDOWS_DEVICE.fullmatch(name):
+            yield f"`{name}` is a device on Windows"
+
+
+def folded(path: str) -> str:
+    """Return what all names of the file at *path* have in common on macOS and Windows."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
+
+
+def _twins(paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Find pairs of files or folders that are the same one on macOS and Windows."""
     by_name: dict[str, str] = {}
+    told = set()
     for path in paths:
-        shown = printable(path)
-        if shown != path or "\\" in path:
-            raise HatchModelError(
-                f"training wrote a file called `{shown}`, a name that not every installer takes. Use "
-                f"printable characters, in UTF-8, and no backslash."
-            )
-        other = by_name.setdefault(path.casefold(), path)
-        if other != path:
-            raise HatchModelError(
-                f"training wrote `{other}` and `{path}`, which are the same file on macOS and Windows. "
-                f"Give one of them another name."
-            )
+        for each in (*map(str, reversed(PurePosixPath(path).parents[:-1])), path):
+            other = by_name.setdefault(folded(each), each)
+            if other != each:
+                if each not in told:
+                    yield other, each
+                told.add(each)
+                break  # What is inside is not worth a line.
 
 
 def _place(folder: Path, artifact: Artifact) -> Path:

@@ -16,7 +16,7 @@ from email.parser import BytesHeaderParser
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from hatch_model.artifacts import SAVED_MODEL
+from hatch_model.artifacts import SAVED_MODEL, folded
 from hatch_model.errors import HatchModelError
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.log import Progress, human_size
@@ -125,7 +125,14 @@ class Release:
 
     def _refuse_collisions(self, build_data: Mapping[str, Any]) -> None:
         shipped = Counter(str(place) for place, _ in shipped_files(self._builder, build_data))
+        twins = {folded(path): path for path in shipped if path not in self._files}
         for path in self._files:
+            twin = twins.get(folded(path))
+            if twin is not None:
+                raise HatchModelError(
+                    f"training wrote `{path}`, and the wheel ships `{twin}` as well, which is the same "
+                    f"file on macOS and Windows. Give one of them another name."
+                )
             if path.partition("/")[0].endswith((".dist-info", ".data")):
                 raise HatchModelError(
                     f"{path} cannot be a file of the model: installers take what is below "

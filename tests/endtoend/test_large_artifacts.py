@@ -184,6 +184,21 @@ def test_a_file_that_something_else_ships_at_the_same_place_is_an_error(
     assert not list((tmp_path / "dist").glob("**/*whl*"))
 
 
+def test_a_source_that_is_the_same_file_on_other_systems_is_an_error(
+    large: ModelProject, surroundings: Surroundings
+) -> None:
+    large.write("src/small/data/Text.TXT", "text")
+
+    refused = large.build(surroundings, check=False)
+
+    assert refused.completed.returncode != 0
+    assert (
+        "hatch-model: error: training wrote `small/data/text.txt`, and the wheel ships "
+        "`small/data/Text.TXT` as well, which is the same file on macOS and Windows. Give one of them "
+        "another name.\n" in refused.output
+    )
+
+
 def test_an_unchanged_model_makes_the_same_wheel(
     large: ModelProject, surroundings: Surroundings, tmp_path: Path
 ) -> None:
