@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.config import env_var_enabled
@@ -160,7 +161,8 @@ class Build:
         self._app = app
         self._record = _carried_record(project)
         self._release: Release | None = None
-        self._filled_in = False
+        self._filled_in: int | None = None
+        """Where `project.dynamic` listed the dependencies, if they were filled in."""
         self._termination: Termination | None = None
 
     def start(self, version: str, build_data: dict[str, Any]) -> None:
@@ -193,13 +195,16 @@ class Build:
 
     def close(self) -> None:
         """Restore the previous state, except for finished files."""
-        if self._release is not None:
-            self._release.close()
-        self._project.close()
-        if self._filled_in:
-            self._project.metadata.core.dynamic.append("dependencies")
-        if self._termination is not None:
-            self._termination.close()
+        with ExitStack() as stack:  # all of it, whatever fails; the last one first
+            if self._termination is not None:
+                stack.callback(self._termination.close)
+            if self._filled_in is not None:
+                dynamic = self._project.metadata.core.dynamic
+                stack.callback(dynamic.insert, self._filled_in, "dependencies")
+                self._filled_in = None
+            stack.callback(self._project.close)
+            if self._release is not None:
+                stack.callback(self._release.close)
 
     def _start_sdist(self, build_data: dict[str, Any], *, trains: bool) -> None:
         from hatch_model import sdist, sources  # noqa: PLC0415 - wheels are built more often
@@ -303,7 +308,7 @@ class Build:
 
         self._fill_in_dependencies(lines, build_data)
         found = self._project.metadata.core.dependencies
-        if not self._filled_in and not same_lines(found, lines):
+        if self._filled_in is None and not same_lines(found, lines):
             check_same_pins(found, lines)
 
     def _fill_in_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
@@ -314,8 +319,8 @@ class Build:
         dynamic = self._project.metadata.core.dynamic
         if "dependencies" in dynamic:
             build_data["dependencies"].extend(lines)
+            self._filled_in = dynamic.index("dependencies")
             dynamic.remove("dependencies")
-            self._filled_in = True
 
 
 def _tag(build_data: dict[str, Any], implementation: str, version: str) -> None:

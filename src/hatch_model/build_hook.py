@@ -31,8 +31,12 @@ class ModelBuildHook(BuildHookInterface[BuilderConfig]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         with exit_on_error():
             # One for each version: hatchling may build several with the same hook.
-            self._build = Build(self._project(), Path(self.directory), self.app)
-            self._build.start(version, build_data)
+            build = self._build = Build(self._project(), Path(self.directory), self.app)
+            try:
+                build.start(version, build_data)
+            except BaseException:  # hatchling does not call finalize()
+                build.close()
+                raise
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         build = self._build
