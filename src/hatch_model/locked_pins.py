@@ -129,11 +129,7 @@ def _outdated(
 
 
 def _overridden(roots: Iterable[Root], lock: Lock) -> list[Root]:
-    return [
-        replace(root, text=line)
-        for root in roots
-        for line in _replaced(root.text, lock)
-    ]
+    return [replace(root, text=line) for root in roots for line in _replaced(root.text, lock)]
 
 
 def _replaced(line: str, lock: Lock) -> list[str]:

@@ -26,11 +26,9 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from hatchling.metadata.utils import normalize_project_name
 
 from hatch_model.errors import HatchModelError
 
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from packaging.requirements import Requirement
     from packaging.utils import NormalizedName
 
     from hatch_model.digests import File
@@ -181,10 +180,15 @@ class UvProject:
         """
         done: set[str] = set()
         for root in roots:
-            yield from self._with_address(root.requirement, done)
+            if self.sources:
+                yield from self._with_address(root.requirement, done)
+            else:
+                yield root.text
 
     def _with_address(self, requirement: Requirement, done: set[str]) -> Iterator[str]:
-        name = canonicalize_name(requirement.name)
+        from packaging.requirements import Requirement  # noqa: PLC0415 - only for sources
+
+        name = _normalized(requirement.name)
         source = self.sources.get(name)
         if source is None or requirement.url:
             yield str(requirement)
@@ -204,7 +208,7 @@ class UvProject:
         if folder is not None and folder.is_dir():
             sibling = uv_project(folder)
             for each in _requirements(folder, sibling.sources):
-                if canonicalize_name(each.name) in sibling.local_names:
+                if _normalized(each.name) in sibling.local_names:
                     yield from sibling._with_address(each, done)  # noqa: SLF001 - of the same class
 
 
@@ -220,6 +224,8 @@ def _not_here(name: str, source: Source, *, is_sdist: bool) -> str:
 
 def _requirements(folder: Path, sources: Iterable[str]) -> list[Requirement]:
     """Return what the project in *folder* requires; if that is dynamic, all of its *sources*."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - as above
+
     project = _tables(folder).get("project", {})
     declared = project.get("dependencies") if isinstance(project, dict) else None
     lines = sources if declared is None else [each for each in declared if isinstance(each, str)]
@@ -264,20 +270,24 @@ def _sources(
         for entry in entries if isinstance(entries, list) else [entries]:
             if isinstance(entry, dict) and _holds(entry.get("marker")):
                 yield (
-                    canonicalize_name(name),
+                    _normalized(name),
                     Source(
                         key=f"tool.uv.sources.{name}",
                         table=entry,
                         base=base,
-                        folder=members.get(canonicalize_name(name)),
+                        folder=members.get(_normalized(name)),
                     ),
                 )
                 break
 
 
 def _holds(marker: object) -> bool:
+    if marker is None:
+        return True
+    from packaging.markers import InvalidMarker, Marker  # noqa: PLC0415 - as above
+
     try:
-        return marker is None or Marker(str(marker)).evaluate()
+        return Marker(str(marker)).evaluate()
     except InvalidMarker:
         return True  # uv says that it is not valid.
 
@@ -289,9 +299,13 @@ def _overrides(settings: Mapping[str, Any]) -> dict[NormalizedName, list[str]]:
         *(f"{name}; python_version < '0'" for name in excluded),
     ]
     found: dict[NormalizedName, list[str]] = {}
+    if not lines:
+        return found
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - as above
+
     for line in lines:
         with suppress(InvalidRequirement):  # uv refuses it.
-            found.setdefault(canonicalize_name(Requirement(line).name), []).append(line)
+            found.setdefault(_normalized(Requirement(line).name), []).append(line)
     return found
 
 
@@ -324,7 +338,11 @@ def _strings(value: object) -> list[str]:
 
 def _name(folder: Path) -> str:
     project = _tables(folder).get("project")
-    return canonicalize_name(str(project.get("name", ""))) if isinstance(project, dict) else ""
+    return _normalized(str(project.get("name", ""))) if isinstance(project, dict) else ""
+
+
+def _normalized(name: str) -> NormalizedName:
+    return cast("NormalizedName", normalize_project_name(name))
 
 
 def _uv_table(folder: Path) -> Mapping[str, Any]:

@@ -25,6 +25,9 @@ from hatch_model.settings import (
 from hatch_model.tables import Root, requirement, specifier
 
 _MODEL = 'dependencies = ["anchor>=1"]'
+_LOCK_PATH = (
+    'a relative path below the project root, where "uv.lock" may be the workspace\'s, or false'
+)
 _TRAINING = 'train = "small.main:train"'
 _GROUPS = """
 [dependency-groups]
@@ -469,10 +472,7 @@ _PLAIN = "a string, boolean, finite number, array or table"
         *(
             (
                 f"{_TRAINING}\nlock = {value}",
-                (
-                    'lock: expected a relative path below the project root, where "uv.lock" may be '
-                    f"the workspace's, or false; found {found}"
-                ),
+                f"lock: expected {_LOCK_PATH}; found {found}",
             )
             for value, found in [
                 ("true", "true"),
@@ -625,9 +625,12 @@ _PLAIN = "a string, boolean, finite number, array or table"
         *(
             (
                 f"{_TRAINING}\n{key} = '{value}'",
-                f'{key}: expected a relative path below the project root; found "{value}"',
+                f'{key}: expected {expected}; found "{value}"',
             )
-            for key in ("artifacts", "lock")
+            for key, expected in (
+                ("artifacts", "a relative path below the project root"),
+                ("lock", _LOCK_PATH),
+            )
             for value in (256 * "x", 128 * "ü", "/".join(4 * [126 * "ü"]))
         ),
         *(
@@ -636,7 +639,7 @@ _PLAIN = "a string, boolean, finite number, array or table"
                 f'{where}: expected {expected}; found "a\\u0000b"',
             )
             for key, wrapped, where, expected in [
-                ("lock", r'"a\u0000b"', "lock", "a relative path below the project root"),
+                ("lock", r'"a\u0000b"', "lock", _LOCK_PATH),
                 ("artifacts", r'"a\u0000b"', "artifacts", "a relative path below the project root"),
                 (
                     *("python-path", r'["a\u0000b"]', "python-path[0]"),
