@@ -21,6 +21,7 @@ from support import ModelProject, Wheel, interpreter, make_wheel
 
 from hatch_model.closure import installed
 from hatch_model.errors import HatchModelError, Problem, SettingsError
+from hatch_model.layout import source_files
 from hatch_model.lock import Lock, read_lock, read_pylock, read_requirements
 from hatch_model.locked_pins import check_installed, check_up_to_date
 from hatch_model.pins import check_same_pins, refuse_reference
@@ -33,7 +34,6 @@ from hatch_model.settings import (
     read_settings,
     read_training_settings,
 )
-from hatch_model.sources import source_files
 from hatch_model.tables import Root
 from hatch_model.training import Request
 from hatch_model.training import train as train_model

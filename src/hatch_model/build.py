@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hatchling.builders.config import env_var_enabled
 from hatchling.builders.constants import BuildEnvVars
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatchling.builders.plugin.interface import BuilderInterface
+    from hatchling.builders.wheel import WheelBuilder
     from hatchling.metadata.core import ProjectMetadata
 
     from hatch_model import phase
@@ -73,7 +74,7 @@ def dynamic_metadata(
     is_exact = training is not None and training.sdist == "trained"
     if (build.target is Target.SDIST or build.shared) and not is_exact:
         return {}  # Left open: a wheel's own build or the build hook requests them again.
-    fields: dict[str, Any] = {"dependencies": declared_lines(model.roots)}
+    fields: dict[str, Any] = {"dependencies": [root.text for root in model.roots]}
     if model.requires_python:
         fields["requires-python"] = model.requires_python
     if training is not None and (build.makes_wheel or build.makes_sdist):
@@ -106,7 +107,12 @@ def _pinned(
 def build_requirements(project: Project) -> list[str]:
     """Return what the frontend has to install for a build: nothing if the build does not train."""
     record = _carried_record(project)
-    if not _trains(project, record):
+    trains = _trains(project, record)
+    if record is None and project.builder.PLUGIN_NAME == "wheel":
+        from hatch_model.layout import check_layout  # noqa: PLC0415 - not for sdists
+
+        check_layout(cast("WheelBuilder", project.builder), project.training, trains=trains)
+    if not trains:
         return []
     if record is not None and project.training.lock is None:
         # The metadata already lists the pins, and retraining must agree with them.

@@ -31,7 +31,8 @@ class ModelMetadataHook(MetadataHookInterface):
             if build.builder is not None:
                 check_other_hooks(build.builder.metadata)
                 _reopen_dependencies(build.builder)
-                _go_last(build.builder)
+                if not build.collects_requirements:  # for which hatchling reads the table just now
+                    _go_last(build.builder)
 
     def update(self, metadata: dict[str, Any]) -> None:
         with exit_on_error():

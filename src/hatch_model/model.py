@@ -19,6 +19,7 @@ from hatch_model.installed import (
     imported_strangers,
     is_site_folder,
 )
+from hatch_model.layout import python_path, source_files
 from hatch_model.pins import check_same_pins, marker_environment
 from hatch_model.record import Provenance
 from hatch_model.sources import (
@@ -27,9 +28,7 @@ from hatch_model.sources import (
     input_files,
     lay_out_installed,
     published_in,
-    python_path,
     shipped_files,
-    source_files,
     top_level,
 )
 from hatch_model.workspace import remove_abandoned

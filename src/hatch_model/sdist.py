@@ -181,9 +181,10 @@ def _places(
 ) -> dict[str, PurePosixPath]:
     """Return where the tree has each artifact of *record*, by its path in the wheel."""
     from hatch_model import sources  # noqa: PLC0415 - sources of all sdists import this module
+    from hatch_model.layout import source_files  # noqa: PLC0415 - as above
 
     folder = sources.artifacts_folder(
-        project.training, sources.source_files(builder, project.training), project.root
+        project.training, source_files(builder, project.training), project.root
     )
     shipped = sources.distribution_path(builder, folder)
     try:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from hatch_model.artifacts import published, refuse_lfs_pointers
 from hatch_model.digests import files_of
-from hatch_model.errors import HatchModelError, Problem, SettingsError
+from hatch_model.errors import HatchModelError
+from hatch_model.layout import SEARCHED, check_inputs, module_not_found
 from hatch_model.log import Progress
 from hatch_model.workspace import remove_abandoned
 
@@ -22,99 +21,11 @@ if TYPE_CHECKING:
     from hatchling.builders.wheel import WheelBuilder
 
     from hatch_model.digests import File
+    from hatch_model.layout import SourceFile
     from hatch_model.log import Log
     from hatch_model.settings import TrainingSettings
 
 _MODULES = (".py", ".so", ".pyd")
-_WHEEL = "[tool.hatch.build.targets.wheel]"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourceFile:
-    """A source file that hatchling selects for the wheel."""
-
-    path: Path
-    tree: PurePosixPath
-    """Relative to the project root."""
-    wheel: PurePosixPath
-    """Its path in the wheel."""
-
-    @property
-    def module(self) -> str:
-        """The dotted name to import it by once installed; "" if it is not a module."""
-        if self.wheel.suffix != ".py":
-            return ""
-        parts = self.wheel.with_suffix("").parts
-        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-    @property
-    def import_root(self) -> PurePosixPath | None:
-        """The folder in the tree from which it can be imported; None if `sources` renames it."""
-        depth = len(self.tree.parts) - len(self.wheel.parts)
-        if self.tree.parts[depth:] != self.wheel.parts or depth < 0:
-            return None
-        return PurePosixPath(*self.tree.parts[:depth])
-
-
-def source_files(builder: WheelBuilder, training: TrainingSettings) -> list[SourceFile]:
-    """List what *builder* ships of the source tree.
-
-    Raises HatchModelError where hatchling finds nothing that goes by the project's name, and says
-    what to write for the layout that is there, by where *training* lies.
-    """
-    try:
-        included = list(builder.recurse_included_files())
-    except ValueError as error:
-        if not str(error).startswith("Unable to determine which files to ship"):
-            raise
-        raise HatchModelError(
-            f"hatchling cannot tell which files the wheel ships: no package or module is called like "
-            f'the project, "{builder.metadata.core.raw_name}". {_selection(builder, training)}'
-        ) from None
-    return [
-        SourceFile(
-            path=Path(each.path),
-            tree=PurePosixPath(Path(each.relative_path).as_posix()),
-            wheel=PurePosixPath(Path(each.distribution_path).as_posix()),
-        )
-        for each in included
-        if each.relative_path
-    ]
-
-
-def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
-    """Say what to write for the layout that is there: a package, or a module at the top."""
-    root, name = Path(builder.root), builder.metadata.name.replace("-", "_")
-    train = training.train
-    top = train.module.partition(".")[0]
-    moved = ".".join([name, *train.module.removeprefix("src.").split(".")])
-    move = (
-        f"move it to `src/{moved.replace('.', '/')}.py`, and set {training.key}.train to "
-        f'"{moved}:{train.attribute}"'
-    )
-    if top == "src":
-        return (
-            f"`src` is the folder that packages lie in: wheels that ship it as a package overwrite each "
-            f"other. `{train.module}` needs a package of its own: {move}."
-        )
-    folder = "src/" if (root / "src").is_dir() and not (root / f"{top}.py").is_file() else ""
-    if (root / folder / f"{top}.py").is_file():
-        return (
-            f"`{folder}{top}.py` lies in no package. Either {move}; or have it ship as it is, and the "
-            f"model in a folder with a name of its own:\n\n{_WHEEL}\npackages = "
-            f'["{folder}{top}.py"]\n\n[{training.key}]\nartifacts = "{folder}{name}_model"'
-        )
-    package = f"{folder}{top}" if (root / folder / top).is_dir() else _only_package(root)
-    packages = json.dumps([package or "src/your_package"])
-    return f"Name the package yourself:\n\n{_WHEEL}\npackages = {packages}"
-
-
-def _only_package(root: Path) -> str:
-    """Return the only package in the usual places, relative to *root*; "" if there is not exactly one."""
-    found = [*root.glob("src/*/__init__.py"), *root.glob("*/__init__.py")]
-    candidates = {each.parent.relative_to(root).as_posix() for each in found}
-    candidates -= {"tests", "test", "docs", "src"}
-    return candidates.pop() if len(candidates) == 1 else ""
 
 
 def shipped_files(
@@ -202,28 +113,9 @@ def artifacts_folder(
             f"the model into. Set {settings.key}.artifacts to a folder inside one of them, such as "
             f'"src/your_package/data".'
         )
-    from hatch_model.training import module_not_found  # noqa: PLC0415 - only for a message
-
-    raise HatchModelError(module_not_found(train, settings.key, train.module, modules))
-
-
-def python_path(settings: TrainingSettings, files: Sequence[SourceFile], root: Path) -> list[Path]:
-    """Return the folders of the tree at *root* that training imports from. Raises SettingsError."""
-    if settings.python_path:
-        problems = [
-            Problem(
-                f"{settings.key}.python-path[{index}]",
-                expected="a folder that exists",
-                found=str(path),
-            )
-            for index, path in enumerate(settings.python_path)
-            if not (root / path).is_dir()
-        ]
-        if problems:
-            raise SettingsError(problems)
-        return [root / each for each in settings.python_path]
-    roots = {each.import_root for each in files if each.module}
-    return [root / each for each in sorted(filter(None, roots))] or [root]
+    raise HatchModelError(
+        module_not_found(train, f"{settings.key}.train", train.module, modules, places=SEARCHED)
+    )
 
 
 # The project as if it were installed
@@ -307,28 +199,11 @@ def _link(file: Path, target: Path) -> None:
 
 def input_files(settings: TrainingSettings, root: Path, log: Log) -> list[File]:
     """Read the files that `inputs` names. Raises SettingsError for a pattern without matches."""
-    found: set[Path] = set()
-    problems = []
-    for index, pattern in enumerate(settings.inputs or ()):
-        matched = {path for path in root.glob(pattern) if path.is_file()}
-        if not matched:
-            key = f"{settings.key}.inputs[{index}]"
-            problems.append(Problem(key, expected=_expected(root), found=pattern))
-        found |= matched
-    if problems:
-        raise SettingsError(problems)
+    check_inputs(settings, root)
+    found = {path for each in settings.inputs or () for path in root.glob(each) if path.is_file()}
     sources = {path.relative_to(root).as_posix(): path for path in sorted(found)}
     refuse_lfs_pointers(sources, f"{settings.key}.inputs names")
     return files_of(sources, Progress(log.info), "reading inputs")
-
-
-def _expected(root: Path) -> str:
-    if not (root / "PKG-INFO").is_file():
-        return "to match a file"
-    from hatch_model.training import INCLUDE_WHAT_IS_READ  # noqa: PLC0415 - only for a message
-
-    # If git ignores the data, it is not in the sdist.
-    return f"to match a file of this source distribution, {INCLUDE_WHAT_IS_READ}"
 
 
 def top_level(root: Path) -> set[str]:

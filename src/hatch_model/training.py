@@ -6,12 +6,17 @@ import os
 import re
 import sys
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.utils import get_reproducible_timestamp
 
 from hatch_model.errors import FrontendGoneError, HatchModelError
+from hatch_model.layout import (
+    INCLUDE_WHAT_IS_READ,
+    SEARCHED,
+    attribute_not_found,
+    module_not_found,
+)
 from hatch_model.process import RunProcess, call, how_it_ended
 from hatch_model.workspace import remove_abandoned
 
@@ -25,12 +30,6 @@ if TYPE_CHECKING:
 _IMPORT_ERROR = re.compile(r"(ModuleNotFoundError|ImportError|\S*PackageNotFoundError)\b")
 
 _NO_FILE = re.compile(r"FileNotFoundError: .*: '(.+)'$")
-
-INCLUDE_WHAT_IS_READ = (
-    "which has to include what training reads (or build the wheel from the project itself, with "
-    '`uv build --wheel`, or set `sdist = "trained"`)'
-)
-"""What to do where a source distribution lacks a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,10 +170,11 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
     """Return the message for an outcome of the child's protocol."""
     train, key = request.train, request.key
     outcomes: dict[str, Callable[[], str]] = {
-        "module-not-found": lambda: module_not_found(train, key, result["module"], request.modules),
-        "attribute-not-found": lambda: (
-            f"{key}.train is `{train}`, but there is no `{result['attribute']}` in it."
-            f"{suggestion(result['attribute'], result['candidates'])}"
+        "module-not-found": lambda: module_not_found(
+            train, f"{key}.train", result["module"], request.modules, places=SEARCHED
+        ),
+        "attribute-not-found": lambda: attribute_not_found(
+            train, f"{key}.train", result["attribute"], result["candidates"]
         ),
         "not-callable": lambda: (
             f"{key}.train is `{train}`, but that is no function: it is of type `{result['type']}`."
@@ -253,17 +253,3 @@ def _missing_file(request: Request, exception: str) -> str:
         return ""
     path = (request.root / match[1]).relative_to(request.root).as_posix()
     return f". `{path}` is not in this source distribution, {INCLUDE_WHAT_IS_READ}."
-
-
-def module_not_found(
-    train: ObjectReference, key: str, module: str, modules: Collection[str]
-) -> str:
-    return (
-        f"{key}.train is `{train}`, but there is no module `{module}` among the wheel's files, on "
-        f"`python-path` or in the training environment.{suggestion(module, modules)}"
-    )
-
-
-def suggestion(name: str, names: Collection[str]) -> str:
-    near = get_close_matches(name, sorted(names), n=1)
-    return f" Did you mean `{near[0]}`?" if near else ""

@@ -238,14 +238,17 @@ def test_an_older_wheel_of_the_same_name_stays_as_it_was(
     ("name", "message"),
     [
         (
-            "small.chekcs:check",
-            "small.chekcs:check raised ModuleNotFoundError: No module named 'small.chekcs'",
+            "checks_elsewhere:check",
+            (
+                "checks_elsewhere:check raised ModuleNotFoundError: No module named "
+                "'checks_elsewhere'"
+            ),
         ),
         (
-            "small.checks:absent",
+            "small.checks:check.absent",
             (
-                "small.checks:absent raised AttributeError: module 'small.checks' has no attribute "
-                "'absent'"
+                "small.checks:check.absent raised AttributeError: module 'small.checks' has no "
+                "attribute 'absent'"
             ),
         ),
     ],

@@ -104,7 +104,7 @@ def test_asking_for_the_requirements_does_not_import_what_training_needs(
         inputs = []
         """
     )
-    (tmp_path / "small.py").touch()
+    (tmp_path / "small.py").write_text("def train(): ...\n", "utf-8")
     source = (
         "import json, sys; from hatchling import build\n"
         f"required = build.get_requires_for_build_{target}()\n"

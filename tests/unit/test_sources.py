@@ -13,15 +13,13 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from hatch_model.errors import HatchModelError, SettingsError
+from hatch_model.layout import python_path, source_files
 from hatch_model.settings import ObjectReference, TrainingSettings
 from hatch_model.sources import (
-    SourceFile,
     artifacts_folder,
     distribution_path,
     lay_out_installed,
-    python_path,
     shipped_files,
-    source_files,
 )
 
 _KEY = "tool.hatch.build.hooks.model"
@@ -61,43 +59,6 @@ def _found(builder: WheelBuilder, train: str, **options: Any) -> tuple[list[Path
     settings = _settings(train, **options)
     files, root = source_files(builder, settings), Path(builder.root)
     return python_path(settings, files, root), artifacts_folder(settings, files, root)
-
-
-@pytest.mark.parametrize(
-    ("wheel", "module"),
-    [
-        ("iris/main.py", "iris.main"),
-        ("iris/__init__.py", "iris"),
-        ("iris.py", "iris"),
-        ("iris/sub/__init__.py", "iris.sub"),
-        ("iris/data.csv", ""),
-        ("iris/py.typed", ""),
-        ("iris/fast.pyi", ""),
-    ],
-)
-def test_a_module_is_named_as_it_is_imported_once_installed(wheel: str, module: str) -> None:
-    file = SourceFile(path=Path(), tree=PurePosixPath(), wheel=PurePosixPath(wheel))
-
-    assert file.module == module
-
-
-@pytest.mark.parametrize(
-    ("tree_path", "wheel", "import_root"),
-    [
-        ("iris/main.py", "iris/main.py", "."),
-        ("src/iris/main.py", "iris/main.py", "src"),
-        ("a/b/iris.py", "iris.py", "a/b"),
-        ("src/iris/main.py", "flowers/main.py", None),
-        ("main.py", "iris/main.py", None),
-        ("srciris/main.py", "iris/main.py", None),
-    ],
-)
-def test_a_module_is_importable_from_the_tree_unless_it_was_renamed(
-    tree_path: str, wheel: str, import_root: str | None
-) -> None:
-    file = SourceFile(path=Path(), tree=PurePosixPath(tree_path), wheel=PurePosixPath(wheel))
-
-    assert file.import_root == (None if import_root is None else PurePosixPath(import_root))
 
 
 @pytest.mark.parametrize(
@@ -326,58 +287,3 @@ def test_a_module_that_nothing_has_is_not_found_before_training(
         f"{_KEY}.train is `{train}`, but there is no module `{module}` among the wheel's files, on "
         f"`python-path` or in the training environment.{suggestion}"
     )
-
-
-@pytest.mark.parametrize(
-    ("files", "train", "packages"),
-    [
-        ("src/flowers/__init__.py", "flowers.main:train", "src/flowers"),
-        ("src/flowers/__init__.py", "nowhere:train", "src/flowers"),
-        ("src/flowers/main.py", "flowers.main:train", "src/flowers"),
-        ("flowers/main.py trees/__init__.py", "flowers.main:train", "flowers"),
-        ("flowers/__init__.py tests/__init__.py", "nowhere:train", "flowers"),
-        ("src/__init__.py notes.txt", "nowhere:train", "src/your_package"),
-        ("src/flowers/__init__.py src/trees/__init__.py", "nowhere:train", "src/your_package"),
-        ("notes.txt", "flowers:train", "src/your_package"),
-    ],
-)
-def test_a_project_that_no_package_is_named_after_is_told_what_to_write(
-    tmp_path: Path, files: str, train: str, packages: str
-) -> None:
-    assert _selection(tmp_path, files, train) == (
-        f'Name the package yourself:\n\n[tool.hatch.build.targets.wheel]\npackages = ["{packages}"]'
-    )
-
-
-@pytest.mark.parametrize("folder", ["", "src/"])
-def test_a_module_in_no_package_is_told_where_it_may_go_and_how_it_ships_as_it_is(
-    tmp_path: Path, folder: str
-) -> None:
-    assert _selection(tmp_path, f"{folder}train.py {folder}helper.py", "train:fit") == (
-        f"`{folder}train.py` lies in no package. Either move it to `src/iris/train.py`, and set "
-        f'{_KEY}.train to "iris.train:fit"; or have it ship as it is, and the model in a folder with '
-        f"a name of its own:\n\n[tool.hatch.build.targets.wheel]\n"
-        f'packages = ["{folder}train.py"]\n\n[{_KEY}]\nartifacts = "{folder}iris_model"'
-    )
-
-
-def test_nobody_is_told_to_ship_src_as_a_package(tmp_path: Path) -> None:
-    files = "src/__init__.py src/models/__init__.py src/models/fit.py"
-
-    assert _selection(tmp_path, files, "src.models.fit:train") == (
-        "`src` is the folder that packages lie in: wheels that ship it as a package overwrite each "
-        "other. `src.models.fit` needs a package of its own: move it to `src/iris/models/fit.py`, "
-        f'and set {_KEY}.train to "iris.models.fit:train".'
-    )
-
-
-def _selection(root: Path, files: str, train: str) -> str:
-    """Give what is said after the reason, where nothing is called like the project."""
-    with pytest.raises(HatchModelError) as raised:
-        source_files(_builder(root, files), _settings(train))
-    reason, _, said = str(raised.value).partition('"iris". ')
-    assert reason == (
-        "hatchling cannot tell which files the wheel ships: no package or module is called like the "
-        "project, "
-    )
-    return said

@@ -1,0 +1,269 @@
+"""Which modules the wheel ships, and what is known of those that the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+
+from hatch_model.errors import HatchModelError, SettingsError
+from hatch_model.layout import SourceFile, check_layout, source_files
+from hatch_model.settings import ObjectReference, TrainingSettings
+
+_KEY = "tool.hatch.build.hooks.model"
+
+
+def _builder(root: Path, files: str, wheel: str = "") -> WheelBuilder:
+    """Lay out a project named `iris` with *files* (paths) and the table *wheel* for its target."""
+    for file in files.split():
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {file}\n", "utf-8")
+    (root / "pyproject.toml").write_text(
+        dedent(
+            f"""
+            [project]
+            name = "iris"
+            version = "1"
+
+            [tool.hatch.build.targets.wheel]
+            {wheel}
+            """
+        ),
+        "utf-8",
+    )
+    return WheelBuilder(str(root))
+
+
+def _settings(train: str, **options: Any) -> TrainingSettings:
+    module, _, attribute = train.partition(":")
+    return TrainingSettings(
+        key=_KEY, train=ObjectReference(module=module, attribute=attribute), **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("wheel", "module"),
+    [
+        ("iris/main.py", "iris.main"),
+        ("iris/__init__.py", "iris"),
+        ("iris.py", "iris"),
+        ("iris/sub/__init__.py", "iris.sub"),
+        ("iris/data.csv", ""),
+        ("iris/py.typed", ""),
+        ("iris/fast.pyi", ""),
+    ],
+)
+def test_a_module_is_named_as_it_is_imported_once_installed(wheel: str, module: str) -> None:
+    file = SourceFile(path=Path(), tree=PurePosixPath(), wheel=PurePosixPath(wheel))
+
+    assert file.module == module
+
+
+@pytest.mark.parametrize(
+    ("tree_path", "wheel", "import_root"),
+    [
+        ("iris/main.py", "iris/main.py", "."),
+        ("src/iris/main.py", "iris/main.py", "src"),
+        ("a/b/iris.py", "iris.py", "a/b"),
+        ("src/iris/main.py", "flowers/main.py", None),
+        ("main.py", "iris/main.py", None),
+        ("srciris/main.py", "iris/main.py", None),
+    ],
+)
+def test_a_module_is_importable_from_the_tree_unless_it_was_renamed(
+    tree_path: str, wheel: str, import_root: str | None
+) -> None:
+    file = SourceFile(path=Path(), tree=PurePosixPath(tree_path), wheel=PurePosixPath(wheel))
+
+    assert file.import_root == (None if import_root is None else PurePosixPath(import_root))
+
+
+@pytest.mark.parametrize(
+    ("files", "train", "packages"),
+    [
+        ("src/flowers/__init__.py", "flowers.main:train", "src/flowers"),
+        ("src/flowers/__init__.py", "nowhere:train", "src/flowers"),
+        ("src/flowers/main.py", "flowers.main:train", "src/flowers"),
+        ("flowers/main.py trees/__init__.py", "flowers.main:train", "flowers"),
+        ("flowers/__init__.py tests/__init__.py", "nowhere:train", "flowers"),
+        ("src/__init__.py notes.txt", "nowhere:train", "src/your_package"),
+        ("src/flowers/__init__.py src/trees/__init__.py", "nowhere:train", "src/your_package"),
+        ("notes.txt", "flowers:train", "src/your_package"),
+    ],
+)
+def test_a_project_that_no_package_is_named_after_is_told_what_to_write(
+    tmp_path: Path, files: str, train: str, packages: str
+) -> None:
+    assert _selection(tmp_path, files, train) == (
+        f'Name the package yourself:\n\n[tool.hatch.build.targets.wheel]\npackages = ["{packages}"]'
+    )
+
+
+@pytest.mark.parametrize("folder", ["", "src/"])
+def test_a_module_in_no_package_is_told_where_it_may_go_and_how_it_ships_as_it_is(
+    tmp_path: Path, folder: str
+) -> None:
+    assert _selection(tmp_path, f"{folder}train.py {folder}helper.py", "train:fit") == (
+        f"`{folder}train.py` lies in no package. Either move it to `src/iris/train.py`, and set "
+        f'{_KEY}.train to "iris.train:fit"; or have it ship as it is, and the model in a folder with '
+        f"a name of its own:\n\n[tool.hatch.build.targets.wheel]\n"
+        f'packages = ["{folder}train.py"]\n\n[{_KEY}]\nartifacts = "{folder}iris_model"'
+    )
+
+
+def test_nobody_is_told_to_ship_src_as_a_package(tmp_path: Path) -> None:
+    files = "src/__init__.py src/models/__init__.py src/models/fit.py"
+
+    assert _selection(tmp_path, files, "src.models.fit:train") == (
+        "`src` is the folder that packages lie in: wheels that ship it as a package overwrite each "
+        "other. `src.models.fit` needs a package of its own: move it to `src/iris/models/fit.py`, "
+        f'and set {_KEY}.train to "iris.models.fit:train".'
+    )
+
+
+def _selection(root: Path, files: str, train: str) -> str:
+    """Give what is said after the reason, where nothing is called like the project."""
+    with pytest.raises(HatchModelError) as raised:
+        source_files(_builder(root, files), _settings(train))
+    reason, _, said = str(raised.value).partition('"iris". ')
+    assert reason == (
+        "hatchling cannot tell which files the wheel ships: no package or module is called like the "
+        "project, "
+    )
+    return said
+
+
+class TestReferences:
+    """`train` and `check`, looked up in the files."""
+
+    FILES = "src/iris/__init__.py src/iris/main.py"
+
+    @staticmethod
+    def _refused(builder: WheelBuilder, train: str, **options: Any) -> str:
+        with pytest.raises(HatchModelError) as caught:
+            check_layout(builder, _settings(train, **options))
+        return str(caught.value)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "def train(): ...",
+            "async def train(): ...",
+            "class train: ...",
+            "train = 1",
+            "train: object = None",
+            "one, (train, *rest) = 1, (2, 3)",
+            "if True:\n    pass\nelse:\n    train = 1",
+            "try:\n    import train\nexcept ImportError:\n    pass",
+            "from other import train",
+            "from other import fit as train",
+            "import train.deep",
+            "from other import *",
+            "def __getattr__(name): ...",
+            "globals()['train'] = 1",
+            "import sys\nsys.modules[__name__] = object()",
+            "def main():\n    global train\n    train = 1",
+            "with open('x') as train: ...",
+            "for train in []: ...",
+            "(train := 1)",
+            "match 1:\n    case train: ...",
+            "this is no Python",
+        ],
+    )
+    def test_what_may_be_there_is_left_to_training(self, text: str, tmp_path: Path) -> None:
+        builder = _builder(tmp_path, self.FILES)
+        (tmp_path / "src/iris/main.py").write_text(text, "utf-8")
+
+        check_layout(builder, _settings("iris.main:train"))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "def main():\n    def train(): ...",
+            "class Model:\n    def train(self): ...",
+            "import iris.train",
+            "train",
+            "print(train)",
+            "lambda train: train",
+        ],
+    )
+    def test_a_function_that_is_not_there_is_named(self, text: str, tmp_path: Path) -> None:
+        builder = _builder(tmp_path, self.FILES)
+        (tmp_path / "src/iris/main.py").write_text(f"def tran(): ...\n{text}\n", "utf-8")
+
+        for option, settings in {
+            "train": {"train": "iris.main:train"},
+            "check": {"train": "iris.main:tran", "check": "iris.main:train"},
+        }.items():
+            check = settings.pop("check", "")
+            module, _, attribute = check.partition(":")
+            reference = ObjectReference(module=module, attribute=attribute) if check else None
+            assert self._refused(builder, **settings, check=reference) == (
+                f"{_KEY}.{option} is `iris.main:train`, but there is no `train` in it. Did you mean "
+                "`tran`?"
+            )
+
+    @pytest.mark.parametrize(
+        ("train", "suggestion"),
+        [("iris.mian:train", " Did you mean `iris.main`?"), ("zzz:train", "")],
+    )
+    def test_a_module_that_is_not_there_is_named(
+        self, train: str, suggestion: str, tmp_path: Path
+    ) -> None:
+        module = train.partition(":")[0]
+
+        assert self._refused(_builder(tmp_path, self.FILES), train) == (
+            f"{_KEY}.train is `{train}`, but there is no module `{module}` among the wheel's files or "
+            f"on `python-path`.{suggestion}"
+        )
+
+    def test_a_check_in_another_package_may_be_installed(self, tmp_path: Path) -> None:
+        builder = _builder(tmp_path, "src/iris/__init__.py")
+        (tmp_path / "src/iris/__init__.py").write_text("train = 1\n", "utf-8")
+        check = ObjectReference(module="checks", attribute="run")
+
+        check_layout(builder, _settings("iris:train", check=check))
+
+    def test_training_in_another_package_may_be_installed_if_the_model_has_a_place(
+        self, tmp_path: Path
+    ) -> None:
+        builder = _builder(tmp_path, self.FILES)
+
+        check_layout(builder, _settings("lab.fit:train", artifacts=PurePosixPath("src/iris/data")))
+
+    def test_modules_on_python_path_and_submodules_count(self, tmp_path: Path) -> None:
+        builder = _builder(tmp_path, f"{self.FILES} tools/fit.py")
+        (tmp_path / "tools/fit.py").write_text("def run(): ...\n", "utf-8")
+        options: dict[str, Any] = {
+            "artifacts": PurePosixPath("src/iris/data"),
+            "python_path": (PurePosixPath("tools"),),
+        }
+
+        check_layout(builder, _settings("fit:run", **options))
+        check_layout(builder, _settings("iris:main.train"))
+        assert "no `rnu` in it. Did you mean `run`?" in self._refused(builder, "fit:rnu", **options)
+
+    def test_an_extension_module_is_a_module(self, tmp_path: Path) -> None:
+        builder = _builder(tmp_path, f"{self.FILES} src/iris/fast.abi3.so")
+
+        check_layout(builder, _settings("iris.fast:train"))
+
+    @pytest.mark.parametrize(
+        "wheel", ['force-include = { "made.py" = "iris/made.py" }', "hooks.custom = {}"]
+    )
+    def test_what_may_still_be_supplied_is_left_to_training(
+        self, wheel: str, tmp_path: Path
+    ) -> None:
+        check_layout(_builder(tmp_path, self.FILES, wheel), _settings("iris.made:train"))
+
+    def test_inputs_and_folders_that_are_not_there_are_named(self, tmp_path: Path) -> None:
+        builder = _builder(tmp_path, self.FILES)
+
+        for options in ({"inputs": ("data/*.csv",)}, {"python_path": (PurePosixPath("lib"),)}):
+            with pytest.raises(SettingsError):
+                check_layout(builder, _settings("iris.main:train", **options))
