@@ -9,7 +9,7 @@ from hatchling.builders.config import env_var_enabled
 from hatchling.builders.constants import BuildEnvVars
 
 from hatch_model.errors import HatchModelError
-from hatch_model.phase import Target, current_build
+from hatch_model.phase import Target, called_by_uv, current_build
 from hatch_model.project import CARRIED_FILE, pins_before_training
 from hatch_model.settings import PLUGIN, declared_lines, read_settings, retrain_wanted
 
@@ -236,8 +236,14 @@ class Build:
         self._fill_in_dependencies(declared_lines(self._project.model.roots), build_data)
         if trains:
             from hatch_model.model import make_model_in_tree  # noqa: PLC0415 - rarely needed
+            from hatch_model.uv import uv_table  # noqa: PLC0415 - as above
 
             make_model_in_tree(self._project, build_data)
+            if called_by_uv() and "cache-keys" not in uv_table(self._project.root):
+                self._project.log.info(
+                    "uv trains again only after pyproject.toml has changed, unless `tool.uv.cache-keys` "
+                    "names the files that training depends on"
+                )
 
     def _start_wheel(self, build_data: dict[str, Any]) -> None:
         # Only imported when a model is trained: every build first asks for its requirements in a

@@ -241,9 +241,9 @@ def _requirements(folder: Path, sources: Iterable[str]) -> list[Requirement]:
 @lru_cache
 def uv_project(root: Path) -> UvProject:
     """Read what uv knows of the project at *root*."""
-    carried, own = _read_carried(root), _uv_table(root)
+    carried, own = _read_carried(root), uv_table(root)
     workspace = None if _is_sdist(root) else _workspace_of(root)
-    settings = _uv_table(workspace) if workspace else own
+    settings = uv_table(workspace) if workspace else own
     sources: dict[NormalizedName, Source] = {}
     if carried is not None:
         above = {name: {"workspace": True} for name in carried["sources"]}
@@ -313,7 +313,7 @@ def _workspace_of(root: Path) -> Path | None:
     """Return the root of the workspace that has *root* as a member."""
     root = root.resolve()
     for folder in (root, *root.parents):
-        settings = _uv_table(folder)
+        settings = uv_table(folder)
         if "workspace" in settings:
             return folder if folder == root or root in _members(folder, settings) else None
     return None
@@ -345,7 +345,8 @@ def _normalized(name: str) -> NormalizedName:
     return cast("NormalizedName", normalize_project_name(name))
 
 
-def _uv_table(folder: Path) -> Mapping[str, Any]:
+def uv_table(folder: Path) -> Mapping[str, Any]:
+    """Return the table ``tool.uv`` of the project in *folder*; empty if there is none."""
     tool = _tables(folder).get("tool")
     table = tool.get("uv") if isinstance(tool, dict) else None
     return table if isinstance(table, dict) else {}

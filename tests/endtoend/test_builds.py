@@ -391,6 +391,22 @@ def test_an_editable_install_trains_into_the_tree_where_that_is_asked_for(
     assert [each for each in surroundings.temporary.iterdir() if each.suffix != ".lock"] == []
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"), [("", 1), ('cache-keys = [{ file = "src/**/*.py" }]', 0)]
+)
+def test_uv_does_not_notice_changed_code_unless_it_is_told_what_to_look_at(
+    keys: str, told: int, project: ModelProject, surroundings: Surroundings
+) -> None:
+    hook = "[tool.hatch.build.hooks.model]"
+    project.replace("pyproject.toml", (hook, f'[tool.uv]\n{keys}\n\n{hook}\neditable = "train"'))
+    surroundings.environment["UV"] = ""
+
+    output = surroundings.run("uv", "sync", "--verbose", cwd=project.folder).stdout
+
+    message = "uv trains again only after pyproject.toml has changed, unless `tool.uv.cache-keys`"
+    assert output.count(f"hatch-model: {message}") == told
+
+
 # Metadata only
 
 _METADATA = (
