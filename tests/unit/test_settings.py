@@ -661,7 +661,7 @@ _PLAIN = "a string, boolean, finite number, array or table"
             "sbom: expected true or false; found [[[[[[[[[…]]]]]]]]]",
         ),
         (
-            f"{_TRAINING}\n[tool.hatch.build.hooks.model.arguments{5000 * '.a'}]",
+            f"{_TRAINING}\n[tool.hatch.build.hooks.model.arguments{900 * '.a'}]",
             f"arguments{65 * '.a'}: expected no more than 64 tables or arrays inside each other; found a table",
         ),
         (
