@@ -73,7 +73,10 @@ class LockedPackage:
         """Whether its folder or archive exists, if that can be checked without a network."""
         if not self.address or "vcs_info" in self.address or not self.is_local:
             return True
-        return Path(url2pathname(urlsplit(self.address["url"]).path)).exists()
+        try:
+            return Path(url2pathname(urlsplit(self.address["url"]).path)).exists()
+        except (OSError, ValueError):  # a name that no file can have
+            return False
 
     @property
     def requirement(self) -> str:
@@ -195,7 +198,13 @@ class LockedGroups:
         return found
 
     def _locked(self, package: Package, marker: Marker | None) -> LockedPackage:
-        address = self._address(package)
+        try:
+            address = self._address(package)
+            if address is not None:
+                Requirement(f"{package.name} @ {reference(address)}")
+        except ValueError as error:
+            reason = str(error).partition("\n")[0]
+            raise _malformed(self.path, f"the address of {package.name}: {reason}") from None
         if address is None and package.version is None:
             raise _malformed(self.path, f"{package.name} has no version")
         return LockedPackage(

@@ -92,6 +92,12 @@ def _in_header(offset: int, value: bytes) -> Callable[[Path], object]:
     return _bytes(change)
 
 
+def _without_name(content: bytes) -> bytes:
+    """Let the name of the first file begin with NUL, where zipfile ends it."""
+    begin, in_list = content.index(b"small/"), content.rindex(b"small/__init__.py")
+    return b"\0".join([content[:begin], content[begin + 1 : in_list], content[in_list + 1 :]])
+
+
 _FILES = len(["__init__.py", "main.py", "weights.txt", "model.json", "METADATA", "WHEEL", "RECORD"])
 _ODD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "a byte after it": (
@@ -110,6 +116,14 @@ _ODD: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         _in_header(30, b"small/data/\xffeights.txt"),
         [
             f"{WEIGHTS}: its header calls it small/data/\\xffeights.txt",
+        ],
+    ),
+    "a file without a name": (
+        _bytes(_without_name),
+        [
+            "\\x00mall/__init__.py: a control character in its name",
+            "small/__init__.py: missing",
+            ": not listed in RECORD",
         ],
     ),
     "another size in the header": (

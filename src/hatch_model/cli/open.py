@@ -91,7 +91,7 @@ def _within_limit(path: str, text: str) -> str:
 _BOMB_SIZE, _BOMB_RATIO = 64 << 20, 50
 
 DAMAGE = (
-    *(OSError, EOFError, KeyError, ValueError, RuntimeError, csv.Error),
+    *(OSError, EOFError, LookupError, ValueError, RuntimeError, csv.Error),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError, StructError),
 )
 """The errors that reading a damaged file may raise."""
@@ -313,7 +313,9 @@ def _open_wheel(file: Path) -> ModelFiles:
 def _read_wheel(file: Path, archive: zipfile.ZipFile) -> ModelFiles:
     entries = archive.infolist()
     check_limit("its list of files", 0, len(entries))
-    sizes = {entry.filename: entry.file_size for entry in entries if not entry.is_dir()}
+    sizes = {
+        entry.filename: entry.file_size for entry in entries if not entry.filename.endswith("/")
+    }
     info = _only_one([name for name in sizes if name.endswith(METADATA)])
 
     def read(path: str) -> str:
