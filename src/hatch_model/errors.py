@@ -88,14 +88,14 @@ class Problem:
     known: Collection[str] = ()
 
     def __str__(self) -> str:
-        hint = f"; did you mean `{self.suggestion}`?" if self.suggestion else ""
+        hint = f"; did you mean `{printable(self.suggestion)}`?" if self.suggestion else ""
         key = printable(self.key)
         if not self.expected:
             return f"{key}: unknown key{hint or f'; known are {_listed(self.known)}'}"
         found = "it is missing"
         if self.found is not _NOTHING:
             found = f"found {printable(_toml(self.found))}"
-        return f"{key}: expected {self.expected}; {found}{hint}"
+        return f"{key}: expected {printable(self.expected)}; {found}{hint}"
 
 
 class SettingsError(HatchModelError):

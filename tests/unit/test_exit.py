@@ -90,7 +90,7 @@ def test_a_message_keeps_its_lines_and_nothing_else_that_moves_the_cursor(
 
 def test_keys_and_values_of_settings_are_escaped_and_cut() -> None:
     assert str(Problem("a.\x1b[2J\n", expected="a\tb", found="\u202e\n")) == (
-        'a.\\x1b[2J\\n: expected a\tb; found "\\u202e\\n"'
+        'a.\\x1b[2J\\n: expected a\\tb; found "\\u202e\\n"'
     )
     assert str(Problem(400_000 * "k", expected="a table", found=400_000 * "v")) == (
         f'{1000 * "k"}…: expected a table; found "{999 * "v"}…'

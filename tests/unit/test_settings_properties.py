@@ -55,6 +55,13 @@ def _table(keys: tuple[str, ...]) -> st.SearchStrategy[dict[str, Any]]:
 _groups = st.just({"run": ["anchor>=1"]}) | toml_values | st.dictionaries(words, toml_values)
 
 
+_projects = st.dictionaries(
+    st.sampled_from(["name", "version", "dynamic", "dependencies", "requires-python"]) | words,
+    words | toml_values,
+    max_size=3,
+)
+
+
 def _check(problems: list[Problem]) -> None:
     if problems:
         message = str(SettingsError(problems))
@@ -84,7 +91,7 @@ def test_whatever_the_build_hooks_table_says_it_is_read_or_refused(
 
 
 @few_hundred
-@given(_table(_MODEL_KEYS), _table(_TRAINING_KEYS), _groups, st.dictionaries(words, toml_values))
+@given(_table(_MODEL_KEYS), _table(_TRAINING_KEYS), _groups, _projects)
 def test_whatever_a_project_says_its_settings_are_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory,
     model: dict[str, Any],
