@@ -292,8 +292,8 @@ def test_the_readme_quotes_messages_as_they_are(
             ["numpy==2.5.5", "scipy==1.18.1"],
         ),
         (
-            "the build hook is switched off by HATCH_BUILD_NO_HOOKS, so this wheel would hold no model. "
-            "Switch it on again, or build only an sdist or an editable install this way."
+            "the build hook is switched off by HATCH_BUILD_NO_HOOKS, so this wheel would contain "
+            "no model. Switch it on again, or build only an sdist or an editable install this way."
         ),
         _refusal(
             read_lock,

@@ -38,8 +38,9 @@ def refuse_wheel_without_model(build: phase.Build) -> None:
         training = read_settings(build.builder.metadata, needs_training=True).training
         assert training is not None  # noqa: S101 - needs_training
         raise HatchModelError(
-            f"the build hook is switched off by {_switch(training.key)}, so this wheel would hold no "
-            f"model. Switch it on again, or build only an sdist or an editable install this way."
+            f"the build hook is switched off by {_switch(training.key)}, so this wheel would "
+            f"contain no model. Switch it on again, or build only an sdist or an editable install "
+            f"this way."
         )
 
 
@@ -47,8 +48,9 @@ def _refuse_sdist_without_model(build: phase.Build, training: TrainingSettings) 
     """Refuse pins in an sdist that would not contain a model to go with them."""
     if build.makes_sdist and build.builder is not None and not _has_build_hook(build.builder):
         raise HatchModelError(
-            f"the build hook is switched off by {_switch(training.key)}, so this source distribution "
-            f"would hold no model. Switch it on again, or take out {training.key}.sdist."
+            f"the build hook is switched off by {_switch(training.key)}, so this source "
+            f"distribution would contain no model. Switch it on again, or remove "
+            f"{training.key}.sdist."
         )
 
 
@@ -288,14 +290,14 @@ class Build:
         self._write_dependencies(pins.lines, build_data)
         if project.model.requires_python and not core.requires_python:
             raise HatchModelError(
-                "hatchling builds the sdist and the wheel from one reading of the metadata here, and "
-                "an sdist must leave the dynamic `requires-python` open. Build the targets one by one: "
-                "`hatchling build -t sdist`, then `hatchling build -t wheel`."
+                "hatchling reads the metadata once for both the sdist and the wheel here, but an "
+                "sdist must leave the dynamic `requires-python` open. Build the targets one by "
+                "one: `hatchling build -t sdist`, then `hatchling build -t wheel`."
             )
         for line in pins.unlocked:
             project.log.warning(
-                f"the lock holds nothing for `{line}` on some platforms or Pythons, so the wheel "
-                f"requires that, too, as it was declared. A lock that is made for all would pin it."
+                f"the lock has no version of `{line}` for some platforms or Pythons, so the wheel "
+                f"also requires it as declared. To pin it, make the lock for all of them."
             )
         for package, requirement in pins.contradicted:
             project.log.warning(
@@ -305,9 +307,9 @@ class Build:
             )
         for extra, wanted, pin in contradictions(core.optional_dependencies, pins.lines):
             project.log.warning(
-                f"project.optional-dependencies.{extra} asks for `{wanted}`, but the wheel requires "
-                f"`{pin}`, so nobody can install that extra. Widen it, or have the model trained with "
-                f"what it asks for."
+                f"project.optional-dependencies.{extra} asks for `{wanted}`, but the wheel "
+                f"requires `{pin}`, so that extra cannot be installed. Widen its requirement, or "
+                f"train the model with a version that it allows."
             )
         claimed = SpecifierSet(core.requires_python or "")
         warning = unsupported_pythons_warning(project.model, claimed, pins)

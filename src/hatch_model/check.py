@@ -195,18 +195,17 @@ def _failure(
     if undeclared:
         return (
             f"{failed}{subject} imported {', '.join(undeclared)}, which the wheel does not "
-            f"require. It is installed here only for training or for the build, so whoever installs "
-            f"the wheel would not have it: add it to {declared_in}, or do without it when "
-            f"predicting."
+            f"require. It is installed here only for training or for the build, so users of the "
+            f"wheel would not have it. Add it to {declared_in}, or do not import it to predict."
         )
     if in_tree:
         return (
             f"{failed}{subject} imported {', '.join(in_tree)} from the source tree, which the "
-            f"wheel does not hold."
+            f"wheel does not contain. Move it to a package that ships."
         )
     others = sorted({name for name, _ in missed.values() if name})
     hint = (
-        f"\nWhat it looked for in vain, as the wheel does not require it: {', '.join(others)}."
+        f"\nIt did not find packages that the wheel does not require: {', '.join(others)}."
         if others
         else ""
     )
@@ -241,7 +240,7 @@ def _reason(result: Mapping[str, Any], module: str) -> str:
         "attribute-not-found": lambda: (
             f"AttributeError: module {module!r} has no attribute {result['attribute']!r}"
         ),
-        "not-callable": lambda: f"TypeError: it is no function, but of type `{result['type']}`",
+        "not-callable": lambda: f"TypeError: it is not a function but of type `{result['type']}`",
         "raised": lambda: str(result["exception"]),
         "exited": lambda: f"SystemExit: {result['code']}",
         "unloadable": lambda: str(result["reason"]),

@@ -195,9 +195,9 @@ def installed(environment: Environment, requirement: Requirement, required_by: s
         )
     if not requirement.specifier.contains(distribution.version, prereleases=True):
         raise RequirementError(
-            f"{requirement.name} {distribution.raw_version} is installed in the training environment, but "
-            f"{required_by} asks for `{requirement}`. Build with isolation, so that the frontend installs "
-            f"what fits, or install it first.",
+            f"{requirement.name} {distribution.raw_version} is installed in the training "
+            f"environment, but {required_by} asks for `{requirement}`. Build with isolation, so "
+            f"that the frontend installs a matching version, or install one first.",
             requirement,
             required_by,
         )

@@ -86,12 +86,16 @@ class Problem:
     found: object = _NOTHING
     suggestion: str = ""
     known: Collection[str] = ()
+    statement: str = ""
+    """What is wrong, with the key as the subject, if there is more to say than what was expected."""
 
     def __str__(self) -> str:
-        hint = f"; did you mean `{printable(self.suggestion)}`?" if self.suggestion else ""
         key = printable(self.key)
+        if self.statement:
+            return f"{key} {printable(self.statement)}"
+        hint = f"; did you mean `{printable(self.suggestion)}`?" if self.suggestion else ""
         if not self.expected:
-            return f"{key}: unknown key{hint or f'; known are {_listed(self.known)}'}"
+            return f"{key}: unknown key{hint or f'; known keys are {_listed(self.known)}'}"
         found = "it is missing"
         if self.found is not _NOTHING:
             found = f"found {printable(_toml(self.found))}"

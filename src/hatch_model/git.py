@@ -68,7 +68,7 @@ def _commit_of_repository(root: Path) -> Commit | None:
 def _why_unknown(root: Path) -> str:
     """Say why the tree at *root*, in a repository, has no known commit; "" for no reason to mend."""
     if shutil.which("git") is None:
-        return "there is no git program"
+        return "git is not installed"
     completed = _run(root, "rev-parse", "--git-dir")
     return "" if completed is None or completed.returncode == 0 else completed.stderr.strip()
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from hatch_model.settings import ObjectReference, TrainingSettings
 
 INCLUDE_WHAT_IS_READ = (
-    "which has to include what training reads (or build the wheel from the project itself, with "
-    '`uv build --wheel`, or set `sdist = "trained"`)'
+    "which must include the files that training reads (or build the wheel from the project itself, "
+    'with `uv build --wheel`, or set `sdist = "trained"`)'
 )
 """What to do where a source distribution lacks a file."""
 
@@ -71,8 +71,8 @@ def source_files(builder: WheelBuilder, training: TrainingSettings) -> list[Sour
         if not str(error).startswith("Unable to determine which files to ship"):
             raise
         raise HatchModelError(
-            f"hatchling cannot tell which files the wheel ships: no package or module is called like "
-            f'the project, "{builder.metadata.core.raw_name}". {_selection(builder, training)}'
+            f"hatchling cannot tell which files the wheel ships: no package or module has the "
+            f'project\'s name, "{builder.metadata.core.raw_name}". {_selection(builder, training)}'
         ) from None
     return [
         SourceFile(
@@ -97,19 +97,19 @@ def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
     )
     if top == "src":
         return (
-            f"`src` is the folder that packages lie in: wheels that ship it as a package overwrite each "
-            f"other. `{train.module}` needs a package of its own: {move}."
+            f"`src` is the folder for packages: wheels that ship it as a package overwrite each "
+            f"other's files. `{train.module}` has to be in a package: {move}."
         )
     folder = "src/" if (root / "src").is_dir() and not (root / f"{top}.py").is_file() else ""
     if (root / folder / f"{top}.py").is_file():
         return (
-            f"`{folder}{top}.py` lies in no package. Either {move}; or have it ship as it is, and the "
-            f"model in a folder with a name of its own:\n\n{_WHEEL}\npackages = "
+            f"`{folder}{top}.py` is not in a package. Either {move}; or ship it as a module, and the "
+            f"model in a folder with a unique name:\n\n{_WHEEL}\npackages = "
             f'["{folder}{top}.py"]\n\n[{training.key}]\nartifacts = "{folder}{name}_model"'
         )
     package = f"{folder}{top}" if (root / folder / top).is_dir() else _only_package(root)
     packages = json.dumps([package or "src/your_package"])
-    return f"Name the package yourself:\n\n{_WHEEL}\npackages = {packages}"
+    return f"Select the package:\n\n{_WHEEL}\npackages = {packages}"
 
 
 def _only_package(root: Path) -> str:
@@ -298,7 +298,12 @@ def module_not_found(
 def attribute_not_found(
     reference: ObjectReference, key: str, name: str, candidates: Collection[str]
 ) -> str:
-    return f"{key} is `{reference}`, but there is no `{name}` in it.{_suggestion(name, candidates)}"
+    names = reference.attribute.split(".")
+    owner = ".".join([reference.module, *names[: names.index(name)]])
+    return (
+        f"{key} is `{reference}`, but `{owner}` has no attribute `{name}`."
+        f"{_suggestion(name, candidates)}"
+    )
 
 
 def _suggestion(name: str, names: Collection[str]) -> str:

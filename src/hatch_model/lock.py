@@ -144,9 +144,9 @@ class Lock:
                 if by_name:
                     continue  # One of them requires it, and uv knows from where.
                 raise HatchModelError(
-                    f"`{self.path}` takes {package.name} from {package.reference}, where there is nothing. "
-                    f"What lies outside of the project is not in its sdist: build the wheel from the "
-                    f"source tree, as with `python -m build --wheel`, or lock {package.name} from an "
+                    f"`{self.path}` takes {package.name} from {package.reference}, which does not "
+                    f"exist. An sdist does not contain what is outside of the project: build the wheel "
+                    f"from the source tree, as with `python -m build --wheel`, or lock {package.name} from an "
                     f"index or a repository."
                 )
             lines.append(str(Requirement(package.requirement)))
@@ -385,7 +385,7 @@ def _find_lock(path: PurePosixPath, project: UvProject, *, key: str, groups: Seq
         where = " at the root of its workspace" if shared else ""
         raise HatchModelError(
             f"{key} is `{path}`, but there is no such file{where}. Write the lock: "
-            f"`{_renewal(path, groups)}`; or take the key out."
+            f"`{_renewal(path, groups)}`; or remove the key."
         )
     return file
 

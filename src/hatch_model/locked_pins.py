@@ -464,9 +464,9 @@ def _version(package: LockedPackage, policy: PinPolicy, lock: Lock) -> str:
     if not package.address or policy.direct_references == "version":
         if package.version is None:
             raise HatchModelError(
-                f"`{lock.path}` holds {package.name}, for other platforms than this, from "
-                f"{package.reference} without a version, so none can be pinned. Give {package.name} a "
-                f'version that is not dynamic, or set {policy.key}.direct-references to "url".'
+                f"`{lock.path}` holds {package.name} for other platforms, from "
+                f"{package.reference}, without a version that could be pinned. Give {package.name} "
+                f'a version that is not dynamic, or set {policy.key}.direct-references to "url".'
             )
         return f"=={pinned_version(package.version, policy)}"
     origin = f"from {package.reference}, as the lock says"

@@ -250,8 +250,8 @@ class _Making:
                 f"`{name}/`" if (root / name).is_dir() else f"`{name}`" for name in new
             )
             self._project.log.warning(
-                f"training left {names} in the project's folder, where it stays. It is in no archive of "
-                f"this build: have git ignore it, or have training write to `output_dir`."
+                f"training left {names} in the project's folder, and no archive of this build "
+                f"contains it. Have git ignore it, or have training write to `output_dir`."
             )
         return [PurePosixPath(name) for name in new]
 
@@ -260,7 +260,7 @@ class _Making:
         for name in trained.strangers:
             self._project.log.warning(
                 f"training imported {name}, which is in the training environment only because the "
-                f"build tools brought it. Add it to {declared_in} if the model needs it to "
+                f"build tools require it. Add it to {declared_in} if the model needs it to "
                 f"predict, or else to a group in {training_key}.dependency-groups."
             )
         if trained.model_saved and "joblib" not in self._pins.closure.distributions:
@@ -283,10 +283,10 @@ class _Making:
         if stale:
             others = f" and {len(stale) - _MOST_NAMES} more" if len(stale) > _MOST_NAMES else ""
             self._project.log.warning(
-                f"{', '.join(stale[:_MOST_NAMES])}{others}: not written by this training, but shipped "
-                f"beside the model, as hatchling selects it as a source. If it is an earlier model, "
-                f"delete it or have git ignore it; if not, set {self._training.key}.artifacts to "
-                f"another folder for the model."
+                f"{', '.join(stale[:_MOST_NAMES])}{others}: this training did not write it, but it "
+                f"ships with the model because hatchling selects it as a source. If it is from an "
+                f"earlier training, delete it or have git ignore it. Otherwise, set "
+                f"{self._training.key}.artifacts to another folder for the model."
             )
 
     def _warn_of_shared_folder(self) -> None:
@@ -294,17 +294,17 @@ class _Making:
         if any(file.module and file.wheel.parts[0] == "src" for file in self._files):
             own = f"src/{self._project.name.replace('-', '_')}/"
             self._project.log.warning(
-                f"the wheel ships a package called `src`, as many projects' would: wheels that are "
-                f"installed together overwrite each other's. Move its modules to `{own}`."
+                f"the wheel ships a package called `src`. Other wheels that do so overwrite its "
+                f"files when they are installed. Move its modules to `{own}`."
             )
         folder = distribution_path(self._builder, self._folder)
         package = folder.parts[0]
         is_own = any(file.module and file.wheel.parts[0] == package for file in self._files)
         if self._training.artifacts is None and not is_own:
             self._project.log.warning(
-                f"the model ships as `{folder}` at the top of whatever environment the wheel is "
-                f"installed to, where another wheel may have a folder of that name. Make a package of "
-                f"the module, or set {self._training.key}.artifacts to a folder with a name of its own."
+                f"the model ships as `{folder}` at the top of site-packages, where another wheel "
+                f"may have a folder with this name. Turn the module into a package, or set "
+                f"{self._training.key}.artifacts to a folder with a unique name."
             )
 
 

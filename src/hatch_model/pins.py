@@ -148,14 +148,14 @@ def refuse_reference(
     installed, key = f"{name} {version} was installed {origin}", f"{policy.key}.direct-references"
     if is_local:
         raise HatchModelError(
-            f"{installed}, an address that means nothing on another machine. Install it from an index or a "
+            f"{installed}, an address that is only valid on this machine. Install it from an index or a "
             f'repository, or set {key} to "version" (pin the version, which an index must then have).'
         )
     if policy.direct_references == "error":
         raise HatchModelError(
-            f"{installed}, so nobody else could install the wheel from an index. Install it from an index, "
-            f'or set {key} to "url" (pin the address) or "version" (pin the version, which an index must '
-            f"then have)."
+            f"{installed}, so others could not install the wheel from an index. Install it from an "
+            f'index, or set {key} to "url" (pin the address) or "version" (pin the version, which '
+            f"an index must then have)."
         )
 
 

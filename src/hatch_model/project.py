@@ -131,8 +131,8 @@ class Project:
                     found.version, prereleases=True
                 ):
                     raise HatchModelError(
-                        f"`{option}` takes {' and '.join(requirements)}. Build with isolation, so that "
-                        f"the frontend installs that, or install it first."
+                        f"`{option}` requires {' and '.join(requirements)}. Build with isolation, "
+                        f"so that the frontend installs it, or install it first."
                     )
 
     def _tools(self) -> Mapping[str, tuple[str, ...]]:

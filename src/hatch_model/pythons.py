@@ -126,8 +126,8 @@ def unsupported_pythons_warning(model: ModelSettings, claimed: SpecifierSet, pin
         return ""
     problems = "".join(f"\n  {each.name} {each.version} {each.reason}" for each in known)
     return (
-        f'project.requires-python is "{claimed}", which claims Pythons that the wheel cannot be '
-        f"installed on:{problems}\nWhat it can be installed on is "
+        f'project.requires-python is "{claimed}", but the wheel cannot be installed on some of '
+        f"these Pythons:{problems}\nIt can be installed on "
         f'"{narrowed(claimed, unsupported, markers)}".'
     )
 

@@ -135,14 +135,14 @@ class Release:
                 )
             if path.partition("/")[0].endswith((".dist-info", ".data")):
                 raise HatchModelError(
-                    f"{path} cannot be a file of the model: installers take what is below "
-                    f"{path.partition('/')[0]} for something else. Choose another `artifacts` folder."
+                    f"{path} cannot be a file of the model, because installers treat files below "
+                    f"{path.partition('/')[0]} differently. Choose another `artifacts` folder."
                 )
             if shipped[path] > 1:
                 raise HatchModelError(
-                    f"a second file is being added to the wheel at the same path: {path}. Something "
-                    f"else ships a file there, most likely a `force-include` table: take it out, or "
-                    f"have training write under another name."
+                    f"a second file is being added to the wheel at the same path: {path}. "
+                    f"Something else ships a file there, most likely a `force-include` table: "
+                    f"remove it, or have training use another file name."
                 )
 
     def _set_older_wheels_aside(self) -> None:
@@ -214,14 +214,15 @@ class Release:
         changed = [path for path, file in self._files.items() if _stamp(file) != before[path]]
         if changed:
             raise HatchModelError(
-                f"the check changed {', '.join(changed)}, which ships. Have it work on a copy."
+                f"the check changed {', '.join(changed)}, which is part of the wheel. Have it work "
+                f"on a copy."
             )
 
     def _not_written(self, error: OSError) -> HatchModelError:
         needed = human_size(sum(file.stat().st_size for file in self._files.values()))
         return HatchModelError(
-            f"the wheel cannot be written to {self._directory}: {error.strerror or error}. The model "
-            f"takes {needed} there: make room, or build into another folder."
+            f"the wheel cannot be written to {self._directory}: {error.strerror or error}. The "
+            f"model needs {needed} there. Free some space, or build into another folder."
         )
 
 

@@ -315,7 +315,7 @@ def reuse_or_train(
         try:
             claim = _claim(ingredients, stack, log)
         except StoreError as error:
-            log.warning(f"{error} The model is trained, and not kept for later builds.")
+            log.warning(f"{error} The model is trained but not stored for later builds.")
             return train()
         if not retrain_wanted():
             stored = _stored(claim, ingredients, folder, log)
@@ -399,10 +399,10 @@ def _changes_since(description: Mapping[str, Any], ingredients: Ingredients) -> 
 def _reasons(store: Store, ingredients: Ingredients, project: str) -> list[str]:
     """Return why the model is trained: what has changed since the last training."""
     if retrain_wanted():
-        return [f"{RETRAIN} is set, so the model is trained whether anything has changed or not"]
+        return [f"{RETRAIN} is set, so the model is trained even if nothing has changed"]
     last = _last_training(store, project)
     if last is None:
-        return ["no model of this project is stored that could be reused"]
+        return ["there is no stored model of this project to reuse"]
     changed = _changes_since(last, ingredients)
     if not changed:
         return []  # It was damaged, which has been reported.
@@ -439,4 +439,4 @@ def _keep(
     try:
         claim.keep(description, files, Progress(log.info))
     except StoreError as error:
-        log.warning(f"{error} The model is not kept for later builds.")
+        log.warning(f"{error} The model is not stored for later builds.")

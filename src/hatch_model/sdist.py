@@ -57,7 +57,7 @@ def read_carried(text: str, path: str) -> Mapping[str, Any]:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not _is_carried(content):
-        raise ValueError(f"{path}: it is not what hatch-model writes")
+        raise ValueError(f"{path}: it was not written by hatch-model")
     return cast("Mapping[str, Any]", content)
 
 
@@ -190,7 +190,7 @@ def _places(
     try:
         paths = [PurePosixPath(artifact["path"]) for artifact in record["artifacts"]]
     except (KeyError, TypeError):
-        raise _altered([f"{CARRIED_FILE}: its record is not what hatch-model writes"]) from None
+        raise _altered([f"{CARRIED_FILE}: its record was not written by hatch-model"]) from None
     strays = [
         f"{path}: the settings have artifacts in {shipped}"
         for path in paths
@@ -287,7 +287,7 @@ def _changed_settings(project: Project, record: Mapping[str, Any]) -> Iterator[s
             ),
         }
     except (KeyError, TypeError):
-        yield f"{CARRIED_FILE}: its record is not what hatch-model writes"
+        yield f"{CARRIED_FILE}: its record was not written by hatch-model"
         return
     for name, (then, now) in settings.items():
         if then != now:
@@ -321,7 +321,7 @@ def _changed_inputs(project: Project, record: Mapping[str, Any]) -> Iterator[str
     try:
         recorded = [(each["path"], each["sha256"]) for each in record["inputs"]]
     except (KeyError, TypeError):
-        yield f"{CARRIED_FILE}: its record is not what hatch-model writes"
+        yield f"{CARRIED_FILE}: its record was not written by hatch-model"
         return
     for path, digest in recorded:
         file = project.root / path
@@ -332,6 +332,6 @@ def _changed_inputs(project: Project, record: Mapping[str, Any]) -> Iterator[str
 def _altered(differences: Sequence[str]) -> HatchModelError:
     lines = "".join(f"\n  {difference}" for difference in differences)
     return HatchModelError(
-        f"this source distribution is not what it was when its model was trained:{lines}\nUnpack it "
-        f"again, or set HATCH_MODEL_RETRAIN=1, which trains another model from what is here."
+        f"this source distribution has changed since its model was trained:{lines}\nUnpack it "
+        f"again, or set HATCH_MODEL_RETRAIN=1 to train a new model from the current files."
     )

@@ -406,7 +406,8 @@ def _read_sdist(table: Table) -> Literal["source", "trained"]:
         hooks = table.key.replace(".targets.wheel.", ".")
         table.note(
             "sdist",
-            f"this table to be {hooks}, as hatchling makes an sdist without a wheel's hooks",
+            f"this option in {hooks}, because hatchling builds an sdist without the wheel target's "
+            f"hooks",
         )
     return cast('Literal["source", "trained"]', sdist)
 
@@ -488,7 +489,7 @@ def read_settings(metadata: ProjectMetadata[Any], *, needs_training: bool) -> Se
         problems.append(
             Problem(
                 training_key,
-                expected="a table with `train`, as a wheel would hold no model without it",
+                expected="a table with `train`, because a wheel would contain no model without it",
             )
         )
     settings = Settings(
@@ -534,21 +535,23 @@ def _declared_in(key: str, content: object) -> str:
     return f"dependency-groups.{group}" if isinstance(group, str) else f"{key}.dependencies"
 
 
-def _no_static_list(project: Mapping[str, Any], declared_in: str) -> str:
+def _is_static(project: Mapping[str, Any], declared_in: str) -> str:
+    """Say what to do about a static list of dependencies, which belongs to *declared_in*."""
     dynamic = project.get("dynamic")
     if not isinstance(dynamic, list) or "dependencies" not in dynamic:
-        return (
-            f'no static list: move it to {declared_in} and list "dependencies" in project.dynamic'
-        )
+        return f'is static; move it to {declared_in} and list "dependencies" in project.dynamic'
     # What `uv add PACKAGE` makes of the table, before it builds the project.
     group = declared_in.removeprefix("dependency-groups.")
-    advice = f"`uv add --group {group} PACKAGE` adds to that"
+    advice = f"`uv add --group {group} PACKAGE` adds to it"
     if group == declared_in:
         advice = (
-            "for `uv add --group NAME PACKAGE`, keep the requirements in a group, and name that with "
+            "to use `uv add --group NAME PACKAGE`, keep the requirements in a group, and name it with "
             "`dependency-group`"
         )
-    return f'no static list beside "dependencies" in project.dynamic: move it to {declared_in} ({advice})'
+    return (
+        f'is static, although project.dynamic lists "dependencies"; move it to {declared_in} '
+        f"({advice})"
+    )
 
 
 def _check_project(pyproject: Mapping[str, Any], declared_in: str, problems: list[Problem]) -> None:
@@ -564,9 +567,10 @@ def _check_project(pyproject: Mapping[str, Any], declared_in: str, problems: lis
         project.note_missing("name", "the project's name")
     project.get("name", "a valid name", _project_name, "")
     if "dependencies" in project:
-        project.note("dependencies", _no_static_list(pyproject["project"], declared_in))
+        statement = _is_static(pyproject["project"], declared_in)
+        problems.append(Problem(project.key_of("dependencies"), statement=statement))
         return
-    expected = '"dependencies" among its entries, for the pins to be written there'
+    expected = '"dependencies" among its entries, so that the build can write the pins there'
     if "dynamic" not in project:
         project.note_missing("dynamic", expected)
     elif "dependencies" not in project.get("dynamic", "an array", list_, ["dependencies"]):

@@ -109,8 +109,8 @@ def artifacts_folder(
     shipped = any(f"{each}.".startswith(f"{package}.") for each in modules)
     if outside or (not shipped and find_spec(package) is not None):
         raise HatchModelError(
-            f"{train} lies outside of the files that the wheel ships, so there is no package to put "
-            f"the model into. Set {settings.key}.artifacts to a folder inside one of them, such as "
+            f"{train} is not among the files that the wheel ships, so there is no package for the "
+            f"model. Set {settings.key}.artifacts to a folder inside one of them, such as "
             f'"src/your_package/data".'
         )
     raise HatchModelError(

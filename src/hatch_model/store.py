@@ -89,7 +89,7 @@ def store_limit() -> int:
         return parse_size(said) if said else _DEFAULT_LIMIT
     except ValueError as error:
         raise HatchModelError(
-            f"{_LIMIT_VARIABLE} is `{said}`, but it has to be a size, such as `20 GiB`, `500MB` or a "
+            f"{_LIMIT_VARIABLE} is `{said}`, but must be a size, such as `20 GiB`, `500MB` or a "
             f"plain number of bytes."
         ) from error
 
@@ -341,7 +341,7 @@ class Claim:
             return f"its files cannot be read: {error.strerror}."
         for file in found:
             if file != entry.files[PurePosixPath(file.path)]:
-                return f"`{file.path}` has another content than when it was stored."
+                return f"`{file.path}` has changed since it was stored."
         return ""
 
     def keep(
@@ -358,9 +358,9 @@ class Claim:
         size = sum(source.stat().st_size for source in files.values())
         if size > self.store.limit:
             raise StoreError(
-                f"the model takes {human_size(size)}, more than the {human_size(self.store.limit)} that "
-                f"the store of trained models may hold, so it was not stored. {_LIMIT_VARIABLE} raises "
-                f"the limit."
+                f"the model takes {human_size(size)}, more than the {human_size(self.store.limit)} "
+                f"that the store of trained models may contain, so it was not stored. "
+                f"{_LIMIT_VARIABLE} raises the limit."
             )
         try:
             workspace = Workspace(self.store.layout)

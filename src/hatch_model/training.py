@@ -177,7 +177,8 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
             train, f"{key}.train", result["attribute"], result["candidates"]
         ),
         "not-callable": lambda: (
-            f"{key}.train is `{train}`, but that is no function: it is of type `{result['type']}`."
+            f"{key}.train is `{train}`, but that is not a function: it is of type "
+            f"`{result['type']}`."
         ),
         "signature": lambda: (
             f"{train} cannot be called with {key}.arguments: {result['reason']}. Its signature is "
@@ -188,19 +189,19 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
             f"{_missing_package(request, result)}{_missing_file(request, result['exception'])}"
         ),
         "exited": lambda: (
-            f"training failed: {train} called sys.exit({result['code']}). A training function returns "
-            f"when it is done, and raises when it cannot be."
+            f"training failed: {train} called sys.exit({result['code']}). Return from the function "
+            f"when it is done, and raise an exception if it fails."
         ),
         "metric": lambda: _no_metric(train, result),
         "no-model": lambda: _no_model(train, result),
         "unsavable": lambda: (
             f"{train} returned an object of type `{result['type']}` that could not be saved with "
             f"joblib: {result['reason']}. Return one that can be pickled, or take `output_dir` and "
-            f"write the model there in a format of your own."
+            f"write the model there in another format."
         ),
         "twice": lambda: (
-            f"{train} wrote `model.joblib` and returned a model, too, which is saved under that name. "
-            f"Do one of the two."
+            f"{train} wrote `model.joblib` and also returned a model, which is saved under that "
+            f"name. Do only one of these."
         ),
         "refused": lambda: str(result["message"]),
     }
@@ -211,11 +212,11 @@ def _no_metric(train: ObjectReference, result: Mapping[str, Any]) -> str:
     advice = (
         "To save a mapping as the model, return it together with metrics: `return model, {}`."
         if result["in_model"]
-        else "Leave it out, or write it to a file beside the model."
+        else "Leave it out, or write it to a file next to the model."
     )
     return (
-        f"{train} returned a mapping with {result['metric']}: {result['value']}, but a metric is a "
-        f"finite number under a string. {advice}"
+        f"{train} returned a mapping with {result['metric']}: {result['value']}, but metrics must "
+        f"map names to finite numbers. {advice}"
     )
 
 
@@ -227,8 +228,9 @@ def _no_model(train: ObjectReference, result: Mapping[str, Any]) -> str:
             f'`return model, {{"accuracy": 0.97}}`.'
         )
     return (
-        f"{train} returned {result['value']}, which is no model. Return metrics as a mapping, such as "
-        f'`{{"accuracy": 0.97}}`; where the function has written files, return only that, or nothing.'
+        f"{train} returned {result['value']}, which is not a model. Return metrics as a mapping, "
+        f'such as `{{"accuracy": 0.97}}`. If the function writes the model\'s files itself, '
+        f"return only metrics or nothing."
     )
 
 

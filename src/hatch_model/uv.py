@@ -83,7 +83,7 @@ def run_uv(arguments: Sequence[str], *, path: str, root: Path) -> str:
     if uv is None:
         raise HatchModelError(
             f"uv is required to read `{path}`, and is not on PATH. Install uv, or lock in a format that "
-            f"needs none: `uv export --format pylock.toml --no-emit-project --output-file pylock.toml`, "
+            f"does not need it: `uv export --format pylock.toml --no-emit-project --output-file pylock.toml`, "
             f"and name that file instead."
         )
     completed = subprocess.run(

@@ -264,8 +264,8 @@ class _Writer:
         """Return whether a file can stay deflated."""
         if is_too_dense(info.file_size, info.compress_size):
             self._progress.say(
-                f"storing {info.filename} as it is: deflated to less than a fortieth, it would look "
-                f"like a decompression bomb to package indexes"
+                f"storing {info.filename} uncompressed: compressed to less than a fortieth of its "
+                f"size, it would look like a decompression bomb to package indexes"
             )
             return False
         return info.compress_size < info.file_size
@@ -387,7 +387,9 @@ def _errors_of(file: Path) -> Iterator[None]:
         raise _changed(file, "has vanished") from None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise HatchModelError(f"{file} is to be packaged, but cannot be read: {reason}") from error
+        raise HatchModelError(
+            f"{file} is part of the wheel, but cannot be read: {reason}"
+        ) from error
 
 
 # The parts of a ZIP archive that zipfile cannot write itself. zipfile writes the headers, and everything
@@ -516,6 +518,6 @@ def upload_notice(wheel: Path) -> str:
     if size <= _UPLOAD_LIMIT:
         return ""
     return (
-        f"{wheel.name} has {human_size(size)}: PyPI takes {human_size(_UPLOAD_LIMIT)} a file unless "
-        f"it was asked for more, and other indexes have limits, too"
+        f"{wheel.name} is {human_size(size)}: PyPI accepts {human_size(_UPLOAD_LIMIT)} per file by "
+        f"default, and other indexes have similar limits"
     )

@@ -294,9 +294,8 @@ def test_a_build_that_is_stopped_while_it_checks_leaves_no_wheel(
 def undeclared(name: str) -> str:
     return (
         f"small.checks:check imported {name}, which the wheel does not require. It is installed "
-        f"here only for training or for the build, so whoever installs the wheel would not have "
-        f"it: add it to tool.hatch.metadata.hooks.model.dependencies, or do without it when "
-        f"predicting."
+        f"here only for training or for the build, so users of the wheel would not have it. Add it "
+        f"to tool.hatch.metadata.hooks.model.dependencies, or do not import it to predict."
     )
 
 
@@ -360,7 +359,7 @@ def test_a_module_that_is_reached_in_the_tree_all_the_same_is_named(
         surroundings,
         (
             "small.checks:check imported lib/helper.py from the source tree, which the wheel does "
-            "not hold."
+            "not contain. Move it to a package that ships."
         ),
     )
 

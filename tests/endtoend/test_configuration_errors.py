@@ -47,19 +47,18 @@ class Mistake:
 
 
 _SWITCHED_OFF = (
-    "hatch-model: error: the build hook is switched off by {}, so this wheel would hold no model. "
-    "Switch it on again, or build only an sdist or an editable install this way."
+    "hatch-model: error: the build hook is switched off by {}, so this wheel would contain no "
+    "model. Switch it on again, or build only an sdist or an editable install this way."
 )
 MISTAKES = {
     "static dependencies": Mistake(
-        "hatch-model: error: project.dependencies: expected no static list: move it to "
-        'tool.hatch.metadata.hooks.model.dependencies and list "dependencies" in project.dynamic; '
-        'found ["anchor>=1"]',
+        "hatch-model: error: project.dependencies is static; move it to "
+        'tool.hatch.metadata.hooks.model.dependencies and list "dependencies" in project.dynamic',
         ((('dynamic = ["dependencies"]'), 'dependencies = ["anchor>=1"]'),),
     ),
     "dependencies not listed in dynamic": Mistake(
-        'hatch-model: error: project.dynamic: expected "dependencies" among its entries, for the '
-        "pins to be written there; it is missing",
+        'hatch-model: error: project.dynamic: expected "dependencies" among its entries, so that '
+        "the build can write the pins there; it is missing",
         (('dynamic = ["dependencies"]\n', ""),),
     ),
     "only the build hook": Mistake(
@@ -68,17 +67,16 @@ MISTAKES = {
         ((_MODEL, ""),),
     ),
     "only the metadata hook": Mistake(
-        "hatch-model: error: tool.hatch.build.hooks.model: expected a table with `train`, as a "
-        "wheel would hold no model without it; it is missing",
+        "hatch-model: error: tool.hatch.build.hooks.model: expected a table with `train`, because "
+        "a wheel would contain no model without it; it is missing",
         ((_TRAINING, ""),),
     ),
     "only the metadata hook, which hatchling never calls": Mistake(
         "hatch-model: error: 2 problems in the project's configuration:\n"
-        "  project.dependencies: expected no static list: move it to "
-        'tool.hatch.metadata.hooks.model.dependencies and list "dependencies" in project.dynamic; '
-        "found []\n"
-        "  tool.hatch.build.hooks.model: expected a table with `train`, as a wheel would hold no "
-        "model without it; it is missing",
+        "  project.dependencies is static; move it to "
+        'tool.hatch.metadata.hooks.model.dependencies and list "dependencies" in project.dynamic\n'
+        "  tool.hatch.build.hooks.model: expected a table with `train`, because a wheel would "
+        "contain no model without it; it is missing",
         (('dynamic = ["dependencies"]', "dependencies = []"), (_TRAINING, "")),
     ),
     "hooks switched off": Mistake(
@@ -130,7 +128,7 @@ MISTAKES = {
     ),
     "a name that no package matches": Mistake(
         "hatch-model: error: hatchling cannot tell which files the wheel ships: no package or "
-        'module is called like the project, "other". Name the package yourself:\n'
+        'module has the project\'s name, "other". Select the package:\n'
         "\n"
         "[tool.hatch.build.targets.wheel]\n"
         'packages = ["src/small"]',
@@ -200,9 +198,9 @@ def test_a_model_beside_all_packages_is_warned_of_before_training(
     warning, training, *_ = project.build(surroundings).backend_output.splitlines()
 
     assert warning == (
-        "hatch-model: warning: the model ships as `data` at the top of whatever environment the wheel "
-        "is installed to, where another wheel may have a folder of that name. Make a package of the "
-        "module, or set tool.hatch.build.hooks.model.artifacts to a folder with a name of its own."
+        "hatch-model: warning: the model ships as `data` at the top of site-packages, where "
+        "another wheel may have a folder with this name. Turn the module into a package, or set "
+        "tool.hatch.build.hooks.model.artifacts to a folder with a unique name."
     )
     assert training == "hatch-model: training with train:train"
 
@@ -221,8 +219,8 @@ def test_a_package_called_src_is_warned_of(
     )
 
     assert (
-        "hatch-model: warning: the wheel ships a package called `src`, as many projects' would: wheels "
-        "that are installed together overwrite each other's. Move its modules to `src/small/`.\n"
+        "hatch-model: warning: the wheel ships a package called `src`. Other wheels that do so "
+        "overwrite its files when they are installed. Move its modules to `src/small/`.\n"
     ) in project.build(surroundings).backend_output
 
 
@@ -366,9 +364,9 @@ def test_one_hatchling_process_cannot_build_both_where_the_python_range_is_open(
     )
 
     assert shown(completed.stdout) == (
-        "hatch-model: error: hatchling builds the sdist and the wheel from one reading of the "
-        "metadata here, and an sdist must leave the dynamic `requires-python` open. Build the "
-        "targets one by one: `hatchling build -t sdist`, then `hatchling build -t wheel`."
+        "hatch-model: error: hatchling reads the metadata once for both the sdist and the wheel "
+        "here, but an sdist must leave the dynamic `requires-python` open. Build the targets one "
+        "by one: `hatchling build -t sdist`, then `hatchling build -t wheel`."
     )
     assert completed.returncode == 1
     assert list((project.folder / "dist").glob("*.whl")) == []

@@ -496,8 +496,8 @@ torch = {{ index = "cpu", marker = "sys_platform != 'darwin'" }}
         assert pinned == ["anchor==1.2", "chain==2.0", "lib==1.5"]
         assert refused == refused_as_local
         assert refused == (
-            f"lib 1.5 was installed from {origin}, as the lock says, an address that means nothing "
-            f"on another machine. Install it from an index or a repository, or set {key} to "
+            f"lib 1.5 was installed from {origin}, as the lock says, an address that is only valid "
+            f"on this machine. Install it from an index or a repository, or set {key} to "
             '"version" (pin the version, which an index must then have).'
         )
 
@@ -635,7 +635,7 @@ class TestDrift:
             "chain==2.0",
         ]
         assert ["sys_platform" in line for line in lines] == [True, False, True]
-        assert "holds nothing for `anchor>=1` on some platforms or Pythons" in built.output
+        assert "has no version of `anchor>=1` for some platforms or Pythons" in built.output
 
     @pytest.mark.parametrize(
         ("path", "renewal"),
@@ -734,10 +734,12 @@ class TestDrift:
 
         assert built.wheel.requires == ["anchor==1.2", "chain==2.0", COLORAMA]
         assert built.backend_output == (
-            'hatch-model: warning: the lock holds nothing for `colorama; sys_platform == "win32"` on '
-            "some platforms or Pythons, so the wheel requires that, too, as it was declared. A lock "
-            "that is made for all would pin it.\nhatch-model: training with small.main:train\n"
-            "hatch-model: metric    value\nhatch-model: accuracy  0.75\n"
+            'hatch-model: warning: the lock has no version of `colorama; sys_platform == "win32"` '
+            "for some platforms or Pythons, so the wheel also requires it as declared. To pin it, "
+            "make the lock for all of them.\n"
+            "hatch-model: training with small.main:train\n"
+            "hatch-model: metric    value\n"
+            "hatch-model: accuracy  0.75\n"
         )
 
     @pytest.mark.parametrize(
@@ -767,7 +769,7 @@ class TestDrift:
 
         assert refused_by(project, surroundings, option) == (
             f"{HOOK}.lock is `{path}`, but there is no such file. Write the lock: `{renewal}`; or "
-            "take the key out."
+            f"remove the key."
         )
 
     @pytest.mark.parametrize(
@@ -846,9 +848,9 @@ class TestDrift:
 
         assert built.completed.returncode == 1
         assert (
-            "hatch-model: error: uv is required to read `uv.lock`, and is not on PATH. Install uv, or "
-            "lock in a format that needs none: `uv export --format pylock.toml --no-emit-project "
-            "--output-file pylock.toml`, and name that file instead.\n"
+            "hatch-model: error: uv is required to read `uv.lock`, and is not on PATH. Install uv, "
+            "or lock in a format that does not need it: `uv export --format pylock.toml "
+            "--no-emit-project --output-file pylock.toml`, and name that file instead.\n"
         ) in built.output
         assert not list(built.out.glob("*.whl"))
 
@@ -871,8 +873,8 @@ class TestDrift:
 
         assert not list(built.out.glob("*.whl"))
         assert (
-            f"`uv.lock` takes lib from file:///{archive.name}#sha256={digest}, where there is "
-            "nothing. What lies outside of the project is not in its sdist: build the wheel from the "
+            f"`uv.lock` takes lib from file:///{archive.name}#sha256={digest}, which does not "
+            "exist. An sdist does not contain what is outside of the project: build the wheel from the "
             "source tree, as with `python -m build --wheel`, or lock lib from an index or a "
             "repository."
         ) in re.sub(r"file://\S*/", "file:///", built.output)

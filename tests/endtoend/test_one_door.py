@@ -185,8 +185,8 @@ def test_a_model_that_is_written_and_returned_is_an_error(
 
     assert built.backend_output == (
         "hatch-model: training with small.main:train\n"
-        "hatch-model: error: small.main:train wrote `model.joblib` and returned a model, too, which is "
-        "saved under that name. Do one of the two.\n"
+        "hatch-model: error: small.main:train wrote `model.joblib` and also returned a model, "
+        "which is saved under that name. Do only one of these.\n"
     )
 
 
@@ -222,8 +222,8 @@ def test_what_training_leaves_in_its_working_directory_is_named_and_in_no_archiv
     built = project.build(surroundings, "uv build", out=tmp_path / "dist")
 
     assert (
-        "hatch-model: warning: training left `catboost_info/` in the project's folder, where it stays. "
-        "It is in no archive of this build: have git ignore it, or have training write to "
+        "hatch-model: warning: training left `catboost_info/` in the project's folder, and no "
+        "archive of this build contains it. Have git ignore it, or have training write to "
         "`output_dir`.\n" in built.output
     )
     assert built.wheel.files == ["small/__init__.py", "small/data/w.txt", "small/main.py"]

@@ -180,7 +180,7 @@ def test_what_installers_record_of_origins_is_understood(
     for name, origin in origins.items():
         with pytest.raises(HatchModelError) as refused:
             pinned_there(python, name, "error")
-        reason = "so nobody" if name == "from-http" else "an address that means nothing"
+        reason = "so others" if name == "from-http" else "an address that is only valid"
         assert str(refused.value).startswith(f"{name} 1.0 was installed {origin}, {reason}")
         assert pinned_there(python, name, "version") == [f"{name}==1.0"]
         if name == "from-http":
@@ -190,7 +190,7 @@ def test_what_installers_record_of_origins_is_understood(
         else:
             with pytest.raises(HatchModelError) as local:
                 pinned_there(python, name, "url")
-            told = f"{name} 1.0 was installed {origin}, an address that means nothing"
+            told = f"{name} 1.0 was installed {origin}, an address that is only valid"
             assert str(local.value).startswith(told)
 
 
@@ -343,7 +343,7 @@ def test_a_version_outside_of_its_range_ends_the_build(
 
     assert refusal(project, surroundings, workshop) == (
         "hatch-model: error: chain 1.9 is installed in the training environment, but anchor 1.2 "
-        f"asks for `chain>=2`. {ISOLATED} what fits, or install it first."
+        f"asks for `chain>=2`. {ISOLATED} a matching version, or install one first."
     )
 
 
@@ -430,7 +430,7 @@ def test_a_source_of_the_projects_own_is_no_index(
     (error,) = errors(built.output)
     assert error == (
         f"hatch-model: error: anchor 1.0 was installed {origin.format(uri=uri)}, an address that "
-        "means nothing on another machine. Install it from an index or a repository, or set "
+        "is only valid on this machine. Install it from an index or a repository, or set "
         'tool.hatch.metadata.hooks.model.direct-references to "version" (pin the version, which an '
         "index must then have)."
     )
@@ -595,9 +595,10 @@ def test_a_wheel_resolves_on_every_python_that_it_claims_or_the_build_has_warned
     assert built.wheel.requires == sorted(world.pins)
     assert built.wheel.headers("Requires-Python") == [">=3.9"]
     warning = (
-        'hatch-model: warning: project.requires-python is ">=3.9", which claims Pythons that the '
-        f"wheel cannot be installed on:\n  {world.problem}\n"
-        f'What it can be installed on is "{world.left}".\n'
+        f'hatch-model: warning: project.requires-python is ">=3.9", but the wheel cannot be '
+        f"installed on some of these Pythons:\n"
+        f"  {world.problem}\n"
+        f'It can be installed on "{world.left}".\n'
     )
     assert (warning in built.output) == bool(world.problem)
     assert ("warning" in built.output) == bool(world.problem)
@@ -626,9 +627,9 @@ def test_an_extra_that_no_installer_can_install_is_warned_of(
         line for line in project.build(surroundings).output.splitlines() if "warning" in line
     ] == [
         (
-            "hatch-model: warning: project.optional-dependencies.viz asks for `anchor<1.1`, but the wheel "
-            "requires `anchor==1.2`, so nobody can install that extra. Widen it, or have the model trained "
-            "with what it asks for."
+            "hatch-model: warning: project.optional-dependencies.viz asks for `anchor<1.1`, but "
+            "the wheel requires `anchor==1.2`, so that extra cannot be installed. Widen its "
+            "requirement, or train the model with a version that it allows."
         )
     ]
 

@@ -144,10 +144,10 @@ def test_a_static_claim_that_the_pins_do_not_support_is_warned_of(
 
     assert wheel.headers("Requires-Python") == [">=3.10"]
     assert (
-        'hatch-model: warning: project.requires-python is ">=3.10", which claims Pythons that the '
-        "wheel cannot be installed on:\n"
+        'hatch-model: warning: project.requires-python is ">=3.10", but the wheel cannot be '
+        "installed on some of these Pythons:\n"
         "  chain 2.0 needs Python <3.13,>=3.10\n"
-        'What it can be installed on is "<3.13,>=3.10".\n'
+        'It can be installed on "<3.13,>=3.10".\n'
     ) in said
 
 

@@ -117,7 +117,7 @@ def test_a_model_whose_metrics_change_from_training_to_training_is_different(
     ran = _reproduce_built(built, surroundings)
     assert ran.code == 4
     assert ran.out.startswith(
-        "small 0.1.0: different: files differ, and the metrics, too\nmetrics\n"
+        "small 0.1.0: different: files differ, as well as the metrics\nmetrics\n"
     )
 
     # Within this tolerance, all that random.random() gives is the same.
@@ -135,7 +135,7 @@ def test_an_sdist_of_another_version_is_not_built(
 
     assert ran == Ran(
         "",
-        f"hatch-model: error: `{wheel}` is of small 0.1.0, but `{sdist}` of small 0.2.0. Give the "
+        f"hatch-model: error: `{wheel}` is small 0.1.0, but `{sdist}` is small 0.2.0. Give the "
         "sdist that the wheel was built from.\n",
         1,
     )
@@ -153,8 +153,8 @@ def test_a_recorded_version_that_is_nowhere_to_be_found_is_told_by_uv(
     assert (ran.out, ran.code) == ("", 1)
     assert "there is no version of anchor==1.2" in ran.err
     assert ran.err.endswith(
-        f"hatch-model: error: `{built.sdist}` could not be rebuilt; uv says above why. If it cannot "
-        "find the Python, name another one with `--python`.\n"
+        f"hatch-model: error: `{built.sdist}` could not be rebuilt; see uv's output above. If uv "
+        f"cannot find the Python, choose another one with `--python`.\n"
     )
     assert list(surroundings.temporary.iterdir()) == []
 

@@ -280,7 +280,7 @@ def test_a_reused_model_makes_the_same_wheel(reusable: Reusable) -> None:
 def test_a_build_says_what_has_changed_since_the_last_training(reusable: Reusable) -> None:
     first = reusable.build()
     assert first.output.count("hatch-model: ") == 4
-    assert "hatch-model: no model of this project is stored that could be reused\n" in first.output
+    assert "hatch-model: there is no stored model of this project to reuse\n" in first.output
     make_wheel(reusable.index.folder, "anchor", "1.3", requires=["chain>=2"])
     _replace(("depth = 3", 'depth = 4, name = "é"'), ('ROUNDS = "3"', 'TOKEN = "secret"'))(reusable)
     _append("src/small/main.py", "# nothing\n")(reusable)
@@ -359,8 +359,8 @@ def test_retraining_can_be_asked_for(reusable: Reusable) -> None:
 
     assert reusable.trainings == 2
     assert (
-        "hatch-model: HATCH_MODEL_RETRAIN is set, so the model is trained whether anything has "
-        "changed or not\n" in again.output
+        "hatch-model: HATCH_MODEL_RETRAIN is set, so the model is trained even if nothing has "
+        "changed\n" in again.output
     )
     assert _weights(again.wheel) != _weights(first)
     assert _weights(third.wheel) == _weights(again.wheel)
@@ -391,8 +391,8 @@ def test_a_byte_flipped_in_the_store_is_noticed(reusable: Reusable) -> None:
 
     assert reusable.trainings == 2
     assert (
-        "hatch-model: warning: the stored model is damaged: `weights.txt` has another content than "
-        "when it was stored. It is trained again.\n" in built.output
+        "hatch-model: warning: the stored model is damaged: `weights.txt` has changed since it was "
+        "stored. It is trained again.\n" in built.output
     )
     assert _REUSED in third.output
 
@@ -426,7 +426,7 @@ def test_a_store_that_does_not_work_is_no_reason_not_to_build(reusable: Reusable
 
     assert built.wheel.requires == ["anchor==1.2", "chain==2.0"]
     assert "hatch-model: warning: the store of trained models cannot be used: " in built.output
-    assert "The model is trained, and not kept for later builds.\n" in built.output
+    assert "The model is trained but not stored for later builds.\n" in built.output
     assert reusable.trainings == 1
 
 
@@ -435,7 +435,7 @@ def test_a_model_that_is_larger_than_the_store_is_not_kept(reusable: Reusable) -
 
     built = reusable.build()
 
-    assert "more than the 10 bytes that the store of trained models may hold" in built.output
+    assert "more than the 10 bytes that the store of trained models may contain" in built.output
     assert list((reusable.surroundings.store / "v1").glob("models/*")) == []
 
 
@@ -502,8 +502,8 @@ def test_without_isolation_what_the_store_takes_is_asked_for(
     )
 
     assert (
-        "hatch-model: error: `inputs` takes platformdirs>=3. Build with "
-        "isolation, so that the frontend installs that, or install it first.\n" in refused.stdout
+        "hatch-model: error: `inputs` requires platformdirs>=3. Build with isolation, so that the "
+        "frontend installs it, or install it first.\n" in refused.stdout
     )
 
 

@@ -103,8 +103,8 @@ def test_a_bom_without_its_library_is_refused_before_training(
 
     assert built.returncode != 0
     assert (
-        "hatch-model: error: `sbom = true` takes cyclonedx-python-lib>=8 and hatchling>=1.28. Build "
-        "with isolation, so that the frontend installs that, or install it first.\n"
+        "hatch-model: error: `sbom = true` requires cyclonedx-python-lib>=8 and hatchling>=1.28. "
+        "Build with isolation, so that the frontend installs it, or install it first.\n"
     ) in built.stdout
     assert "training with" not in built.stdout
     assert list(out.glob("*.whl")) == []

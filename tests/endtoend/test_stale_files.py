@@ -54,9 +54,10 @@ def _with_stale_files(
 
 def _warning(path: str) -> str:
     return (
-        f"hatch-model: warning: `{path}`: not written by this training, but shipped beside the model, "
-        f"as hatchling selects it as a source. If it is an earlier model, delete it or have git ignore "
-        f"it; if not, set tool.hatch.build.hooks.model.artifacts to another folder for the model.\n"
+        f"hatch-model: warning: `{path}`: this training did not write it, but it ships with the "
+        f"model because hatchling selects it as a source. If it is from an earlier training, "
+        f"delete it or have git ignore it. Otherwise, set tool.hatch.build.hooks.model.artifacts "
+        f"to another folder for the model.\n"
     )
 
 

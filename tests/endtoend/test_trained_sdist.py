@@ -268,9 +268,9 @@ def test_a_changed_file_is_an_error(
 
     assert refused.completed.returncode != 0
     assert (
-        "hatch-model: error: this source distribution is not what it was when its model was "
-        f"trained:\n  {difference}\nUnpack it again, or set HATCH_MODEL_RETRAIN=1, which trains "
-        "another model from what is here.\n" in refused.output
+        f"hatch-model: error: this source distribution has changed since its model was trained:\n  "
+        f"{difference}\nUnpack it again, or set HATCH_MODEL_RETRAIN=1 to train a new model from "
+        f"the current files.\n" in refused.output
     )
     assert not list((marks.parent / "dist").glob("*.whl"))
     assert tree(unpacked.folder) == before
@@ -448,8 +448,8 @@ def test_build_hooks_that_are_switched_off_are_an_error(
     )
 
     assert (
-        "hatch-model: error: the build hook is switched off by HATCH_BUILD_NO_HOOKS, so this source "
-        "distribution would hold no model. Switch it on again, or take out "
+        "hatch-model: error: the build hook is switched off by HATCH_BUILD_NO_HOOKS, so this "
+        "source distribution would contain no model. Switch it on again, or remove "
         "tool.hatch.build.hooks.model.sdist.\n" in refused.stdout
     )
     assert not marks.exists()
@@ -464,8 +464,9 @@ def test_a_table_for_wheels_alone_cannot_train_for_the_sdist(
     refused = project.build(surroundings, check=False)
 
     assert (
-        f"hatch-model: error: {key}.sdist: expected this table to be tool.hatch.build.hooks.model, as "
-        'hatchling makes an sdist without a wheel\'s hooks; found "trained"\n' in refused.output
+        f"hatch-model: error: {key}.sdist: expected this option in tool.hatch.build.hooks.model, "
+        f'because hatchling builds an sdist without the wheel target\'s hooks; found "trained"\n'
+        in refused.output
     )
     assert not marks.exists()
 

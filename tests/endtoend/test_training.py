@@ -438,11 +438,11 @@ def test_a_package_that_only_the_build_tools_brought_is_named(
     main = f"import {stranger}\n" + _OUTPUT_DIR
 
     assert _build(project, surroundings, main).backend_output == (
-        "hatch-model: training with small.main:train\n"
+        f"hatch-model: training with small.main:train\n"
         f"hatch-model: warning: training imported {stranger}, which is in the training environment "
-        "only because the build tools brought it. Add it to "
-        "tool.hatch.metadata.hooks.model.dependencies if the model needs it to predict, or else to "
-        "a group in tool.hatch.build.hooks.model.dependency-groups.\n"
+        f"only because the build tools require it. Add it to "
+        f"tool.hatch.metadata.hooks.model.dependencies if the model needs it to predict, or else "
+        f"to a group in tool.hatch.build.hooks.model.dependency-groups.\n"
     )
 
 

@@ -104,15 +104,15 @@ _TELL = "hatch-model: training with small.main:train\nhatch-model: error: "
         pytest.param(
             "output_dir",
             "import sys; sys.exit(3)",
-            "training failed: small.main:train called sys.exit(3). A training function returns "
-            "when it is done, and raises when it cannot be.",
+            "training failed: small.main:train called sys.exit(3). Return from the function when "
+            "it is done, and raise an exception if it fails.",
             id="sys.exit(3)",
         ),
         pytest.param(
             "",
             "import sys; sys.exit()",
-            "training failed: small.main:train called sys.exit(). A training function returns "
-            "when it is done, and raises when it cannot be.",
+            "training failed: small.main:train called sys.exit(). Return from the function when it "
+            "is done, and raise an exception if it fails.",
             id="sys.exit()",
         ),
         pytest.param(
@@ -141,15 +141,15 @@ _TELL = "hatch-model: training with small.main:train\nhatch-model: error: "
         pytest.param(
             "",
             "return {'accuracy': '0.9'}",
-            "small.main:train returned a mapping with 'accuracy': '0.9', but a metric is a finite "
-            "number under a string. Leave it out, or write it to a file beside the model.",
+            "small.main:train returned a mapping with 'accuracy': '0.9', but metrics must map "
+            "names to finite numbers. Leave it out, or write it to a file next to the model.",
             id="metric is no number",
         ),
         pytest.param(
             "output_dir",
             "return [1], {'accuracy': float('nan')}",
-            "small.main:train returned a mapping with 'accuracy': nan, but a metric is a finite "
-            "number under a string. Leave it out, or write it to a file beside the model.",
+            "small.main:train returned a mapping with 'accuracy': nan, but metrics must map names "
+            "to finite numbers. Leave it out, or write it to a file next to the model.",
             id="metric is not a number",
         ),
         pytest.param(
@@ -157,7 +157,7 @@ _TELL = "hatch-model: training with small.main:train\nhatch-model: error: "
             "return (each for each in 'abc')",
             "small.main:train returned an object of type `generator` that could not be saved with "
             "joblib: TypeError: cannot pickle 'generator' object. Return one that can be pickled, "
-            "or take `output_dir` and write the model there in a format of your own.",
+            "or take `output_dir` and write the model there in another format.",
             id="unpicklable",
         ),
         pytest.param(
@@ -196,15 +196,15 @@ def test_training_that_does_not_end_in_a_model_is_told_in_one_sentence(
         ),
         pytest.param(
             'train = "small.main:trian"',
-            f"hatch-model: error: {_KEY}.train is `small.main:trian`, but there is no `trian` in "
-            "it. Did you mean `train`?\n",
+            f"hatch-model: error: {_KEY}.train is `small.main:trian`, but `small.main` "
+            "has no attribute `trian`. Did you mean `train`?\n",
             id="function",
         ),
         pytest.param(
             'train = "small.main:EPOCHS"',
-            "hatch-model: training with small.main:EPOCHS\n"
-            f"hatch-model: error: {_KEY}.train is `small.main:EPOCHS`, but that is no function: it "
-            "is of type `int`.\n",
+            f"hatch-model: training with small.main:EPOCHS\n"
+            f"hatch-model: error: {_KEY}.train is `small.main:EPOCHS`, but that is not a function: "
+            f"it is of type `int`.\n",
             id="not callable",
         ),
         pytest.param(
@@ -230,9 +230,9 @@ def test_training_that_does_not_end_in_a_model_is_told_in_one_sentence(
         ),
         pytest.param(
             'train = "wave:open"',
-            "hatch-model: error: wave:open lies outside of the files that the wheel ships, so "
-            f"there is no package to put the model into. Set {_KEY}.artifacts to a folder inside "
-            'one of them, such as "src/your_package/data".\n',
+            f"hatch-model: error: wave:open is not among the files that the wheel ships, so there "
+            f"is no package for the model. Set {_KEY}.artifacts to a folder inside one of them, "
+            f'such as "src/your_package/data".\n',
             id="not shipped",
         ),
     ],
@@ -365,8 +365,8 @@ def test_a_disk_that_is_full_while_the_model_is_saved_leaves_nothing(failures: _
 
     assert message == (
         f"{_TELL}small.main:train returned an object of type `bytes` that could not be saved with "
-        "joblib: OSError: [Errno 27] File too large. Return one that can be pickled, or take "
-        "`output_dir` and write the model there in a format of your own.\n"
+        f"joblib: OSError: [Errno 27] File too large. Return one that can be pickled, or take "
+        f"`output_dir` and write the model there in another format.\n"
     )
 
 
@@ -412,8 +412,9 @@ def test_a_disk_that_is_full_while_the_wheel_is_written_leaves_nothing(
 
     assert completed.returncode != 0
     assert (
-        f"hatch-model: error: the wheel cannot be written to {tmp_path / 'dist'}: File too large. The "
-        "model takes 3.0 MiB there: make room, or build into another folder.\n" in completed.stdout
+        f"hatch-model: error: the wheel cannot be written to {tmp_path / 'dist'}: File too large. "
+        f"The model needs 3.0 MiB there. Free some space, or build into another folder.\n"
+        in completed.stdout
     )
     assert tree(project.folder) == before
     assert tree(surroundings.temporary) == {}

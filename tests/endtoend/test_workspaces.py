@@ -129,7 +129,7 @@ def test_an_editable_sibling_is_pinned_by_its_version_or_not_at_all(
 
     built = member.build(surroundings, check=False)
 
-    assert "an address that means nothing on another machine." in built.output
+    assert "an address that is only valid on this machine." in built.output
     assert 'or set tool.hatch.metadata.hooks.model.direct-references to "version"' in built.output
 
 
@@ -143,7 +143,7 @@ def test_a_missing_lock_of_a_workspace_is_looked_for_at_its_root(
 
     assert (
         f"{ERROR}tool.hatch.build.hooks.model.lock is `uv.lock`, but there is no such file at the root "
-        "of its workspace. Write the lock: `uv lock`; or take the key out."
+        "of its workspace. Write the lock: `uv lock`; or remove the key."
     ) in built.output
 
 

@@ -241,7 +241,7 @@ def test_an_exception_is_reported_under_its_traceback(check: _Check) -> None:
             "TypeError: check() missing 1 required positional argument: 'x'",
             True,
         ),
-        ("check = 1", "model:check", "TypeError: it is no function, but of type `int`", False),
+        ("check = 1", "model:check", "TypeError: it is not a function but of type `int`", False),
         (
             "def check(): pass",
             "model:absent",
@@ -432,8 +432,8 @@ def test_the_request_and_the_result_are_what_the_protocol_says(check: _Check) ->
 
 _UNDECLARED = (
     "imported plotter, which the wheel does not require. It is installed here only for training or "
-    "for the build, so whoever installs the wheel would not have it: add it to "
-    "tool.hatch.metadata.hooks.model.dependencies, or do without it when predicting."
+    "for the build, so users of the wheel would not have it. Add it to "
+    "tool.hatch.metadata.hooks.model.dependencies, or do not import it to predict."
 )
 
 
@@ -524,7 +524,7 @@ def test_what_was_looked_for_in_vain_is_told_where_something_else_fails(check: _
     assert check.message(source) == (
         "the wheel does not pass its check: model:check raised AttributeError: 'NoneType' object "
         "has no attribute 'draw'\n"
-        "What it looked for in vain, as the wheel does not require it: plotter."
+        "It did not find packages that the wheel does not require: plotter."
     )
 
 
@@ -660,7 +660,7 @@ def test_finders_that_are_added_later_hide_it_too(check: _Check, method: str) ->
 def _in_tree(file: str) -> str:
     return (
         f"the wheel does not pass its check: model:check imported {file} from the source tree, "
-        f"which the wheel does not hold."
+        f"which the wheel does not contain. Move it to a package that ships."
     )
 
 
@@ -843,7 +843,7 @@ def test_a_model_of_a_module_of_the_source_tree_is_refused(
 
     assert check.message(_MODULE) == (
         "the wheel does not pass its check: loading `small/data/model.pkl` imported helper.py from "
-        "the source tree, which the wheel does not hold."
+        "the source tree, which the wheel does not contain. Move it to a package that ships."
     )
 
 

@@ -91,7 +91,7 @@ def test_a_limit_in_the_environment_that_is_no_size_is_an_error(
         ran = run("cache", command)
         assert (ran.out, ran.code) == ("", 1)
         assert ran.err == (
-            "hatch-model: error: HATCH_MODEL_CACHE_LIMIT is `much`, but it has to be a size, such as "
+            "hatch-model: error: HATCH_MODEL_CACHE_LIMIT is `much`, but must be a size, such as "
             "`20 GiB`, `500MB` or a plain number of bytes.\n"
         )
 

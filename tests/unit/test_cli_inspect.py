@@ -174,11 +174,11 @@ largest files
         ({"a/PKG-INFO": b"Name: a\n"}, "its metadata has no Version"),
         (
             {"a/PKG-INFO": _PKG_INFO, "a/.hatch-model.json": b"{}"},
-            "a/.hatch-model.json: it is not what hatch-model writes",
+            "a/.hatch-model.json: it was not written by hatch-model",
         ),
         (
             {"a/PKG-INFO": _PKG_INFO, "a/.hatch-model.json": b"[]"},
-            "a/.hatch-model.json: it is not what hatch-model writes",
+            "a/.hatch-model.json: it was not written by hatch-model",
         ),
         (
             {

@@ -431,8 +431,8 @@ def test_results_are_compared_by_value_and_floats_nearly(
     ("command", "reason"),
     [
         ("no-such-python", "No such file or directory"),
-        ("false", "it does not run a script"),
-        ("echo", "it does not run a script"),
+        ("false", "it did not run a script"),
+        ("echo", "it did not run a script"),
         (".", "No such file or directory"),
     ],
 )
@@ -443,7 +443,7 @@ def test_a_python_that_does_not_work_is_told_in_one_line(
 
     shown = "bin/python" if command == "." else command
     assert run("verify", "small", "--python", command) == Ran(
-        "", f"hatch-model: error: `{shown}` does not work as a Python: {reason}\n", 1
+        "", f"hatch-model: error: `{shown}` is not a working Python interpreter: {reason}\n", 1
     )
 
 

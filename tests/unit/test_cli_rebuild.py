@@ -115,8 +115,8 @@ def test_a_python_that_uv_has_no_name_for_must_be_named(
         _rebuild(tmp_path / "one", _Uv(), change)
 
     assert str(caught.value) == (
-        f"the record says that {implementation} {version} trained the model, which uv has no name "
-        "for. Name a Python with `--python`."
+        f"the record says that {implementation} {version} trained the model, which uv cannot "
+        f"provide. Choose a Python with `--python`."
     )
     _rebuild(tmp_path / "other", _Uv(), change, python="3.14")
 
@@ -129,8 +129,8 @@ def test_a_build_that_fails_is_told_with_a_way_out(tmp_path: Path) -> None:
         rebuild("dist/small-0.1.0.tar.gz", record_of(FILES), tmp_path, run=fail)
 
     assert str(caught.value) == (
-        "`dist/small-0.1.0.tar.gz` could not be rebuilt; uv says above why. If it cannot find the "
-        "Python, name another one with `--python`."
+        "`dist/small-0.1.0.tar.gz` could not be rebuilt; see uv's output above. If uv cannot find "
+        "the Python, choose another one with `--python`."
     )
 
 
@@ -143,8 +143,8 @@ def test_an_sdist_that_another_tool_builds_is_told(tmp_path: Path) -> None:
         _rebuild(tmp_path / "new", _Uv(make))
 
     assert str(caught.value) == (
-        "what was rebuilt from `small-0.1.0.tar.gz` holds no record of how it was made, as wheels "
-        "that hatch-model built do."
+        "what was rebuilt from `small-0.1.0.tar.gz` contains no record of how it was made. Wheels "
+        "that hatch-model builds contain one."
     )
 
 
@@ -220,7 +220,7 @@ def test_a_different_model_is_told_with_all_that_differs(dist: Path) -> None:
 
     assert run(*_ARGUMENTS) == Ran(
         """\
-small 0.1.0: different: files differ, and the metrics, too
+small 0.1.0: different: files differ, as well as the metrics
 metrics
             recorded  rebuilt
   accuracy  0.75      0.5

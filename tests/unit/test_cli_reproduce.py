@@ -118,7 +118,7 @@ def test_other_bytes_with_anything_else_measured_are_different(
     comparison = _compare(original, rebuilt)
 
     assert comparison.verdict == "different"
-    assert comparison.reason == f"files differ, and {reason}, too"
+    assert comparison.reason == f"files differ, as well as {reason}"
 
 
 @pytest.mark.parametrize("change", [_metrics(accuracy=0.76), _check([0.51, "setosa", 3])])
@@ -319,7 +319,8 @@ def test_a_wheel_of_another_tool_is_refused(sdist: Path, tmp_path: Path) -> None
     wheel = make_wheel(tmp_path, "small", "0.1.0")
 
     assert run("reproduce", wheel, sdist) == _refused(
-        f"`{wheel}` holds no record of how it was made, as wheels that hatch-model built do."
+        f"`{wheel}` contains no record of how it was made. Wheels that hatch-model builds contain "
+        f"one."
     )
 
 
@@ -339,7 +340,7 @@ def test_an_sdist_of_something_else_is_refused(name: str, version: str, tmp_path
     wheel, sdist = make_model(tmp_path / "dist"), make_sdist(tmp_path, name, version)
 
     assert run("reproduce", wheel, sdist) == _refused(
-        f"`{wheel}` is of small 0.1.0, but `{sdist}` of {name} {version}. Give the sdist that the "
+        f"`{wheel}` is small 0.1.0, but `{sdist}` is {name} {version}. Give the sdist that the "
         "wheel was built from."
     )
 
@@ -362,5 +363,5 @@ def test_a_wheel_that_was_changed_since_is_refused(
     wheel = rewrite(make_model(tmp_path / "dist"), damage)
 
     assert run("reproduce", wheel, sdist) == _refused(
-        f"`{wheel}` is not what it says of itself: {what}. See `hatch-model verify`."
+        f"`{wheel}` does not match its metadata: {what}. See `hatch-model verify`."
     )

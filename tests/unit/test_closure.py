@@ -299,8 +299,8 @@ def test_a_version_outside_of_a_range_is_an_error(declared: str, requires: str, 
         needed(["a", declared], distribution("a", "1.0", requires), distribution("b", "1.0+cpu"))
 
     assert str(caught.value) == (
-        f"b 1.0+cpu is installed in the training environment, but {asks}. Build with isolation, "
-        "so that the frontend installs what fits, or install it first."
+        f"b 1.0+cpu is installed in the training environment, but {asks}. Build with isolation, so "
+        f"that the frontend installs a matching version, or install one first."
     )
 
 

@@ -95,7 +95,7 @@ def test_keys_and_values_of_settings_are_escaped_and_cut() -> None:
     assert str(Problem(400_000 * "k", expected="a table", found=400_000 * "v")) == (
         f'{1000 * "k"}…: expected a table; found "{999 * "v"}…'
     )
-    assert str(Problem("a.\x1b", known=["b"])) == "a.\\x1b: unknown key; known are `b`"
+    assert str(Problem("a.\x1b", known=["b"])) == "a.\\x1b: unknown key; known keys are `b`"
 
 
 def test_of_very_many_problems_the_first_are_listed() -> None:

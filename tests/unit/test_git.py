@@ -141,7 +141,7 @@ def test_without_git_there_is_no_telling(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
 
     assert commit_of(tmp_path) is None
-    assert commit_of(tmp_path / "project", f"{_UNKNOWN}there is no git program") is None
+    assert commit_of(tmp_path / "project", f"{_UNKNOWN}git is not installed") is None
 
 
 def test_where_git_refuses_its_reason_is_told(

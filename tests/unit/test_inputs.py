@@ -78,7 +78,7 @@ def test_an_sdist_without_the_data_says_what_to_do(tmp_path: Path) -> None:
 
     (problem,) = refusal.value.problems
     assert str(problem) == (
-        "model.inputs[0]: expected to match a file of this source distribution, which has to include "
-        "what training reads (or build the wheel from the project itself, with `uv build --wheel`, "
-        'or set `sdist = "trained"`); found "raw/*.csv"'
+        "model.inputs[0]: expected to match a file of this source distribution, which must include "
+        "the files that training reads (or build the wheel from the project itself, with `uv build "
+        '--wheel`, or set `sdist = "trained"`); found "raw/*.csv"'
     )

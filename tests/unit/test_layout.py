@@ -99,7 +99,7 @@ def test_a_project_that_no_package_is_named_after_is_told_what_to_write(
     tmp_path: Path, files: str, train: str, packages: str
 ) -> None:
     assert _selection(tmp_path, files, train) == (
-        f'Name the package yourself:\n\n[tool.hatch.build.targets.wheel]\npackages = ["{packages}"]'
+        f'Select the package:\n\n[tool.hatch.build.targets.wheel]\npackages = ["{packages}"]'
     )
 
 
@@ -108,9 +108,9 @@ def test_a_module_in_no_package_is_told_where_it_may_go_and_how_it_ships_as_it_i
     tmp_path: Path, folder: str
 ) -> None:
     assert _selection(tmp_path, f"{folder}train.py {folder}helper.py", "train:fit") == (
-        f"`{folder}train.py` lies in no package. Either move it to `src/iris/train.py`, and set "
-        f'{_KEY}.train to "iris.train:fit"; or have it ship as it is, and the model in a folder with '
-        f"a name of its own:\n\n[tool.hatch.build.targets.wheel]\n"
+        f"`{folder}train.py` is not in a package. Either move it to `src/iris/train.py`, and set "
+        f'{_KEY}.train to "iris.train:fit"; or ship it as a module, and the model in a folder with '
+        f"a unique name:\n\n[tool.hatch.build.targets.wheel]\n"
         f'packages = ["{folder}train.py"]\n\n[{_KEY}]\nartifacts = "{folder}iris_model"'
     )
 
@@ -119,8 +119,8 @@ def test_nobody_is_told_to_ship_src_as_a_package(tmp_path: Path) -> None:
     files = "src/__init__.py src/models/__init__.py src/models/fit.py"
 
     assert _selection(tmp_path, files, "src.models.fit:train") == (
-        "`src` is the folder that packages lie in: wheels that ship it as a package overwrite each "
-        "other. `src.models.fit` needs a package of its own: move it to `src/iris/models/fit.py`, "
+        "`src` is the folder for packages: wheels that ship it as a package overwrite each "
+        "other's files. `src.models.fit` has to be in a package: move it to `src/iris/models/fit.py`, "
         f'and set {_KEY}.train to "iris.models.fit:train".'
     )
 
@@ -131,8 +131,8 @@ def _selection(root: Path, files: str, train: str) -> str:
         source_files(_builder(root, files), _settings(train))
     reason, _, said = str(raised.value).partition('"iris". ')
     assert reason == (
-        "hatchling cannot tell which files the wheel ships: no package or module is called like the "
-        "project, "
+        "hatchling cannot tell which files the wheel ships: no package or module has the project's "
+        "name, "
     )
     return said
 
@@ -204,7 +204,7 @@ class TestReferences:
             module, _, attribute = check.partition(":")
             reference = ObjectReference(module=module, attribute=attribute) if check else None
             assert self._refused(builder, **settings, check=reference) == (
-                f"{_KEY}.{option} is `iris.main:train`, but there is no `train` in it. Did you mean "
+                f"{_KEY}.{option} is `iris.main:train`, but `iris.main` has no attribute `train`. Did you mean "
                 "`tran`?"
             )
 
@@ -246,7 +246,9 @@ class TestReferences:
 
         check_layout(builder, _settings("fit:run", **options))
         check_layout(builder, _settings("iris:main.train"))
-        assert "no `rnu` in it. Did you mean `run`?" in self._refused(builder, "fit:rnu", **options)
+        assert "no attribute `rnu`. Did you mean `run`?" in self._refused(
+            builder, "fit:rnu", **options
+        )
 
     def test_an_extension_module_is_a_module(self, tmp_path: Path) -> None:
         builder = _builder(tmp_path, f"{self.FILES} src/iris/fast.abi3.so")

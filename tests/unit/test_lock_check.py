@@ -168,8 +168,8 @@ class TestPathsOnThisMachine:
             self._lock(tmp_path / "lib.whl").requirements(LINUX)
 
         assert str(caught.value) == (
-            f"`uv.lock` takes lib from {(tmp_path / 'lib.whl').as_uri()}#sha256=ab, where there is "
-            "nothing. What lies outside of the project is not in its sdist: build the wheel from "
+            f"`uv.lock` takes lib from {(tmp_path / 'lib.whl').as_uri()}#sha256=ab, which does not "
+            "exist. An sdist does not contain what is outside of the project: build the wheel from "
             "the source tree, as with `python -m build --wheel`, or lock lib from an index or a "
             "repository."
         )

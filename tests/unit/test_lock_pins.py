@@ -377,7 +377,7 @@ class TestDirectReferences:
 
         assert str(caught.value) == (
             "lib 1.5 was installed from git+https://example.org/lib@c0ffee, as the lock says, so "
-            "nobody else could install the wheel from an index. Install it from an index, or set "
+            "others could not install the wheel from an index. Install it from an index, or set "
             'model.direct-references to "url" (pin the address) or "version" (pin the version, '
             "which an index must then have)."
         )
@@ -390,10 +390,9 @@ class TestDirectReferences:
             self._pins("url", _FOLDER)
 
         assert str(caught.value) == (
-            "lib 1.5 was installed from file:///src/lib, as the lock says, an address that means "
-            "nothing on another machine. Install it from an index or a repository, or set "
-            'model.direct-references to "version" (pin the version, which an index must then '
-            "have)."
+            "lib 1.5 was installed from file:///src/lib, as the lock says, an address that is only "
+            "valid on this machine. Install it from an index or a repository, or set "
+            'model.direct-references to "version" (pin the version, which an index must then have).'
         )
 
     @pytest.mark.parametrize("address", [_GIT, _FOLDER])
@@ -412,9 +411,9 @@ class TestDirectReferences:
             _pins(lock, ["lib ; sys_platform == 'win32'"], [], direct_references="version")
 
         assert str(caught.value) == (
-            "`a.lock` holds lib, for other platforms than this, from "
-            "git+https://example.org/lib@c0ffee without a version, so none can be pinned. Give lib "
-            'a version that is not dynamic, or set model.direct-references to "url".'
+            "`a.lock` holds lib for other platforms, from git+https://example.org/lib@c0ffee, "
+            "without a version that could be pinned. Give lib a version that is not dynamic, or "
+            'set model.direct-references to "url".'
         )
 
 

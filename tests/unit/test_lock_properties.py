@@ -15,7 +15,6 @@ from properties import assert_is_message, few_hundred, names, toml_values, words
 
 from hatch_model.errors import HatchModelError
 from hatch_model.lock import Lock, read_lock
-from hatch_model.locked_pins import check_installable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +47,6 @@ def _read(folder: Path, name: str, content: bytes) -> Lock | None:
         )
         # What a build does with it.
         lock.requirements(LINUX)
-        check_installable(lock, LINUX)
     except HatchModelError as error:
         assert_is_message(str(error))
         return None

@@ -151,5 +151,5 @@ def test_a_missing_lock_is_named_with_the_command_that_writes_it(
 
     assert str(caught.value) == (
         f"tool.hatch.build.hooks.model.lock is `{path}`, but there is no such file. Write the "
-        f"lock: `{command}`; or take the key out."
+        f"lock: `{command}`; or remove the key."
     )

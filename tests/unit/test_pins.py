@@ -214,9 +214,9 @@ def test_what_is_not_from_an_index_is_an_error_by_default(
         )
 
     assert str(caught.value) == (
-        f"a 1.2 was installed {origin}, so nobody else could install the wheel from an index. "
-        "Install it from an index, or set tool.hatch.metadata.hooks.model.direct-references to "
-        '"url" (pin the address) or "version" (pin the version, which an index must then have).'
+        f"a 1.2 was installed {origin}, so others could not install the wheel from an index. "
+        f"Install it from an index, or set tool.hatch.metadata.hooks.model.direct-references to "
+        f'"url" (pin the address) or "version" (pin the version, which an index must then have).'
     )
 
 
@@ -254,9 +254,9 @@ def test_an_address_of_this_machine_is_an_error_and_its_version_the_way_out(
         pinned(["a"], [distribution("a", "1.2", direct_url=direct_url)], policy)
 
     assert str(caught.value) == (
-        f"a 1.2 was installed {origin}, an address that means nothing on another machine. Install "
-        "it from an index or a repository, or set hooks.model.direct-references to "
-        '"version" (pin the version, which an index must then have).'
+        f"a 1.2 was installed {origin}, an address that is only valid on this machine. Install it "
+        f'from an index or a repository, or set hooks.model.direct-references to "version" (pin '
+        f"the version, which an index must then have)."
     )
 
 

@@ -63,13 +63,13 @@ def test_what_is_missing_or_too_old_is_asked_for(cyclonedx: str | None, hatchlin
         _WITH_BOM.check_tools(FakeEnvironment(installed))
 
     assert str(refusal.value) == (
-        "`sbom = true` takes cyclonedx-python-lib>=8 and hatchling>=1.28. Build with isolation, so "
-        "that the frontend installs that, or install it first."
+        "`sbom = true` requires cyclonedx-python-lib>=8 and hatchling>=1.28. Build with isolation, "
+        "so that the frontend installs it, or install it first."
     )
 
 
 def test_the_option_is_named_that_takes_what_is_missing() -> None:
-    with pytest.raises(HatchModelError, match=r"^`inputs` takes platformdirs>=3\. "):
+    with pytest.raises(HatchModelError, match=r"^`inputs` requires platformdirs>=3\. "):
         _REUSABLE.check_tools(FakeEnvironment([distribution("filelock", "3.20")]))
 
 

@@ -49,11 +49,11 @@ def test_a_tree_carries_nothing(tmp_path: Path) -> None:
     [
         ("{", "it is not JSON: "),
         ("[" * 100_000, "it is nested too deeply"),
-        ([], "it is not what hatch-model writes"),
-        ({}, "it is not what hatch-model writes"),
-        ({"git": None, "record": []}, "it is not what hatch-model writes"),
-        ({"git": {"commit": 3, "dirty": True}}, "it is not what hatch-model writes"),
-        ({"git": {"commit": "c"}}, "it is not what hatch-model writes"),
+        ([], "it was not written by hatch-model"),
+        ({}, "it was not written by hatch-model"),
+        ({"git": None, "record": []}, "it was not written by hatch-model"),
+        ({"git": {"commit": 3, "dirty": True}}, "it was not written by hatch-model"),
+        ({"git": {"commit": "c"}}, "it was not written by hatch-model"),
     ],
 )
 def test_what_cannot_be_read_is_an_error(content: Any, problem: str, tmp_path: Path) -> None:
@@ -63,10 +63,10 @@ def test_what_cannot_be_read_is_an_error(content: Any, problem: str, tmp_path: P
         carried_in(tmp_path)
 
     told = str(refusal.value).splitlines()
-    assert told[0] == ("this source distribution is not what it was when its model was trained:")
+    assert told[0] == ("this source distribution has changed since its model was trained:")
     assert told[1].startswith(f"  {CARRIED_FILE}: {problem}")
     assert told[2] == (
-        "Unpack it again, or set HATCH_MODEL_RETRAIN=1, which trains another model from what is here."
+        "Unpack it again, or set HATCH_MODEL_RETRAIN=1 to train a new model from the current files."
     )
 
 

@@ -92,9 +92,8 @@ def test_what_uv_adds_to_the_project_is_told_to_go_to_the_group(tmp_path: Path) 
     )
 
     assert message == (
-        'project.dependencies: expected no static list beside "dependencies" in project.dynamic: move '
-        "it to dependency-groups.model (`uv add --group model PACKAGE` adds to that); found "
-        '["b"]'
+        'project.dependencies is static, although project.dynamic lists "dependencies"; move it to '
+        "dependency-groups.model (`uv add --group model PACKAGE` adds to it)"
     )
 
 
@@ -420,8 +419,8 @@ _NEEDS = "an array of PEP 508 strings, or `dependency-group` with the name of a 
         (
             f"{_MODEL}\nx = 1",
             (
-                "x: unknown key; known are `dependencies`, `dependency-group`, `direct-references`, "
-                "`local-versions`, `pins`, `python`, `requires-python`"
+                "x: unknown key; known keys are `dependencies`, `dependency-group`, "
+                "`direct-references`, `local-versions`, `pins`, `python`, `requires-python`"
             ),
         ),
     ],
@@ -691,9 +690,8 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
 
     assert message == (
         "10 problems in the project's configuration:\n"
-        "  project.dependencies: expected no static list: move it to "
-        'tool.hatch.metadata.hooks.model.dependencies and list "dependencies" in '
-        'project.dynamic; found ["anchor"]\n'
+        "  project.dependencies is static; move it to "
+        'tool.hatch.metadata.hooks.model.dependencies and list "dependencies" in project.dynamic\n'
         "  tool.hatch.metadata.hooks.model.dependencies[1]: expected a PEP 508 string; "
         'found "not a requirement"\n'
         "  tool.hatch.metadata.hooks.model.dependencies[2]: expected a PEP 508 string; found 5\n"
@@ -747,32 +745,32 @@ def test_a_group_that_is_read_twice_is_reported_once(tmp_path: Path) -> None:
         (
             'name = "small"\ndependencies = ["anchor"]',
             (
-                "project.dependencies: expected no static list: move it to "
+                "project.dependencies is static; move it to "
                 'tool.hatch.metadata.hooks.model.dependencies and list "dependencies" in '
-                'project.dynamic; found ["anchor"]'
+                "project.dynamic"
             ),
         ),
         (
             'name = "small"\ndependencies = []\ndynamic = ["dependencies"]',
             (
-                'project.dependencies: expected no static list beside "dependencies" in '
-                "project.dynamic: move it to tool.hatch.metadata.hooks.model.dependencies (for "
-                "`uv add --group NAME PACKAGE`, keep the requirements in a group, and name that with "
-                "`dependency-group`); found []"
+                'project.dependencies is static, although project.dynamic lists "dependencies"; '
+                "move it to tool.hatch.metadata.hooks.model.dependencies (to use "
+                "`uv add --group NAME PACKAGE`, keep the requirements in a group, and name it with "
+                "`dependency-group`)"
             ),
         ),
         (
             'name = "small"',
             (
-                'project.dynamic: expected "dependencies" among its entries, for the pins to be '
-                "written there; it is missing"
+                'project.dynamic: expected "dependencies" among its entries, so that the build can '
+                "write the pins there; it is missing"
             ),
         ),
         (
             'name = "small"\ndynamic = ["version"]',
             (
-                'project.dynamic: expected "dependencies" among its entries, for the pins to be '
-                'written there; found ["version"]'
+                'project.dynamic: expected "dependencies" among its entries, so that the build can '
+                'write the pins there; found ["version"]'
             ),
         ),
         (
@@ -856,8 +854,8 @@ def test_only_the_build_hook_is_configured(tmp_path: Path) -> None:
 
 def test_only_the_metadata_hook_is_configured(tmp_path: Path) -> None:
     assert refused(tmp_path, _MODEL, "") == (
-        "tool.hatch.build.hooks.model: expected a table with `train`, as a wheel would hold no "
-        "model without it; it is missing"
+        "tool.hatch.build.hooks.model: expected a table with `train`, because a wheel would "
+        "contain no model without it; it is missing"
     )
 
 
@@ -909,8 +907,8 @@ def test_messages_name_the_wheels_own_hook_table(tmp_path: Path) -> None:
         (
             "[build]\nreproducible = true",
             (
-                "hatch.toml: build.hooks.model: expected a table with `train`, as a wheel would hold "
-                "no model without it; it is missing"
+                "hatch.toml: build.hooks.model: expected a table with `train`, because a wheel "
+                "would contain no model without it; it is missing"
             ),
         ),
         (

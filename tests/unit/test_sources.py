@@ -267,8 +267,8 @@ def test_training_code_that_is_not_shipped_needs_a_place_for_its_artifacts(
     message = _message(HatchModelError, builder, train, python_path=(PurePosixPath("tools"),))
 
     assert message == (
-        f"{train} lies outside of the files that the wheel ships, so there is no package to put "
-        f"the model into. Set {_KEY}.artifacts to a folder inside one of them, such as "
+        f"{train} is not among the files that the wheel ships, so there is no package for the "
+        f"model. Set {_KEY}.artifacts to a folder inside one of them, such as "
         f'"src/your_package/data".'
     )
 

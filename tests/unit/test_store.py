@@ -200,12 +200,10 @@ def test_a_model_without_files_can_be_kept(store: Store, tmp_path: Path) -> None
     [
         pytest.param(
             b"\x01" + CONTENTS[WEIGHTS][1:],
-            "`weights.bin` has another content than when it was stored.",
+            "`weights.bin` has changed since it was stored.",
             id="flipped bit",
         ),
-        pytest.param(
-            b"\x00", "`weights.bin` has another content than when it was stored.", id="truncated"
-        ),
+        pytest.param(b"\x00", "`weights.bin` has changed since it was stored.", id="truncated"),
         pytest.param(None, f"its files cannot be read: {os.strerror(errno.ENOENT)}.", id="missing"),
     ],
 )
@@ -450,8 +448,8 @@ def test_a_model_larger_than_the_limit_is_not_stored(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as raised:
         keep(store, _B, large)
     assert str(raised.value) == (
-        "the model takes 2.0 KiB, more than the 1.5 KiB that the store of trained models may hold, "
-        "so it was not stored. HATCH_MODEL_CACHE_LIMIT raises the limit."
+        "the model takes 2.0 KiB, more than the 1.5 KiB that the store of trained models may "
+        "contain, so it was not stored. HATCH_MODEL_CACHE_LIMIT raises the limit."
     )
     assert kept_in(store) == {"a"}
     assert names_in(store) == [_A, f"{_A}.lock"]
@@ -807,7 +805,7 @@ def test_a_limit_that_is_no_size_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(HatchModelError) as raised:
         store_limit()
     assert str(raised.value) == (
-        "HATCH_MODEL_CACHE_LIMIT is `much`, but it has to be a size, such as `20 GiB`, `500MB` or a "
+        "HATCH_MODEL_CACHE_LIMIT is `much`, but must be a size, such as `20 GiB`, `500MB` or a "
         "plain number of bytes."
     )
 

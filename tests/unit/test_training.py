@@ -187,8 +187,8 @@ def test_a_metric_that_is_no_finite_number_is_refused(
     training: _Training, value: str, shown: str
 ) -> None:
     assert training.message(_SCALARS % value) == (
-        f"model:train returned a mapping with 'metric': {shown}, but a metric is a finite number "
-        f"under a string. Leave it out, or write it to a file beside the model."
+        f"model:train returned a mapping with 'metric': {shown}, but metrics must map names to "
+        f"finite numbers. Leave it out, or write it to a file next to the model."
     )
 
 
@@ -248,9 +248,9 @@ def test_a_file_that_the_sdist_lacks_is_told_how_it_gets_there(
     (training.folder / "PKG-INFO").touch()
 
     assert training.message(_READS % path).endswith(
-        "/houses.csv'. `data/houses.csv` is not in this source distribution, which has to include what "
-        "training reads (or build the wheel from the project itself, with `uv build --wheel`, or set "
-        '`sdist = "trained"`).'
+        "/houses.csv'. `data/houses.csv` is not in this source distribution, which must include "
+        "the files that training reads (or build the wheel from the project itself, with `uv build "
+        '--wheel`, or set `sdist = "trained"`).'
     )
 
 
@@ -280,8 +280,8 @@ def test_what_is_no_missing_package_is_not_called_one(training: _Training, sourc
 
 def test_a_metric_has_a_string_for_a_name(training: _Training) -> None:
     assert training.message("def train(): return [], {1: 0.5}") == (
-        "model:train returned a mapping with 1: 0.5, but a metric is a finite number under a "
-        "string. Leave it out, or write it to a file beside the model."
+        "model:train returned a mapping with 1: 0.5, but metrics must map names to finite numbers. "
+        "Leave it out, or write it to a file next to the model."
     )
 
 
@@ -315,8 +315,9 @@ def test_what_nobody_trains_is_no_model(
         """
 
     assert training.message(source) == (
-        f"model:train returned {shown}, which is no model. Return metrics as a mapping, such as "
-        f'`{{"accuracy": 0.97}}`; where the function has written files, return only that, or nothing.'
+        f"model:train returned {shown}, which is not a model. Return metrics as a mapping, such as "
+        f'`{{"accuracy": 0.97}}`. If the function writes the model\'s files itself, return only '
+        f"metrics or nothing."
     )
 
 
@@ -411,8 +412,8 @@ def test_a_model_that_cannot_be_pickled_is_refused(
 
     start = f"model:train returned an object of type `{kind}` that could not be saved with joblib: "
     end = (
-        ". Return one that can be pickled, or take `output_dir` and write the model there in a "
-        "format of your own."
+        ". Return one that can be pickled, or take `output_dir` and write the model there in "
+        "another format."
     )
     assert message.startswith(start) and message.endswith(end)
     assert reason in message.removeprefix(start).removesuffix(end)
@@ -433,8 +434,8 @@ def test_a_model_is_written_or_returned_but_not_both(
         """
 
     assert training.message(source) == (
-        "model:train wrote `model.joblib` and returned a model, too, which is saved under that "
-        "name. Do one of the two."
+        "model:train wrote `model.joblib` and also returned a model, which is saved under that "
+        "name. Do only one of these."
     )
     assert list(tree(training.folder)) == ["model.py"]
 
@@ -483,16 +484,16 @@ def test_a_module_that_does_not_exist_is_named(
 
 
 @pytest.mark.parametrize(
-    ("name", "attribute", "suggestion"),
+    ("name", "owner", "attribute", "suggestion"),
     [
-        ("model:trian", "trian", " Did you mean `train`?"),
-        ("model:zzz", "zzz", ""),
-        ("model:Trainer.fti", "fti", " Did you mean `fit`?"),
-        ("model:Trainr.fit", "Trainr", " Did you mean `Trainer`?"),
+        ("model:trian", "model", "trian", " Did you mean `train`?"),
+        ("model:zzz", "model", "zzz", ""),
+        ("model:Trainer.fti", "model.Trainer", "fti", " Did you mean `fit`?"),
+        ("model:Trainr.fit", "model", "Trainr", " Did you mean `Trainer`?"),
     ],
 )
 def test_a_function_that_does_not_exist_is_named(
-    training: _Training, name: str, attribute: str, suggestion: str
+    training: _Training, name: str, owner: str, attribute: str, suggestion: str
 ) -> None:
     source = """
         def train(): ...
@@ -503,7 +504,7 @@ def test_a_function_that_does_not_exist_is_named(
         """
 
     assert training.message(source, name) == (
-        f"{_KEY}.train is `{name}`, but there is no `{attribute}` in it.{suggestion}"
+        f"{_KEY}.train is `{name}`, but `{owner}` has no attribute `{attribute}`.{suggestion}"
     )
 
 
@@ -518,7 +519,7 @@ def test_what_is_not_callable_is_refused(training: _Training, value: str, kind: 
         """
 
     assert training.message(source) == (
-        f"{_KEY}.train is `model:train`, but that is no function: it is of type `{kind}`."
+        f"{_KEY}.train is `model:train`, but that is not a function: it is of type `{kind}`."
     )
 
 
@@ -561,8 +562,8 @@ def test_a_call_of_exit_is_a_failure_whatever_the_code(
     body = f"def train(): {statement}" if place == "function" else statement
 
     assert training.message(f"import sys\n{body}") == (
-        f"training failed: model:train called sys.exit({shown}). A training function returns when "
-        f"it is done, and raises when it cannot be."
+        f"training failed: model:train called sys.exit({shown}). Return from the function when it "
+        f"is done, and raise an exception if it fails."
     )
 
 
@@ -896,8 +897,8 @@ def test_what_was_written_to_the_tree_is_moved_out_of_it(training: _Training) ->
         (
             "raise SystemExit(3)",
             (
-                "training failed: model:train called sys.exit(3). A training function returns when it "
-                "is done, and raises when it cannot be."
+                "training failed: model:train called sys.exit(3). Return from the function when it "
+                "is done, and raise an exception if it fails."
             ),
         ),
         (
@@ -918,16 +919,16 @@ def test_what_was_written_to_the_tree_is_moved_out_of_it(training: _Training) ->
         (
             "return {'n': None}",
             (
-                "model:train returned a mapping with 'n': None, but a metric is a finite number under "
-                "a string. Leave it out, or write it to a file beside the model."
+                "model:train returned a mapping with 'n': None, but metrics must map names to "
+                "finite numbers. Leave it out, or write it to a file next to the model."
             ),
         ),
         (
             "return Model()",
             (
                 "model:train returned an object of type `model.Model` that could not be saved with "
-                "joblib: ValueError: not me. Return one that can be pickled, or take `output_dir` and "
-                "write the model there in a format of your own."
+                "joblib: ValueError: not me. Return one that can be pickled, or take `output_dir` "
+                "and write the model there in another format."
             ),
         ),
         pytest.param(

@@ -81,7 +81,7 @@ def test_where_there_is_no_uv_both_ways_out_are_named(folder: Path) -> None:
 
     assert str(caught.value) == (
         "uv is required to read `uv.lock`, and is not on PATH. Install uv, or lock in a format that "
-        "needs none: `uv export --format pylock.toml --no-emit-project --output-file pylock.toml`, "
+        "does not need it: `uv export --format pylock.toml --no-emit-project --output-file pylock.toml`, "
         "and name that file instead."
     )
 

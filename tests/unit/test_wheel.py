@@ -220,15 +220,15 @@ def test_a_file_that_is_laid_out_keeps_its_mode(tmp_path: Path) -> None:
         (
             (100 << 20) + 1,
             (
-                "small-1.0-py3-none-any.whl has 100.0 MiB: PyPI takes 100.0 MiB a file unless it "
-                "was asked for more, and other indexes have limits, too"
+                "small-1.0-py3-none-any.whl is 100.0 MiB: PyPI accepts 100.0 MiB per file by "
+                "default, and other indexes have similar limits"
             ),
         ),
         (
             1200 << 20,
             (
-                "small-1.0-py3-none-any.whl has 1.2 GiB: PyPI takes 100.0 MiB a file unless it was "
-                "asked for more, and other indexes have limits, too"
+                "small-1.0-py3-none-any.whl is 1.2 GiB: PyPI accepts 100.0 MiB per file by "
+                "default, and other indexes have similar limits"
             ),
         ),
     ],

@@ -168,7 +168,7 @@ def test_a_file_that_cannot_be_read_is_named(
     monkeypatch.setattr(module, "_read_into", refused)
 
     assert message_of_failure(wheel, weights) == (
-        f"{weights} is to be packaged, but cannot be read: Permission denied"
+        f"{weights} is part of the wheel, but cannot be read: Permission denied"
     )
 
 
@@ -178,7 +178,7 @@ def test_a_folder_is_no_file(wheel: Path, tmp_path: Path) -> None:
     folder.mkdir()
 
     assert message_of_failure(wheel, folder) == (
-        f"{folder} is to be packaged, but cannot be read: Is a directory"
+        f"{folder} is part of the wheel, but cannot be read: Is a directory"
     )
 
 

@@ -412,8 +412,8 @@ def test_what_an_index_would_take_for_a_bomb_is_stored(
     assert written.stat().st_size > 1 << 20
     (line,) = said
     assert line == (
-        "storing zeros.bin as it is: deflated to less than a fortieth, it would look like a "
-        "decompression bomb to package indexes"
+        "storing zeros.bin uncompressed: compressed to less than a fortieth of its size, it would "
+        "look like a decompression bomb to package indexes"
     )
 
 

@@ -96,7 +96,7 @@ def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) 
     interpreter = _interpreter(command)
     opened = _open(model, interpreter.path)
     if opened.kind == "sdist":
-        raise click.UsageError("An sdist has no RECORD that it could be held to: verify its wheel.")
+        raise click.UsageError("An sdist has no RECORD to verify. Verify its wheel instead.")
     found = differences(opened, Progress(lambda line: _to_stderr(printable(line))))
     check = None
     if opened.kind == "installed":

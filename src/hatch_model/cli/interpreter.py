@@ -50,8 +50,8 @@ def describe(command: str) -> Interpreter:
     except OSError as error:
         raise _not_a_python(command, error.strerror or str(error)) from None
     except (IndexError, KeyError, TypeError, ValueError):
-        raise _not_a_python(command, "it does not run a script") from None
+        raise _not_a_python(command, "it did not run a script") from None
 
 
 def _not_a_python(command: str, reason: str) -> HatchModelError:
-    return HatchModelError(f"`{command}` does not work as a Python: {reason}")
+    return HatchModelError(f"`{command}` is not a working Python interpreter: {reason}")

@@ -86,8 +86,8 @@ def rebuild(
     )
     if returncode != 0:
         raise HatchModelError(
-            f"`{sdist}` could not be rebuilt; uv says above why. If it cannot find the Python, name "
-            f"another one with `--python`."
+            f"`{sdist}` could not be rebuilt; see uv's output above. If uv cannot find the Python, "
+            f"choose another one with `--python`."
         )
     (wheel,) = out.glob("*.whl")
     rebuilt = open_model(str(wheel))
@@ -113,8 +113,8 @@ def _name(python: Mapping[str, str]) -> str:
     if not re.fullmatch(r"[a-z]+@[0-9][0-9a-z.]*", name):
         shown = printable(f"{python['implementation']} {python['version']}")
         raise HatchModelError(
-            f"the record says that {shown} trained the model, which uv has no name for. Name a Python with "
-            f"`--python`."
+            f"the record says that {shown} trained the model, which uv cannot provide. Choose a "
+            f"Python with `--python`."
         )
     return name
 
@@ -149,15 +149,15 @@ def recorded_in(wheel: ModelFiles, sdist: ModelFiles) -> Mapping[str, Any]:
     if not is_of(sdist, wheel.name, wheel.version):
         held = [printable(f"{model.name} {model.version}") for model in (wheel, sdist)]
         raise HatchModelError(
-            f"`{wheel.origin}` is of {held[0]}, but `{sdist.origin}` of {held[1]}. Give the sdist that the "
-            f"wheel was built from."
+            f"`{wheel.origin}` is {held[0]}, but `{sdist.origin}` is {held[1]}. Give the sdist "
+            f"that the wheel was built from."
         )
     # Records are compared, and this one may no longer describe the wheel's content.
     if found := differences(wheel):
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
         raise HatchModelError(
-            f"`{wheel.origin}` is not what it says of itself: {printable(found[0])}{more}. See `hatch-model "
-            f"verify`."
+            f"`{wheel.origin}` does not match its metadata: {printable(found[0])}{more}. See "
+            f"`hatch-model verify`."
         )
     return wheel.record
 
@@ -186,7 +186,8 @@ def compare(wheel: ModelFiles, rebuilt: ModelFiles, tolerance: float) -> Compari
 
 def _unrecorded(model: str) -> HatchModelError:
     return HatchModelError(
-        f"{model} holds no record of how it was made, as wheels that hatch-model built do."
+        f"{model} contains no record of how it was made. Wheels that hatch-model builds contain "
+        f"one."
     )
 
 
@@ -217,7 +218,7 @@ def _verdict(
         name for name in measured if not same_result(before.get(name), after.get(name), tolerance)
     ]
     if apart:
-        return "different", f"files differ, and the {' and the '.join(apart)}, too"
+        return "different", f"files differ, as well as the {' and the '.join(apart)}"
     return "equivalent", f"files differ, but not the {' or the '.join(measured)}"
 
 

@@ -46,7 +46,7 @@ class EchoLog:
     "assignments",
     metavar="KEY=VALUE",
     multiple=True,
-    help="Train with another argument than the settings have; may be given again.",
+    help="Override an argument of the settings. Can be used several times.",
 )
 @exits_on_error
 def train(folder: str, *, assignments: Sequence[str]) -> None:
