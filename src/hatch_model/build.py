@@ -231,6 +231,8 @@ class Build:
                 f"another metadata hook writes project.dependencies, which an sdist must leave open. Move the "
                 f"table {project.model.policy.key} below those of the others."
             )
+        else:
+            sdist.warn_of_missing_data(project)
         sdist.add_to_sdist(project, build_data, packed)
         sources.leave_out_of_sdist(project.builder, left)
 

@@ -7,6 +7,7 @@ training environment.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES, all_suffixes
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,7 @@ from hatch_model.settings import PLUGIN
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from hatchling.builders.wheel import WheelBuilder
 
@@ -203,6 +204,92 @@ def _extension(path: PurePosixPath) -> str:
     ending = next((each for each in EXTENSION_SUFFIXES if path.name.endswith(each)), "")
     parts = (*path.parts[:-1], path.name.removesuffix(ending))
     return ".".join(parts) if ending else ""
+
+
+def data_in_no_sdist(
+    training: TrainingSettings, root: Path, files: Sequence[SourceFile], packed: Collection[str]
+) -> list[str]:
+    """Find data files that training seems to read and that are not among those *packed* in the sdist.
+
+    These are what `inputs` names, and existing files that the modules among *files* spell, whole or
+    as a folder and a name. Paths are relative to *root*.
+    """
+    texts = {
+        text
+        for file in files
+        if file.module
+        for text in _texts_in(file.path)
+        if text and not Path(text).is_absolute()
+    }
+    folders = [text for text in texts if _is(Path.is_dir, root / text)]
+    named = {
+        path
+        for path in [
+            *(root / text for text in texts),
+            *(root / folder / text for folder in folders for text in texts),
+            *(path for pattern in training.inputs or () for path in root.glob(pattern)),
+        ]
+        if _is(Path.is_file, path)
+    }
+    relative = {path.relative_to(root) for path in named}
+    # A name with a dot is a setting, and may hold secrets.
+    data = {path for path in relative if not any(part.startswith(".") for part in path.parts)}
+    return sorted({path.as_posix() for path in data} - {*packed})
+
+
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return kind(path)
+    except (OSError, ValueError):  # not every text can be a path
+        return False
+
+
+# Calls that write to the file that they name.
+_WRITES = re.compile(r"(to_|dump|save|write|mkdir|makedirs|touch|unlink|remove)")
+_WRITING_MODE = re.compile(r"[rbt]*[wax][bt+]*")
+
+
+def _texts_in(file: Path) -> Iterator[str]:
+    """Yield the string literals in *file*, but for those that name what is written."""
+    import ast  # noqa: PLC0415 - only for sdists
+
+    try:
+        waiting: list[ast.AST] = [ast.parse(file.read_bytes())]
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.Call) and _is_write(node):
+            arguments = (*node.args, *(each.value for each in node.keywords))
+            waiting += (each for each in arguments if not _is_path(each))
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+def _is_path(node: ast.expr) -> bool:
+    """Return whether *node* spells a path: a text, ``Path(…)``, ``… / …`` or ``join(…)``."""
+    import ast  # noqa: PLC0415 - as above
+
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Div)
+    is_built = isinstance(node, ast.Call) and _name_of(node) in {"Path", "join", "joinpath"}
+    return is_built or isinstance(node, (ast.Constant, ast.JoinedStr))
+
+
+def _name_of(call: ast.Call) -> str:
+    name: str = getattr(call.func, "attr", "") or getattr(call.func, "id", "")
+    return name
+
+
+def _is_write(call: ast.Call) -> bool:
+    name = _name_of(call)
+    values = [getattr(each, "value", None) for each in (*call.args, *call.keywords)]
+    modes = [getattr(value, "value", value) for value in values]  # of a keyword, its constant
+    return bool(_WRITES.match(name)) or (
+        name == "open" and any(isinstance(m, str) and _WRITING_MODE.fullmatch(m) for m in modes)
+    )
 
 
 def _has_other_suppliers(builder: WheelBuilder) -> bool:

@@ -80,6 +80,23 @@ def check_up_to_date(
             _check_requirement(lock, root, packages, markers)
 
 
+def check_beside_build_tools(
+    lock: Lock, environment: Environment, markers: Mapping[str, str]
+) -> None:
+    """Check that *lock* can be installed beside the build tools, which are in *environment* already."""
+    locked = {package.name: package for package in lock.active(markers)}
+    for name in ("hatchling", "hatch-model"):
+        tool = environment.find(canonicalize_name(name))
+        for requirement in tool.requirements if tool else ():
+            package = locked.get(canonicalize_name(requirement.name))
+            if package and holds(requirement, markers) and not package.fits(requirement):
+                raise HatchModelError(
+                    f"`{lock.path}` holds {package.name} {package.version}, but {name} requires "
+                    f"`{requirement}` in the same environment. Lock a version that fits both: add "
+                    f"`{requirement}` to the requirements, and renew the lock: `{lock.renewal}`."
+                )
+
+
 def _check_requirement(
     lock: Lock, root: Root, packages: list[LockedPackage], markers: Mapping[str, str]
 ) -> None:

@@ -108,11 +108,16 @@ class Project:
         uv = uv_project(self.root)
         if lock is None:
             return [*uv.with_addresses(roots), *tools]
-        from hatch_model.locked_pins import check_up_to_date  # noqa: PLC0415 - only with a lock
+        from hatch_model.installed import InstalledEnvironment  # noqa: PLC0415 - only with a lock
+        from hatch_model.locked_pins import (  # noqa: PLC0415 - as above
+            check_beside_build_tools,
+            check_up_to_date,
+        )
         from hatch_model.pins import marker_environment  # noqa: PLC0415 - as above
 
         markers = marker_environment()
         check_up_to_date(lock, roots, markers, project=self.name)
+        check_beside_build_tools(lock, InstalledEnvironment(), markers)
         return [*lock.requirements(markers, by_name=uv.local_names if is_uv else ()), *tools]
 
     def tool_requirements(self) -> list[str]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hatch_model.project import Project
     from hatch_model.wheel import Record
 
+_MOST_NAMES = 5
 _CARRIED_BOM = ".hatch-model.cdx.json"
 
 
@@ -133,6 +134,36 @@ def _add_lock(project: Project, include: dict[str, str]) -> None:
         file = project.workspace.path / MEMBER_FILE
         file.write_bytes(member_content(uv, digest, exports))
         include[str(file)] = MEMBER_FILE
+
+
+def warn_of_missing_data(project: Project) -> None:
+    """Warn of data that training seems to read and that the sdist leaves out, as git ignores it."""
+    from hatch_model import sources  # noqa: PLC0415 - sources of all sdists import this module
+    from hatch_model.layout import data_in_no_sdist, source_files  # noqa: PLC0415 - as above
+
+    root, training = project.root, project.training
+    try:
+        files = source_files(WheelBuilder(str(root)), training)
+        folder = sources.artifacts_folder(training, files, root)
+    except (HatchModelError, OSError):
+        return  # A build of the wheel says more.
+    packed = {
+        Path(each.relative_path).as_posix() for each in project.builder.recurse_included_files()
+    }
+    missing = [
+        path
+        for path in data_in_no_sdist(training, root, files, packed)
+        if not PurePosixPath(path).is_relative_to(folder)
+    ]
+    if missing:
+        names = ", ".join(f"`{path}`" for path in missing[:_MOST_NAMES])
+        more = f" and {len(missing) - _MOST_NAMES} more" if len(missing) > _MOST_NAMES else ""
+        project.log.warning(
+            f"the project names {names}{more}, which this source distribution does not contain, as git "
+            f"ignores it or the settings exclude it. To train from the source distribution, add it to "
+            f"[tool.hatch.build.targets.sdist] artifacts. Or build the wheel from the source tree (`uv "
+            f"build --wheel`), and name the data in {training.key}.inputs for the record."
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -407,6 +407,35 @@ def test_uv_does_not_notice_changed_code_unless_it_is_told_what_to_look_at(
     assert output.count(f"hatch-model: {message}") == told
 
 
+def test_data_that_git_ignores_is_missed_when_the_sdist_is_made(
+    project: ModelProject, surroundings: Surroundings, tmp_path: Path
+) -> None:
+    project.write("data/houses.csv", "1,2\n")
+    project.write(".gitignore", "/data/\n")
+    project.replace(
+        "src/small/main.py", ('"0.5\\n"', 'Path("data", "houses.csv").read_text() + "0.5\\n"')
+    )
+    surroundings.run("git", "init", "--quiet", cwd=project.folder)
+
+    told = project.build(surroundings, "uv build", check=False)
+    project.replace(
+        "pyproject.toml",
+        (
+            "[tool.hatch.metadata",
+            '[tool.hatch.build.targets.sdist]\nartifacts = ["/data/*.csv"]\n\n[tool.hatch.metadata',
+        ),
+    )
+    mended = project.build(surroundings, "uv build", out=tmp_path / "mended")
+
+    warning = (
+        "hatch-model: warning: the project names `data/houses.csv`, which this source distribution"
+    )
+    assert told.output.count(warning) == 1
+    assert "`data/houses.csv` is not in this source distribution" in told.output
+    assert "warning" not in mended.output
+    assert mended.wheel.read("small/data/weights.txt") == "1,2\n0.5\n"
+
+
 # Metadata only
 
 _METADATA = (

@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from hatch_model.errors import HatchModelError
 from hatch_model.lock import Coverage, Lock, LockedPackage, read_requirements
-from hatch_model.locked_pins import check_installed, check_up_to_date
+from hatch_model.locked_pins import check_beside_build_tools, check_installed, check_up_to_date
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,6 +172,41 @@ class TestPathsOnThisMachine:
             "exist. An sdist does not contain what is outside of the project: build the wheel from "
             "the source tree, as with `python -m build --wheel`, or lock lib from an index or a "
             "repository."
+        )
+
+
+class TestBesideBuildTools:
+    """They are in the environment that the lock is installed to."""
+
+    TOOLS = Installed(
+        [
+            distribution("hatch-model==0.1.0", "joblib>=1.3", "tomli>=2; python_version<'3.11'"),
+            distribution("hatchling==1.33", "packaging>=24.2"),
+        ]
+    )
+
+    def test_versions_that_suit_them_are_in_order(self) -> None:
+        check_beside_build_tools(
+            _lock("joblib==1.3", "packaging==26.0", "tomli==1.0"), self.TOOLS, LINUX
+        )
+
+    @pytest.mark.parametrize(
+        ("line", "held", "required"),
+        [
+            ("joblib==1.2.0", "joblib 1.2.0, but hatch-model", "joblib>=1.3"),
+            ("packaging==23.0", "packaging 23.0, but hatchling", "packaging>=24.2"),
+        ],
+    )
+    def test_a_version_that_is_too_old_for_them_is_named(
+        self, line: str, held: str, required: str
+    ) -> None:
+        with pytest.raises(HatchModelError) as caught:
+            check_beside_build_tools(_lock(line), self.TOOLS, LINUX)
+
+        assert str(caught.value) == (
+            f"`a.lock` holds {held} requires `{required}` in the same environment. Lock a version "
+            f"that fits both: add `{required}` to the requirements, and renew the lock: "
+            "`renew a.lock`."
         )
 
 
