@@ -10,6 +10,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
 
 from hatch_model.closure import closure_of, holds, targets
 from hatch_model.errors import HatchModelError
@@ -177,6 +178,14 @@ def contradictions(
                 both = condition_of(pin.marker) & condition_of(wanted.marker)
                 if not fits and both != NEVER:
                     yield extra, str(wanted), str(pin)
+
+
+def allows(requirement: Requirement, version: str) -> bool:
+    """Return whether *requirement* is satisfied by *version*, which may not be valid."""
+    try:
+        return requirement.specifier.contains(version, prereleases=True)
+    except InvalidVersion:
+        return False
 
 
 def same_lines(one: Sequence[str], other: Sequence[str]) -> bool:

@@ -246,6 +246,7 @@ def packed_in(project: Project, record: Mapping[str, Any]) -> PackedModel:
     places = _places(builder, project, record).values()
     missing = [f"{place}: missing" for place in places if not (project.root / place).is_file()]
     differences = missing or [
+        *_contradictions(record),
         *_changed_settings(project, record),
         *_changed_inputs(project, record),
     ]
@@ -257,6 +258,24 @@ def packed_in(project: Project, record: Mapping[str, Any]) -> PackedModel:
         artifacts={place: project.root / place for place in places},
         bom=bom if bom.is_file() else None,
     )
+
+
+def _contradictions(record: Mapping[str, Any]) -> Iterator[str]:
+    """Find pins in *record* that are not the versions in its environment."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 - rarely needed
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - as above
+
+    from hatch_model.pins import allows  # noqa: PLC0415 - as above
+
+    trained = {each["name"]: each["version"] for each in record["environment"]}
+    pins: dict[str, list[Requirement]] = {}
+    for pin in map(Requirement, record["pins"]):
+        pins.setdefault(canonicalize_name(pin.name), []).append(pin)
+    for name, lines in pins.items():
+        version = trained.get(name)
+        # A lock may have one pin for each platform.
+        if version and not any(allows(pin, version) for pin in lines):
+            yield f"{name}: {version} trained the model, but the pin is {lines[0]}"
 
 
 class CarriedContent:

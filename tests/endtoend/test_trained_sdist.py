@@ -385,6 +385,21 @@ def test_changed_pins_are_an_error(sdist: Path, surroundings: Surroundings, mark
     )
 
 
+def test_pins_that_are_not_the_recorded_environment_are_an_error(
+    sdist: Path, surroundings: Surroundings, marks: Path
+) -> None:
+    unpacked = unpack(sdist, marks.parent / "unpacked")
+    file = unpacked.folder / ".hatch-model.json"
+    carried = json.loads(file.read_text("utf-8"))
+    (anchor,) = (each for each in carried["record"]["environment"] if each["name"] == "anchor")
+    anchor["version"] = "1.3"
+    file.write_text(json.dumps(carried), "utf-8")
+
+    refused = unpacked.build(surroundings, check=False)
+
+    assert "\n  anchor: 1.3 trained the model, but the pin is anchor==1.2\n" in refused.output
+
+
 # Training again
 
 

@@ -25,7 +25,7 @@ from hatch_model.closure import holds
 from hatch_model.digests import cores
 from hatch_model.errors import HatchModelError
 from hatch_model.log import Progress, exact_size
-from hatch_model.pins import same_lines
+from hatch_model.pins import allows, same_lines
 from hatch_model.settings import object_reference
 
 if TYPE_CHECKING:
@@ -127,13 +127,6 @@ def split(line: str) -> tuple[str, str]:
 
 def shown(lines: list[str]) -> str:
     return ", ".join(f"`{line}`" for line in lines) or "nothing"
-
-
-def allows(requirement: Requirement, version: str) -> bool:
-    try:
-        return requirement.specifier.contains(version, prereleases=True)
-    except InvalidVersion:
-        return False
 
 
 def not_installed(
