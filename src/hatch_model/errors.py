@@ -7,6 +7,7 @@ hatchling prints its own frames above an exception that leaves a hook, and only 
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,13 +31,27 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno
 """The errors of writing a file where there is no room for it."""
 
 
+HARMLESS_USER = re.compile(r"git|\$\{[A-Za-z0-9-_]+\}(:\$\{[A-Za-z0-9-_]+\})?")
+"""What PEP 610 allows before the host of an address, because it is not secret."""
+_ADDRESS = re.compile(r"(\w://)(?:([^\s/@`'\"]*)@)?([^\s?#`'\"]*)(\?[^\s#`'\"]*[^\s#`'\",.;:)])?")
+
+
+def _without_secrets(address: re.Match[str]) -> str:
+    scheme, user, rest, query = address.groups()
+    shown = f"{user if HARMLESS_USER.fullmatch(user) else '…'}@" if user is not None else ""
+    return f"{scheme}{shown}{rest}{'?…' if query else ''}"
+
+
 def printable(text: str, *, longest: int = _LONGEST_VALUE, keep: str = "") -> str:
     """Return *text*, which anybody may have written, as it can be printed to a terminal.
 
     What could move the cursor, clear the screen, or make the text look like another one is escaped:
     control characters (except for those in *keep*), line separators, and changes of its direction.
-    What is longer than *longest* is cut.
+    What may be secret in an address is left out: user, password, and query. What is longer than
+    *longest* is cut.
     """
+    if "://" in text:
+        text = _ADDRESS.sub(_without_secrets, text)
     shown = text if len(text) <= longest else f"{text[:longest]}…"
     return "".join(
         each if each.isprintable() or each in keep else each.encode("unicode_escape").decode()

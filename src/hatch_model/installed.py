@@ -26,7 +26,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from hatch_model.errors import BrokenDistributionError
+from hatch_model.errors import HARMLESS_USER, BrokenDistributionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 _MODULE_SUFFIXES = tuple(all_suffixes())
 _SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
-
-# PEP 610 allows these: they are not secret.
-_HARMLESS_USER = re.compile(r"git|\$\{[A-Za-z0-9-_]+\}(:\$\{[A-Za-z0-9-_]+\})?")
 
 
 def parse_direct_url(text: str) -> dict[str, Any]:
@@ -58,7 +55,7 @@ def without_credentials(url: str) -> str:
     """Remove user and password from *url*, except those that PEP 610 considers safe."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
-    if not at or _HARMLESS_USER.fullmatch(user):
+    if not at or HARMLESS_USER.fullmatch(user):
         return url
     return parts._replace(netloc=host).geturl()
 

@@ -488,5 +488,8 @@ def _version(package: LockedPackage, policy: PinPolicy, lock: Lock) -> str:
         return f"=={pinned_version(package.version, policy)}"
     origin = f"from {package.reference}, as the lock says"
     version = str(package.version or "")
-    refuse_reference(package.name, version, origin, policy, is_local=package.is_local)
-    return f" @ {package.reference}"
+    address = package.reference
+    refuse_reference(
+        package.name, version, origin, policy, is_local=package.is_local, address=address
+    )
+    return f" @ {address}"

@@ -131,21 +131,22 @@ def pinned_version(version: Version, policy: PinPolicy) -> str:
 def _reference(distribution: Distribution, policy: PinPolicy) -> str:
     direct_url = distribution.direct_url
     assert direct_url is not None  # noqa: S101 - ensured by the caller
-    origin = describe(direct_url)
+    address = reference(direct_url)
     refuse_reference(
         distribution.name,
         distribution.raw_version,
-        origin,
+        describe(direct_url),
         policy,
         is_local=is_local(direct_url),
+        address=address,
     )
-    return reference(direct_url)
+    return address
 
 
 def refuse_reference(
-    name: str, version: str, origin: str, policy: PinPolicy, *, is_local: bool
+    name: str, version: str, origin: str, policy: PinPolicy, *, is_local: bool, address: str = ""
 ) -> None:
-    """Refuse a URL if *policy* does not allow it, or if it is only valid on this machine."""
+    """Refuse an *address* if *policy* does not allow it, or that means nothing or too much elsewhere."""
     installed, key = f"{name} {version} was installed {origin}", f"{policy.key}.direct-references"
     if is_local:
         raise HatchModelError(
@@ -157,6 +158,12 @@ def refuse_reference(
             f"{installed}, so others could not install the wheel from an index. Install it from an "
             f'index, or set {key} to "url" (pin the address) or "version" (pin the version, which '
             f"an index must then have)."
+        )
+    if "?" in address.partition("#")[0]:
+        raise HatchModelError(
+            f"{installed}, an address with a query, which may be a secret and would be in the wheel. "
+            f'Install it from an address without one, or set {key} to "version" (pin the version, '
+            f"which an index must then have)."
         )
 
 

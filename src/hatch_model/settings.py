@@ -445,12 +445,15 @@ def _read_environment(table: Table) -> dict[str, str]:
         if not name or "=" in name or "\0" in name:
             expected = "names of environment variables"
             table.problems.append(Problem(key, expected=expected, found=name))
-        elif not isinstance(value, str) or "\0" in value:
-            expected = "a string without NUL"
-            table.problems.append(Problem(f"{key}.{name}", expected=expected, found=value))
+        # Without the value, which may be a secret.
+        elif not isinstance(value, str):
+            reason = f"must be a string, and is of type {type(value).__name__}"
+            table.problems.append(Problem(f"{key}.{name}", statement=reason))
+        elif "\0" in value:
+            table.problems.append(Problem(f"{key}.{name}", statement="must not contain NUL"))
         elif len(name) + len(value) > _MOST_CHARACTERS:
-            expected = f"at most {_MOST_CHARACTERS} characters, including the name"
-            table.problems.append(Problem(f"{key}.{name}", expected=expected, found=value))
+            reason = f"must have at most {_MOST_CHARACTERS} characters, including the name"
+            table.problems.append(Problem(f"{key}.{name}", statement=reason))
     return environment
 
 

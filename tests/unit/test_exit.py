@@ -71,6 +71,14 @@ def test_what_ends_well_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
         ("\u2028\u2029\x85", "\\u2028\\u2029\\x85"),
         ("\udcff\ud800", "\\udcff\\ud800"),
         (1000 * "x", 1000 * "x"),
+        ("--index-url https://me:pass@h.example/simple", "--index-url https://…@h.example/simple"),
+        ("`git+ssh://git@h.example/a.git`", "`git+ssh://git@h.example/a.git`"),
+        ("https://${USER}:${TOKEN}@h.example/a", "https://${USER}:${TOKEN}@h.example/a"),
+        (
+            "x @ https://h.example/a.whl?token=s3#sha256=ab",
+            "x @ https://h.example/a.whl?…#sha256=ab",
+        ),
+        ("is it https://h.example/a? Yes", "is it https://h.example/a? Yes"),
         (400_000 * "x", 1000 * "x" + "…"),
     ],
 )

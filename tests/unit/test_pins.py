@@ -9,7 +9,7 @@ from environments import MODEL, WINDOWS, FakeEnvironment, distribution, pinned, 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
-from hatch_model.errors import BrokenDistributionError, HatchModelError
+from hatch_model.errors import BrokenDistributionError, HatchModelError, printable
 from hatch_model.pins import contradictions, marker_environment, pin, same_lines
 from hatch_model.settings import PinPolicy, declared_lines
 
@@ -234,6 +234,24 @@ def test_the_address_is_pinned_where_the_policy_is_url(
     policy = PinPolicy(direct_references="url")
 
     assert pinned(["a[x]; python_version < '3.13'"], installed, policy) == [str(Requirement(line))]
+
+
+def test_an_address_with_a_query_is_not_written_into_a_wheel() -> None:
+    archive = {"url": "https://h.example/a.whl?token=secret", "archive_info": {}}
+
+    with pytest.raises(HatchModelError) as caught:
+        pinned(
+            ["a"],
+            [distribution("a", "1.2", direct_url=archive)],
+            PinPolicy(direct_references="url", key="hooks.model"),
+        )
+
+    assert printable(str(caught.value)) == (
+        "a 1.2 was installed from the archive https://h.example/a.whl?…, an address with a query, "
+        "which may be a secret and would be in the wheel. Install it from an address without one, "
+        'or set hooks.model.direct-references to "version" (pin the version, which an index must '
+        "then have)."
+    )
 
 
 @pytest.mark.parametrize(

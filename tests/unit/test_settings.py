@@ -553,15 +553,15 @@ _PLAIN = "a string, boolean, finite number, array or table"
         ),
         (
             f"{_TRAINING}\nenvironment = {{ THREADS = 1 }}",
-            "environment.THREADS: expected a string without NUL; found 1",
+            "environment.THREADS must be a string, and is of type int",
         ),
         (
             f"{_TRAINING}\nenvironment = {{ DETERMINISTIC = true }}",
-            "environment.DETERMINISTIC: expected a string without NUL; found true",
+            "environment.DETERMINISTIC must be a string, and is of type bool",
         ),
         (
             f'{_TRAINING}\nenvironment = {{ NAME = "a\\u0000b" }}',
-            'environment.NAME: expected a string without NUL; found "a\\u0000b"',
+            "environment.NAME must not contain NUL",
         ),
         (
             f"{_TRAINING}\nenvironment = {{ 'A=B' = '1' }}",
@@ -665,7 +665,7 @@ _PLAIN = "a string, boolean, finite number, array or table"
         ),
         (
             f"{_TRAINING}\nenvironment = {{ A = '{32_767 * 'x'}' }}",
-            f'environment.A: expected at most 32767 characters, including the name; found "{999 * "x"}…',
+            "environment.A must have at most 32767 characters, including the name",
         ),
         (f"{_TRAINING}\nsbom = 'yes'", 'sbom: expected true or false; found "yes"'),
         (f"{_TRAINING}\nsbom = 1", "sbom: expected true or false; found 1"),
