@@ -103,11 +103,13 @@ def test_the_test_workflow_runs_all_that_the_local_script_does() -> None:
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_actions_are_pinned_to_a_major_version(name: str) -> None:
-    actions = [step["uses"] for step in steps(workflow(name)) if "uses" in step]
+def test_actions_are_pinned_to_a_commit_and_say_which_release_that_is(name: str) -> None:
+    text = (CHECKOUT / ".github/workflows" / name).read_text("utf-8")
+    actions = re.findall(r"uses: (.*)", text)
 
-    assert actions
-    assert [each for each in actions if not re.fullmatch(r"[\w./-]+@(release/)?v\d+", each)] == []
+    assert len(actions) == sum("uses" in step for step in steps(workflow(name))) > 0
+    pinned = r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+"
+    assert [each for each in actions if not re.fullmatch(pinned, each)] == []
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -125,9 +127,9 @@ def test_no_job_may_write_to_the_repository_and_each_ends_in_time(name: str) -> 
     assert [job["name"] for job in jobs if "timeout-minutes" not in job] == []
 
 
-def test_a_tag_is_published_without_a_token_of_ours() -> None:
+def test_a_tag_is_published_once_it_is_tested_and_without_a_token_of_ours() -> None:
     content = workflow("release.yml")
-    build, publish = content["jobs"]["build"], content["jobs"]["publish"]
+    test, build, publish = (content["jobs"][name] for name in ("test", "build", "publish"))
     commands = [step["run"] for step in build["steps"] if "run" in step]
 
     assert content[True] == {"push": {"tags": ["v*"]}}  # YAML 1.1 takes `on` for a truth value
@@ -137,12 +139,16 @@ def test_a_tag_is_published_without_a_token_of_ours() -> None:
         "uv run --isolated --only-group release-checks twine check --strict dist/*",
         "uv run --isolated --only-group release-checks check-wheel-contents dist/*.whl",
     ]
-    assert publish["needs"] == "build"
+    assert [step["run"] for step in test["steps"] if "run" in step] == ["bash .ci/run"]
+    assert (build["needs"], publish["needs"]) == ("test", "build")
     assert publish["permissions"] == {"id-token": "write"}
     assert publish["environment"]["name"] == "pypi"
-    assert [step["uses"].partition("@")[0] for step in publish["steps"]] == [
+    assert [
+        step.get("run", step.get("uses", "").partition("@")[0]) for step in publish["steps"]
+    ] == [
         "actions/download-artifact",
-        "pypa/gh-action-pypi-publish",
+        "astral-sh/setup-uv",
+        "uv publish --trusted-publishing always dist/*",
     ]
     assert "secrets." not in (CHECKOUT / ".github/workflows/release.yml").read_text("utf-8")
 
