@@ -247,3 +247,18 @@ def test_modes_and_times_hold(project: ModelProject, surroundings: Surroundings)
     assert modes["small/data/run.sh"] == 0o100755
     assert modes["small/data/plain.txt"] == 0o100644
     assert times == {(2020, 2, 2, 0, 0, 0)}
+
+
+def test_a_link_that_others_put_under_the_name_of_the_wheel_is_not_followed(
+    project: ModelProject, surroundings: Surroundings, tmp_path: Path
+) -> None:
+    out, victim = tmp_path / "dist", tmp_path / "victim"
+    victim.write_text("mine", "utf-8")
+    out.mkdir(mode=0o777)
+    (out / "small-0.1.0-py3-none-any.whl").symlink_to(victim)
+
+    wheel = project.build(surroundings, out=out).wheel
+
+    assert victim.read_text("utf-8") == "mine"
+    assert not wheel.path.is_symlink()
+    assert wheel.requires == ["anchor==1.2", "chain==2.0"]
