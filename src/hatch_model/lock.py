@@ -423,15 +423,10 @@ def read_lock(
         file = _find_lock(path, of_uv, key=key, groups=groups)
     coverage = runtime = None
     if path.name == "uv.lock":
-        folder = (root / path).parent
-        exports = [
-            read_pylock(str(path), folder, text) for text in uv_exports(path, of_uv, groups, run)
-        ]
-        coverage, runtime, packages = (
-            exports[0].coverage,
-            exports[0].packages(),
-            exports[-1].packages(),
-        )
+        texts = uv_exports(path, of_uv, groups, run)
+        exports = [read_pylock(str(path), (root / path).parent, text) for text in texts]
+        coverage, runtime = exports[0].coverage, exports[0].packages()
+        packages = exports[-1].packages()
     elif is_pylock(path):
         content = read_pylock(str(path), file.parent, _text(file, path))
         coverage, packages = content.coverage, content.packages([model_group, *groups])

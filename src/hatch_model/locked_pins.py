@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain
 from operator import or_
 from typing import TYPE_CHECKING
@@ -263,13 +263,10 @@ def pin_locked(
         for package in _needed_at_run_time(lock, roots, closure, for_training, markers)
     ]
     pinned = list(_declared(roots, packages) if policy.pins == "direct" else _all(packages))
-    unlocked = sorted(
-        {
-            str(root.requirement)
-            for root in roots
-            if not _is_locked_everywhere(root, packages, markers, claimed)
-        }
+    locked_everywhere = partial(
+        _is_locked_everywhere, packages=packages, markers=markers, claimed=claimed
     )
+    unlocked = sorted({str(root.requirement) for root in roots if not locked_everywhere(root)})
     return Pins(
         lines=tuple(sorted([*_lines(pinned, policy, lock), *unlocked])),
         closure=_as_locked(closure, [package for package, _ in pinned], markers),

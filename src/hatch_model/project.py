@@ -6,15 +6,16 @@ imported where they are used.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
-from hatch_model.errors import HatchModelError
+from hatch_model.errors import HatchModelError, printable
 from hatch_model.phase import called_by_uv
-from hatch_model.settings import check_source_date_epoch, read_settings
+from hatch_model.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,20 @@ CARRIED_FILE = ".hatch-model.json"
 """At the top of an sdist: ``git``, the commit or null, and ``record``, if the sdist contains a model."""
 _SBOM = ("cyclonedx-python-lib>=8", "hatchling>=1.28")
 _STORE = ("platformdirs>=3",)
+
+_LAST_SECOND = 4354819199  # of 2107, after which ZIP archives have no times
+
+
+def check_source_date_epoch() -> None:
+    """Raise HatchModelError for a SOURCE_DATE_EPOCH that no file in an archive can have."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "0")
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_SECOND))
+    if not is_number or int(text) > _LAST_SECOND:
+        raise HatchModelError(
+            f"SOURCE_DATE_EPOCH is `{printable(text)}`, but it has to be a number of seconds since "
+            f"1970, and at most {_LAST_SECOND}, the end of 2107."
+        )
+
 
 # The metadata hook and the build hook of one build share only this.
 _pins: WeakKeyDictionary[ProjectMetadata[Any], Pins] = WeakKeyDictionary()

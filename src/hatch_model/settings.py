@@ -6,8 +6,6 @@ because hatchling does not pass `config_settings` to hooks.
 
 from __future__ import annotations
 
-import math
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -17,12 +15,13 @@ from hatchling.builders.config import env_var_enabled
 from hatchling.metadata.core import load_toml
 from hatchling.metadata.utils import is_valid_project_name
 
-from hatch_model.errors import HatchModelError, Problem, SettingsError, printable
+from hatch_model.errors import Problem, SettingsError
 from hatch_model.tables import (
     Root,
     Table,
     list_,
     one_of,
+    problems_as_json,
     requirement,
     requirements_of_group,
     specifier,
@@ -31,26 +30,12 @@ from hatch_model.tables import (
 from hatch_model.tables import table as table_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from hatchling.metadata.core import ProjectMetadata
 
     from hatch_model.deflate import Compression
     from hatch_model.gates import Gate
-
-_LAST_SECOND = 4354819199  # of 2107, after which ZIP archives have no times
-
-
-def check_source_date_epoch() -> None:
-    """Raise HatchModelError for a SOURCE_DATE_EPOCH that no file in an archive can have."""
-    text = os.environ.get("SOURCE_DATE_EPOCH", "0")
-    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(_LAST_SECOND))
-    if not is_number or int(text) > _LAST_SECOND:
-        raise HatchModelError(
-            f"SOURCE_DATE_EPOCH is `{printable(text)}`, but it has to be a number of seconds since "
-            f"1970, and at most {_LAST_SECOND}, the end of 2107."
-        )
-
 
 RETRAIN = "HATCH_MODEL_RETRAIN"
 """Train even if the model is stored."""
@@ -181,8 +166,6 @@ _HATCHLING_KEYS = frozenset(
     }
 )
 
-_DEEPEST = 64
-"""How many tables or arrays of `arguments` may be inside each other: fewer than what can be read again."""
 _MOST_CHARACTERS = 32_767
 """Of an environment variable, on Windows; Linux has room for more."""
 _CONTEXT_FIELD = re.compile(r"(?<![${])\{(?:root|home|env)(?::[^{}]*)?\}")
@@ -357,32 +340,8 @@ def _read_arguments(table: Table) -> dict[str, Any]:
                 found=arguments["output_dir"],
             )
         )
-    table.problems += _without_json(key, arguments)
+    table.problems += problems_as_json(key, arguments)
     return arguments
-
-
-def _without_json(key: str, value: object, depth: int = 0) -> Iterator[Problem]:
-    """Find values that JSON does not support, such as dates, in the *value* of *key*."""
-    if isinstance(value, (dict, list)):
-        if depth > _DEEPEST:
-            expected = f"no more than {_DEEPEST} tables or arrays inside each other"
-            yield Problem(key, expected=expected, found=value)
-            return
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for name, each in items:
-            inside = f"{key}.{name}" if isinstance(value, dict) else f"{key}[{name}]"
-            yield from _without_json(inside, each, depth + 1)
-    elif not (isinstance(value, str) or _is_finite(value)):
-        expected = "a string, boolean, finite number, array or table"
-        yield Problem(key, expected=expected, found=value)
-
-
-def _is_finite(value: object) -> bool:
-    """Return whether *value* is a number, and one that a float can hold, as other readers of JSON require."""
-    try:
-        return isinstance(value, (int, float)) and math.isfinite(float(value))
-    except OverflowError:
-        return False
 
 
 def _read_groups(table: Table, names: list[str], groups: object) -> list[Root]:

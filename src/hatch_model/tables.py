@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from hatchling.metadata.utils import normalize_project_name
 from hatch_model.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from packaging.requirements import Requirement
 
@@ -241,3 +242,33 @@ class _Reader:
 
     def _note(self, key: str, expected: str, found: object, suggestion: str = "") -> None:
         self._problems.append(Problem(key, expected=expected, found=found, suggestion=suggestion))
+
+
+# Values for JSON
+
+_DEEPEST = 64
+"""How many tables or arrays of `arguments` may be inside each other: fewer than what can be read again."""
+
+
+def problems_as_json(key: str, value: object, depth: int = 0) -> Iterator[Problem]:
+    """Find values that JSON does not support, such as dates, in the *value* of *key*."""
+    if isinstance(value, (dict, list)):
+        if depth > _DEEPEST:
+            expected = f"no more than {_DEEPEST} tables or arrays inside each other"
+            yield Problem(key, expected=expected, found=value)
+            return
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, each in items:
+            inside = f"{key}.{name}" if isinstance(value, dict) else f"{key}[{name}]"
+            yield from problems_as_json(inside, each, depth + 1)
+    elif not (isinstance(value, str) or _is_finite(value)):
+        expected = "a string, boolean, finite number, array or table"
+        yield Problem(key, expected=expected, found=value)
+
+
+def _is_finite(value: object) -> bool:
+    """Return whether *value* is a number, and one that a float can hold, as other readers of JSON require."""
+    try:
+        return isinstance(value, (int, float)) and math.isfinite(float(value))
+    except OverflowError:
+        return False

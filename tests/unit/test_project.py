@@ -14,7 +14,7 @@ from hatchling.plugin.manager import PluginManager
 from packaging.requirements import Requirement
 
 from hatch_model.errors import HatchModelError
-from hatch_model.project import Project
+from hatch_model.project import Project, check_source_date_epoch
 from hatch_model.settings import ModelSettings, ObjectReference, PinPolicy, TrainingSettings
 
 if TYPE_CHECKING:
@@ -139,3 +139,28 @@ def test_metadata_without_pins_keeps_the_variables_in_an_address(tmp_path: Path)
 
     (line,) = metadata.core.dependencies
     assert Requirement(line).url == "https://${TOKEN}@h.example/anchor.zip"
+
+
+@pytest.mark.parametrize("value", ["0", "315532800", "4354819199"])
+def test_files_get_the_time_of_source_date_epoch(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
+
+    check_source_date_epoch()
+
+
+@pytest.mark.parametrize(
+    "value", ["", "abc", "-1", "1e3", "1.5", "1_000", "٣", "4354819200", f"1{30 * '0'}"]
+)
+def test_a_source_date_epoch_that_no_file_can_have_is_refused(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
+
+    with pytest.raises(HatchModelError) as refusal:
+        check_source_date_epoch()
+    assert str(refusal.value) == (
+        f"SOURCE_DATE_EPOCH is `{value}`, but it has to be a number of seconds since 1970, and at most "
+        f"4354819199, the end of 2107."
+    )

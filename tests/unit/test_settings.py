@@ -11,7 +11,7 @@ from hatchling.metadata.core import ProjectMetadata
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from hatch_model.errors import HatchModelError, SettingsError
+from hatch_model.errors import SettingsError
 from hatch_model.gates import Gate
 from hatch_model.settings import (
     ModelSettings,
@@ -19,7 +19,6 @@ from hatch_model.settings import (
     PinPolicy,
     Settings,
     TrainingSettings,
-    check_source_date_epoch,
     read_settings,
 )
 from hatch_model.tables import Root, requirement, specifier
@@ -933,29 +932,4 @@ def test_a_hatch_toml_without_the_tables_leaves_them_to_pyproject(tmp_path: Path
 
     assert refused(tmp_path, training=f"{_TRAINING}\neditable = 1") == (
         'tool.hatch.build.hooks.model.editable: expected "skip" or "train"; found 1'
-    )
-
-
-@pytest.mark.parametrize("value", ["0", "315532800", "4354819199"])
-def test_files_get_the_time_of_source_date_epoch(
-    value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
-
-    check_source_date_epoch()
-
-
-@pytest.mark.parametrize(
-    "value", ["", "abc", "-1", "1e3", "1.5", "1_000", "٣", "4354819200", f"1{30 * '0'}"]
-)
-def test_a_source_date_epoch_that_no_file_can_have_is_refused(
-    value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", value)
-
-    with pytest.raises(HatchModelError) as refusal:
-        check_source_date_epoch()
-    assert str(refusal.value) == (
-        f"SOURCE_DATE_EPOCH is `{value}`, but it has to be a number of seconds since 1970, and at most "
-        f"4354819199, the end of 2107."
     )
