@@ -26,7 +26,7 @@ from hatch_model.lock import Lock, read_lock, read_pylock, read_requirements
 from hatch_model.locked_pins import check_installed, check_up_to_date
 from hatch_model.pins import check_same_pins, refuse_reference
 from hatch_model.settings import (
-    _HATCHLING_KEYS,
+    HATCHLING_KEYS,
     PinPolicy,
     TrainingSettings,
     object_reference,
@@ -89,7 +89,7 @@ _LEAST: dict[str, dict[str, Any]] = {
     _MODEL: {"dependencies": []},
     _TRAINING: {"train": "acme_iris.main:train"},
 }
-_NOT_OURS: dict[str, frozenset[str]] = {_MODEL: frozenset(), _TRAINING: _HATCHLING_KEYS}
+_NOT_OURS: dict[str, frozenset[str]] = {_MODEL: frozenset(), _TRAINING: HATCHLING_KEYS}
 _OPTIONS = [
     _Option(table, *row)
     for table in _READERS

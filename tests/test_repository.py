@@ -203,6 +203,21 @@ def test_archives_pass_what_releases_are_checked_with(
     surroundings.run("check-wheel-contents", archives[0], cwd=tmp_path)
 
 
+def test_every_unit_test_is_named_after_the_module_that_it_tests() -> None:
+    source = CHECKOUT / "src/hatch_model"
+    modules = {
+        path.relative_to(source).with_suffix("").as_posix().replace("/", "_")
+        for path in source.rglob("*.py")
+    }
+    names = [
+        path.stem.removeprefix("test_") for path in (CHECKOUT / "tests/unit").glob("test_*.py")
+    ]
+
+    assert [
+        name for name in names if not any(f"{name}_".startswith(f"{each}_") for each in modules)
+    ] == []
+
+
 def test_contributing_has_every_module_once() -> None:
     source = CHECKOUT / "src" / "hatch_model"
     modules = {path.relative_to(source).with_suffix("").as_posix() for path in source.rglob("*.py")}

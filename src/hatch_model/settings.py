@@ -156,7 +156,7 @@ def _check_direct_references_are_allowed(
 
 
 # The keys in a hook's table that hatchling itself reads.
-_HATCHLING_KEYS = frozenset(
+HATCHLING_KEYS = frozenset(
     {
         "dependencies",
         "enable-by-default",
@@ -263,7 +263,7 @@ def read_training_settings(
         sdist=_read_sdist(table),
         compression=_choice(table, "compression", "auto", "stored", "deflate"),
     )
-    table.note_unknown(also_known=_HATCHLING_KEYS)
+    table.note_unknown(also_known=HATCHLING_KEYS)
     return settings
 
 
