@@ -146,13 +146,15 @@ def _trains(project: Project, record: Mapping[str, Any] | None) -> bool:
 
 def _tell_of_unused_lock(project: Project, *, trains: bool) -> None:
     """Say once that there is a lock, which training does not use: not again for a wheel from an sdist."""
-    training, is_sdist = project.training, project.builder.PLUGIN_NAME == "sdist"
-    if training.lock is not None or training.refuses_lock or trains == is_sdist:
+    training, root = project.training, project.root
+    is_told = trains == (project.builder.PLUGIN_NAME == "sdist") or (root / "PKG-INFO").is_file()
+    if training.lock is not None or training.refuses_lock or is_told:
+        return
+    if not any((folder / "uv.lock").is_file() for folder in (root, *root.parents)):
         return
     from hatch_model.uv import uv_project  # noqa: PLC0415 - not for requirements
 
-    uv = uv_project(project.root)
-    if uv.lock.is_file() and not (project.root / "PKG-INFO").is_file():
+    if uv_project(root).lock.is_file():
         project.log.info(
             f"`uv.lock` is not used: the pins may differ from the versions that it holds and that "
             f'`uv sync` installs. Set {training.key}.lock to "uv.lock" to train with these, or to '

@@ -9,7 +9,6 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 from hatch_model.build import dynamic_metadata, refuse_wheel_without_model
 from hatch_model.errors import exit_on_error
-from hatch_model.other_hooks import check_other_hooks, take_over_dependencies
 from hatch_model.phase import current_build
 from hatch_model.settings import PLUGIN, read_settings
 
@@ -29,7 +28,10 @@ class ModelMetadataHook(MetadataHookInterface):
             build = current_build()
             refuse_wheel_without_model(build)
             if build.builder is not None:
-                check_other_hooks(build.builder.metadata)
+                if len(build.builder.metadata.hatch.metadata.hook_config) > 1:
+                    from hatch_model.other_hooks import check_other_hooks  # noqa: PLC0415 - rarely
+
+                    check_other_hooks(build.builder.metadata)
                 _reopen_dependencies(build.builder)
                 if not build.collects_requirements:  # for which hatchling reads the table just now
                     _go_last(build.builder)
@@ -39,7 +41,11 @@ class ModelMetadataHook(MetadataHookInterface):
             build = current_build()
             project = build.builder.metadata if build.builder else ProjectMetadata(self.root, None)
             settings = read_settings(project, needs_training=build.makes_wheel)
-            take_over_dependencies(metadata, settings.model)
+            # If they are not dynamic any more, they are from PKG-INFO.
+            if "dependencies" in metadata and "dependencies" in metadata.get("dynamic", ()):
+                from hatch_model.other_hooks import take_over_dependencies  # noqa: PLC0415 - rarely
+
+                take_over_dependencies(metadata, settings.model)
             metadata.update(dynamic_metadata(build, project, settings))
 
 

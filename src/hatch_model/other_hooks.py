@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatch_model.errors import HatchModelError
+from hatch_model.pins import same_lines
 from hatch_model.settings import PLUGIN, declared_lines
 
 if TYPE_CHECKING:
@@ -48,16 +49,10 @@ def check_other_hooks(metadata: ProjectMetadata[Any]) -> None:
 def take_over_dependencies(metadata: dict[str, Any], model: ModelSettings) -> None:
     """Take the dependencies that another hook has written out of *metadata*.
 
-    Raises HatchModelError for one that is not declared for this hook, too, and so would not be pinned.
+    Raises HatchModelError for one that is not declared for this hook as well, and so would not be pinned.
     """
-    is_open = "dependencies" in metadata.get("dynamic", [])  # or else they are from PKG-INFO
-    written = metadata.pop("dependencies", []) if is_open else []
-    if not written:
-        return
-    from hatch_model.pins import same_lines  # noqa: PLC0415 - rarely needed
-
     declared = declared_lines(model.roots)
-    for line in written:
+    for line in metadata.pop("dependencies"):
         if not any(same_lines([line], [each]) for each in declared):
             raise HatchModelError(
                 f"another metadata hook has `{line}` in project.dependencies, which {_HOOKS}.{PLUGIN} "
