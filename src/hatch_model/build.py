@@ -298,10 +298,11 @@ class Build:
                 "sdist must leave the dynamic `requires-python` open. Build the targets one by "
                 "one: `hatchling build -t sdist`, then `hatchling build -t wheel`."
             )
-        for line in pins.unlocked:
+        if pins.unlocked:
+            names = ", ".join(f"`{line}`" for line in pins.unlocked)
             project.log.warning(
-                f"the lock has no version of `{line}` for some platforms or Pythons, so the wheel "
-                f"also requires it as declared. To pin it, make the lock for all of them."
+                f"the lock has no version of {names} for some platforms or Pythons, so the wheel also "
+                f"requires what was declared. To pin it, make the lock for all of them."
             )
         for package, requirement in pins.contradicted:
             project.log.warning(

@@ -196,7 +196,8 @@ def _failure(
         return (
             f"{failed}{subject} imported {', '.join(undeclared)}, which the wheel does not "
             f"require. It is installed here only for training or for the build, so users of the "
-            f"wheel would not have it. Add it to {declared_in}, or do not import it to predict."
+            f"wheel would not have it. Add it to {declared_in}, and not to build-system.requires, or do not "
+            f"import it to predict."
         )
     if in_tree:
         return (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 from hatch_model.project import CARRIED_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 
@@ -76,6 +76,12 @@ def _why_unknown(root: Path) -> str:
 def _is_ignored(root: Path) -> bool:
     """Return whether the repository around the project ignores it."""
     return _git(root, "check-ignore", "--quiet", "pyproject.toml") is not None
+
+
+def ignored(root: Path, names: Collection[str]) -> set[str]:
+    """Return those of *names*, at the top of the tree at *root*, that git ignores."""
+    listed = _git(root, "check-ignore", "--", *names) if names else None
+    return {*(listed or "").splitlines()} & {*names}
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -355,14 +355,20 @@ def _top_level(distribution: Distribution, module: str) -> set[str]:
 
 
 def imported_names(files: Iterable[str]) -> set[str]:
-    """Return the top-level modules that the Python *files* import."""
+    """Return the top-level modules that the Python *files* import, other than for type checkers."""
     names: set[str] = set()
     for file in files:
         try:
             tree = ast.parse(Path(file).read_bytes())
         except (OSError, SyntaxError, ValueError):
             continue
-        for node in ast.walk(tree):
+        waiting: list[ast.AST] = [tree]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+                waiting += node.orelse
+            else:
+                waiting += ast.iter_child_nodes(node)
             if isinstance(node, ast.Import):
                 names.update(alias.name.partition(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

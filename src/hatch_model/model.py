@@ -11,7 +11,7 @@ from hatch_model.artifacts import TrainedModel, publish, refuse_lfs_pointers, wr
 from hatch_model.closure import closure_of, holds, installed_root
 from hatch_model.errors import HatchModelError
 from hatch_model.gates import check_gates
-from hatch_model.git import commit_of
+from hatch_model.git import commit_of, ignored
 from hatch_model.installed import (
     InstalledEnvironment,
     imported_copies,
@@ -245,9 +245,12 @@ class _Making:
         new = sorted(
             name for name in top_level(root) - before if not name.startswith(".hatch-model-")
         )
-        if new:
+        # An unpacked sdist is removed, and what git ignores disturbs nobody.
+        is_sdist = (root / "PKG-INFO").is_file()
+        told = [] if is_sdist else sorted({*new} - ignored(root, new))
+        if told:
             names = ", ".join(
-                f"`{name}/`" if (root / name).is_dir() else f"`{name}`" for name in new
+                f"`{name}/`" if (root / name).is_dir() else f"`{name}`" for name in told
             )
             self._project.log.warning(
                 f"training left {names} in the project's folder, and no archive of this build "

@@ -295,7 +295,8 @@ def undeclared(name: str) -> str:
     return (
         f"small.checks:check imported {name}, which the wheel does not require. It is installed "
         f"here only for training or for the build, so users of the wheel would not have it. Add it "
-        f"to tool.hatch.metadata.hooks.model.dependencies, or do not import it to predict."
+        f"to tool.hatch.metadata.hooks.model.dependencies, and not to build-system.requires, or do not "
+        f"import it to predict."
     )
 
 

@@ -735,7 +735,7 @@ class TestDrift:
         assert built.wheel.requires == ["anchor==1.2", "chain==2.0", COLORAMA]
         assert built.backend_output == (
             'hatch-model: warning: the lock has no version of `colorama; sys_platform == "win32"` '
-            "for some platforms or Pythons, so the wheel also requires it as declared. To pin it, "
+            "for some platforms or Pythons, so the wheel also requires what was declared. To pin it, "
             "make the lock for all of them.\n"
             "hatch-model: training with small.main:train\n"
             "hatch-model: metric    value\n"

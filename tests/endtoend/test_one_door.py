@@ -232,6 +232,28 @@ def test_what_training_leaves_in_its_working_directory_is_named_and_in_no_archiv
     assert (project.folder / "catboost_info" / "log.tsv").is_file()
 
 
+def test_what_git_ignores_is_left_in_the_working_directory_without_a_word(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    project.write(".gitignore", "catboost_info/\n")
+    project.write(
+        "src/small/main.py",
+        "from pathlib import Path\n"
+        "def train(output_dir):\n    (output_dir / 'w.txt').write_text('0.5')\n"
+        "    Path('catboost_info').mkdir()\n    Path('runs').mkdir()\n",
+    )
+    surroundings.run("git", "init", "--quiet", cwd=project.folder)
+
+    in_tree = project.build(surroundings)
+    (project.folder / "runs").rmdir()
+    (project.folder / "catboost_info").rmdir()
+    from_sdist = project.build(surroundings, "uv build")
+
+    assert "training left `runs/` in the project's folder" in in_tree.output
+    assert "catboost_info" not in in_tree.output
+    assert "training left" not in from_sdist.output
+
+
 def test_modes_and_times_hold(project: ModelProject, surroundings: Surroundings) -> None:
     project.write(
         "src/small/main.py",

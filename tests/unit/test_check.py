@@ -433,7 +433,8 @@ def test_the_request_and_the_result_are_what_the_protocol_says(check: _Check) ->
 _UNDECLARED = (
     "imported plotter, which the wheel does not require. It is installed here only for training or "
     "for the build, so users of the wheel would not have it. Add it to "
-    "tool.hatch.metadata.hooks.model.dependencies, or do not import it to predict."
+    "tool.hatch.metadata.hooks.model.dependencies, and not to build-system.requires, or do not import it "
+    "to predict."
 )
 
 

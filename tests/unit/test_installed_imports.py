@@ -122,6 +122,18 @@ def test_a_module_says_what_it_imports_wherever_that_stands(tmp_path: Path) -> N
     }
 
 
+def test_what_only_type_checkers_import_is_not_imported(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        "import typing\nfrom typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    import pandas\nelse:\n    import joblib\n"
+        "if typing.TYPE_CHECKING:\n    from numpy import ndarray\n",
+        "utf-8",
+    )
+
+    assert imported_names([str(module)]) == {"typing", "joblib"}
+
+
 class TestCopies:
     """Modules of pinned distributions that were imported from anywhere else."""
 
