@@ -9,7 +9,7 @@ from hatchling.builders.config import env_var_enabled
 from hatchling.builders.constants import BuildEnvVars
 
 from hatch_model.errors import HatchModelError
-from hatch_model.phase import Target, called_by_uv, current_build
+from hatch_model.phase import Target, called_by_uv, current_build, is_unpacked_sdist
 from hatch_model.project import CARRIED_FILE, pins_before_training
 from hatch_model.settings import PLUGIN, declared_lines, read_settings, retrain_wanted
 
@@ -118,7 +118,7 @@ def build_requirements(project: Project) -> list[str]:
         return []
     if record is not None and project.training.lock is None:
         # The metadata already lists the pins, and retraining must agree with them.
-        groups = declared_lines(project.training.groups)
+        groups = project.requirements_of(project.training.groups)
         return [*record["pins"], *groups, *project.tool_requirements()]
     return project.requirements()
 
@@ -147,7 +147,7 @@ def _trains(project: Project, record: Mapping[str, Any] | None) -> bool:
 def _tell_of_unused_lock(project: Project, *, trains: bool) -> None:
     """Say once that there is a lock, which training does not use: not again for a wheel from an sdist."""
     training, root = project.training, project.root
-    is_told = trains == (project.builder.PLUGIN_NAME == "sdist") or (root / "PKG-INFO").is_file()
+    is_told = trains == (project.builder.PLUGIN_NAME == "sdist") or is_unpacked_sdist(root)
     if training.lock is not None or training.refuses_lock or is_told:
         return
     if not any((folder / "uv.lock").is_file() for folder in (root, *root.parents)):

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from hatch_model.phase import is_unpacked_sdist
 from hatch_model.project import CARRIED_FILE
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def commit_of(root: Path, warn: Callable[[str], None]) -> Commit | None:
         from hatch_model.sdist import carried_in  # noqa: PLC0415 - only in an sdist
 
         return cast("Commit | None", (carried_in(root) or {}).get("git"))
-    if (root / "PKG-INFO").is_file():
+    if is_unpacked_sdist(root):
         return None  # An sdist: a repository around it is somebody else's.
     resolved = root.resolve()
     if not any((folder / ".git").exists() for folder in (resolved, *resolved.parents)):

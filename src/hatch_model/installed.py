@@ -305,19 +305,33 @@ def imported_strangers(
 
 # Top-level modules that some distributions ship by mistake, and that projects have of their own.
 _INCIDENTAL = frozenset(
-    {
+    [
         "benchmarks",
+        "common",
+        "config",
         "conftest",
+        "core",
+        "data",
         "doc",
         "docs",
         "example",
         "examples",
+        "helpers",
+        "lib",
+        "main",
+        "models",
         "scripts",
+        "setup",
+        "src",
         "test",
         "tests",
         "tools",
-    }
+        "util",
+        "utils",
+    ]
 )
+# How a package is shared among distributions in the way of before PEP 420.
+_NAMESPACE = re.compile(rb"pkgutil.*extend_path|declare_namespace")
 
 
 def imported_copies(
@@ -329,12 +343,12 @@ def imported_copies(
     module and its file.
     """
     pinned = list(pinned)
-    locations = {os.path.realpath(each.location) for each in pinned}
+    locations = {os.path.realpath(each.location) for each in pinned if each.location}
     for module, file in sorted(imported.items()):
         folder, name = os.path.split(file)
         if name.startswith("__init__."):
             folder = os.path.dirname(folder)  # noqa: PTH120 - as it is spelled in sys.modules
-        if module in _INCIDENTAL or os.path.realpath(folder) in locations:
+        if module in _INCIDENTAL or os.path.realpath(folder) in locations or _is_namespace(file):
             continue
         for distribution in pinned:
             own = editable_folder(distribution)
@@ -342,8 +356,17 @@ def imported_copies(
                 yield distribution, module, file
 
 
+def _is_namespace(file: str) -> bool:
+    try:
+        return bool(_NAMESPACE.search(Path(file).read_bytes()))
+    except OSError:
+        return False
+
+
 def _top_level(distribution: Distribution, module: str) -> set[str]:
     """Return the top-level modules of *distribution*, or none if *module* is certainly not among them."""
+    if not distribution.location:
+        return set()
     start = os.path.join(distribution.location, module)  # noqa: PTH118 - quick
     # RECORD may be long.
     if not any(os.path.exists(f"{start}{each}") for each in ("", *all_suffixes())):  # noqa: PTH110

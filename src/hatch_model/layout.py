@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from importlib.machinery import EXTENSION_SUFFIXES, all_suffixes
+from importlib.machinery import all_suffixes
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from hatch_model.errors import HatchModelError, Problem, SettingsError
+from hatch_model.phase import is_unpacked_sdist
 from hatch_model.settings import PLUGIN
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from hatchling.builders.wheel import WheelBuilder
 
@@ -46,9 +47,10 @@ class SourceFile:
     @property
     def module(self) -> str:
         """The dotted name to import it by once installed; "" if it is not a module."""
-        if self.wheel.suffix != ".py":
+        ending = next((each for each in all_suffixes() if self.wheel.name.endswith(each)), "")
+        if not ending or ending == ".pyc":
             return ""
-        parts = self.wheel.with_suffix("").parts
+        parts = (*self.wheel.parts[:-1], self.wheel.name.removesuffix(ending))
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
     @property
@@ -96,6 +98,14 @@ def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
         f"move it to `src/{moved.replace('.', '/')}.py`, and set {training.key}.train to "
         f'"{moved}:{train.attribute}"'
     )
+    package, _, rest = train.module.removeprefix("src.").partition(".")
+    if top == "src" and rest and (root / "src" / package).is_dir():
+        return (
+            f"`src` is the folder for packages: wheels that ship it as a package overwrite each other's "
+            f"files. Import `{package}` without it, set {training.key}.train to "
+            f'"{package}.{rest}:{train.attribute}", and select the package:\n\n{_WHEEL}\npackages = '
+            f'["src/{package}"]'
+        )
     if top == "src":
         return (
             f"`src` is the folder for packages: wheels that ship it as a package overwrite each "
@@ -105,8 +115,8 @@ def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
     if (root / folder / f"{top}.py").is_file():
         return (
             f"`{folder}{top}.py` is not in a package. Either {move}; or ship it as a module, and the "
-            f"model in a folder with a unique name:\n\n{_WHEEL}\npackages = "
-            f'["{folder}{top}.py"]\n\n[{training.key}]\nartifacts = "{folder}{name}_model"'
+            f"model in a folder with a unique name, by {training.key}.artifacts = "
+            f'"{folder}{name}_model" and:\n\n{_WHEEL}\npackages = ["{folder}{top}.py"]'
         )
     package = f"{folder}{top}" if (root / folder / top).is_dir() else _only_package(root)
     packages = json.dumps([package or "src/your_package"])
@@ -129,7 +139,7 @@ def check_layout(builder: WheelBuilder, training: TrainingSettings, *, trains: b
 
     Does nothing if other hooks or `force-include` may still supply it. Raises HatchModelError.
     """
-    if _has_other_suppliers(builder):
+    if _has_other_suppliers(builder) or (not trains and builder.config.dev_mode_dirs):
         return
     root = Path(builder.root)
     files = source_files(builder, training)
@@ -162,7 +172,7 @@ def python_path(settings: TrainingSettings, files: Sequence[SourceFile], root: P
 def check_inputs(settings: TrainingSettings, root: Path) -> None:
     """Raise SettingsError unless each pattern of `inputs` matches a file below *root*."""
     expected = "to match a file"
-    if (root / "PKG-INFO").is_file():
+    if is_unpacked_sdist(root):
         # If git ignores the data, it is not in the sdist.
         expected = f"to match a file of this source distribution, {INCLUDE_WHAT_IS_READ}"
     problems = [
@@ -179,31 +189,27 @@ def _check_references(training: TrainingSettings, files: Sequence[SourceFile], r
 
     A module from outside of the project may still be installed.
     """
-    modules = {file.module or _extension(file.wheel): file.path for file in files}
-    modules.pop("", None)
-    packages = {module.partition(".")[0] for module in modules}
+    modules = {file.module: file.path for file in files if file.module}
     for option, reference in (("train", training.train), ("check", training.check)):
         if reference is None:
             continue
         key, module = f"{training.key}.{option}", reference.module
-        file = modules.get(module) or _on_path(module, training, root)
+        file = _on_path(module, training, root) or modules.get(module)
+        parts = module.split(".")
+        # Only a package with an `__init__` is not shared with other distributions.
+        is_own = any(".".join(parts[:depth]) in modules for depth in range(1, len(parts)))
         # Without a package of the wheel's own, there is no place for the model.
-        is_own = module.partition(".")[0] in packages or (
-            reference is training.train and training.artifacts is None and not _is_installed(module)
-        )
-        if file is not None and file.suffix != ".py":
-            continue  # What is compiled can only be imported.
+        is_lost = option == "train" and training.artifacts is None and not _is_installed(module)
         if file is not None:
             _check_attribute(key, reference, file, modules)
         elif is_own:
             raise HatchModelError(module_not_found(reference, key, module, modules))
-
-
-def _extension(path: PurePosixPath) -> str:
-    """Return the dotted name of the extension module at *path*; "" if it is none."""
-    ending = next((each for each in EXTENSION_SUFFIXES if path.name.endswith(each)), "")
-    parts = (*path.parts[:-1], path.name.removesuffix(ending))
-    return ".".join(parts) if ending else ""
+        elif is_lost:
+            hint = (
+                f" If an installed package has it, set {training.key}.artifacts to a folder inside a "
+                f"package that the wheel ships."
+            )
+            raise HatchModelError(module_not_found(reference, key, module, modules) + hint)
 
 
 def data_in_no_sdist(
@@ -211,30 +217,37 @@ def data_in_no_sdist(
 ) -> list[str]:
     """Find data files that training seems to read and that are not among those *packed* in the sdist.
 
-    These are what `inputs` names, and existing files that the modules among *files* spell, whole or
-    as a folder and a name. Paths are relative to *root*.
+    These are what `inputs` names, and existing files that a call such as ``read_csv`` or ``open`` in the
+    modules among *files* names, whole or below a folder. Paths are relative to *root*.
     """
-    texts = {
-        text
-        for file in files
-        if file.module
-        for text in _texts_in(file.path)
-        if text and not Path(text).is_absolute()
-    }
+    names: set[str] = set()
+    texts: set[str] = set()
+    for file in files:
+        if file.module and file.path.suffix == ".py":
+            read, others = _paths_in(file.path)
+            names |= read
+            texts |= others
     folders = [text for text in texts if _is(Path.is_dir, root / text)]
-    named = {
+    if len(names) * len(folders) > _MOST_PATHS:
+        folders = []
+    found = {
         path
         for path in [
-            *(root / text for text in texts),
-            *(root / folder / text for folder in folders for text in texts),
+            *(root / name for name in names),
+            *(root / folder / name for folder in folders for name in names),
             *(path for pattern in training.inputs or () for path in root.glob(pattern)),
         ]
         if _is(Path.is_file, path)
     }
-    relative = {path.relative_to(root) for path in named}
+    relative = {path.relative_to(root) for path in found}
     # A name with a dot is a setting, and may hold secrets.
     data = {path for path in relative if not any(part.startswith(".") for part in path.parts)}
     return sorted({path.as_posix() for path in data} - {*packed})
+
+
+_MOST_PATHS = 10_000  # to look for
+_READS = re.compile(r"(read|load|open$|scan_|from_|genfromtxt|imread|fromfile|glob|rglob)")
+_WRITING_MODE = re.compile(r"[rbt]*[wax][bt+]*")
 
 
 def _is(kind: Callable[[Path], bool], path: Path) -> bool:
@@ -244,52 +257,44 @@ def _is(kind: Callable[[Path], bool], path: Path) -> bool:
         return False
 
 
-# Calls that write to the file that they name.
-_WRITES = re.compile(r"(to_|dump|save|write|mkdir|makedirs|touch|unlink|remove)")
-_WRITING_MODE = re.compile(r"[rbt]*[wax][bt+]*")
-
-
-def _texts_in(file: Path) -> Iterator[str]:
-    """Yield the string literals in *file*, but for those that name what is written."""
+def _paths_in(file: Path) -> tuple[set[str], set[str]]:
+    """Return the texts in *file* that name what is read, and all texts that may be paths."""
     import ast  # noqa: PLC0415 - only for sdists
 
     try:
-        waiting: list[ast.AST] = [ast.parse(file.read_bytes())]
+        nodes = [*ast.walk(ast.parse(file.read_bytes()))]
     except (OSError, SyntaxError, ValueError, RecursionError):
-        return
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
-        elif isinstance(node, ast.Call) and _is_write(node):
-            arguments = (*node.args, *(each.value for each in node.keywords))
-            waiting += (each for each in arguments if not _is_path(each))
-        else:
-            waiting += ast.iter_child_nodes(node)
+        return set(), set()
+    read = [
+        each
+        for node in nodes
+        if isinstance(node, ast.Call) and _is_read(node)
+        for each in ast.walk(node)
+    ]
+    variables = {node.id for node in read if isinstance(node, ast.Name)}
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            targets = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            if targets & variables:
+                read += ast.walk(node.value)
+    return _texts(read), _texts(nodes)
 
 
-def _is_path(node: ast.expr) -> bool:
-    """Return whether *node* spells a path: a text, ``Path(…)``, ``… / …`` or ``join(…)``."""
-    import ast  # noqa: PLC0415 - as above
+def _texts(nodes: Iterable[ast.AST]) -> set[str]:
+    values = {getattr(node, "value", None) for node in nodes if type(node).__name__ == "Constant"}
+    return {
+        value
+        for value in values
+        if isinstance(value, str) and 0 < len(value) < 256 and not Path(value).is_absolute()  # noqa: PLR2004
+    }
 
-    if isinstance(node, ast.BinOp):
-        return isinstance(node.op, ast.Div)
-    is_built = isinstance(node, ast.Call) and _name_of(node) in {"Path", "join", "joinpath"}
-    return is_built or isinstance(node, (ast.Constant, ast.JoinedStr))
 
-
-def _name_of(call: ast.Call) -> str:
+def _is_read(call: ast.Call) -> bool:
     name: str = getattr(call.func, "attr", "") or getattr(call.func, "id", "")
-    return name
-
-
-def _is_write(call: ast.Call) -> bool:
-    name = _name_of(call)
     values = [getattr(each, "value", None) for each in (*call.args, *call.keywords)]
     modes = [getattr(value, "value", value) for value in values]  # of a keyword, its constant
-    return bool(_WRITES.match(name)) or (
-        name == "open" and any(isinstance(m, str) and _WRITING_MODE.fullmatch(m) for m in modes)
-    )
+    writes = any(isinstance(mode, str) and _WRITING_MODE.fullmatch(mode) for mode in modes)
+    return bool(_READS.match(name)) and not (name == "open" and writes)
 
 
 def _has_other_suppliers(builder: WheelBuilder) -> bool:
@@ -317,11 +322,18 @@ def _on_path(module: str, training: TrainingSettings, root: Path) -> Path | None
 
 
 def _check_attribute(
-    key: str, reference: ObjectReference, file: Path, modules: Collection[str]
+    key: str, reference: ObjectReference, file: Path, modules: Mapping[str, Path]
 ) -> None:
     name = reference.attribute.partition(".")[0]
-    names = _names_in(file)
-    if names is not None and name not in names and f"{reference.module}.{name}" not in modules:
+    names = None if file.suffix != ".py" else _names_in(file)
+    if names is None or name in names:
+        return
+    submodule = f"{reference.module}.{name}."
+    set_elsewhere = re.compile(rf"\.{name}\b[^=\n]*=[^=]".encode())
+    if not any(f"{each}.".startswith(submodule) for each in modules) and not any(
+        path.suffix == ".py" and set_elsewhere.search(path.read_bytes())
+        for path in modules.values()
+    ):
         raise HatchModelError(attribute_not_found(reference, key, name, names))
 
 
@@ -338,7 +350,9 @@ def _names_in(file: Path) -> set[str] | None:
 
 
 # What binds names without spelling them.
-_DYNAMIC = frozenset({"__dict__", "__getattr__", "exec", "globals", "modules", "setattr", "vars"})
+_DYNAMIC = frozenset(
+    {"__dict__", "__getattr__", "exec", "globals", "locals", "modules", "setattr", "vars"}
+)
 
 
 def _bound(tree: ast.Module) -> Iterator[str]:
@@ -351,7 +365,7 @@ def _bound(tree: ast.Module) -> Iterator[str]:
     waiting: list[ast.AST] = [*tree.body]
     while waiting:
         node = waiting.pop()
-        found = (getattr(node, key, None) for key in ("id", "attr", "name", "asname"))
+        found = (getattr(node, key, None) for key in ("id", "attr", "name", "asname", "rest"))
         names = {each for each in found if isinstance(each, str)}
         if names & _DYNAMIC:
             yield "*"

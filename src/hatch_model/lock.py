@@ -26,6 +26,11 @@ from hatch_model.installed import is_local, reference, without_credentials
 from hatch_model.markers import NEVER, condition_of
 from hatch_model.uv import run_uv, uv_project
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import PurePath, PurePosixPath
@@ -129,34 +134,29 @@ class Lock:
         """Return the packages to install for the PEP 508 marker values *markers*."""
         return [package for package in self.packages if package.holds(markers)]
 
-    def requirements(self, markers: Mapping[str, str], by_name: Collection[str] = ()) -> list[str]:
+    def requirements(
+        self, markers: Mapping[str, str], by_name: Mapping[NormalizedName, str] | None = None
+    ) -> list[str]:
         """Return the same as requirements for an installer.
 
-        That installer knows where to find those *by_name*. Raises HatchModelError for another
-        folder or archive that does not exist, because an sdist does not include it.
+        If that is uv, *by_name* says how it is asked for what it takes from folders, or "" for what it
+        finds by itself. Raises HatchModelError for a folder or archive that does not exist, because an
+        sdist does not include it.
         """
         lines = []
         for package in self.active(markers):
-            if package.is_local and package.name in by_name:
-                lines.append(str(package.name))
-                continue
-            if not package.is_here:
-                if by_name:
-                    continue  # One of them requires it, and uv knows from where.
+            if by_name is not None and package.is_local and package.name in by_name:
+                lines.append(by_name[package.name])
+            elif package.is_here:
+                lines.append(str(Requirement(package.requirement)))
+            elif by_name is None or package.name not in by_name:
                 raise HatchModelError(
                     f"`{self.path}` takes {package.name} from {package.reference}, which does not "
                     f"exist. An sdist does not contain what is outside of the project: build the wheel "
-                    f"from the source tree, as with `python -m build --wheel`, or lock {package.name} from an "
-                    f"index or a repository."
+                    f"from the source tree, as with `python -m build --wheel`, or lock {package.name} from "
+                    f"an index or a repository."
                 )
-            lines.append(str(Requirement(package.requirement)))
-        return sorted(lines)
-
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+        return sorted(filter(None, lines))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,7 +184,7 @@ class LockedGroups:
     def packages(self, groups: Collection[str] = ()) -> list[LockedPackage]:
         """Return the packages of the lock's default groups and of *groups*.
 
-        Raises MalformedLockError for a package that has neither a version nor a URL.
+        Raises HatchModelError for a package that has neither a version nor a URL.
         """
         chosen = {*map(canonicalize_name, (*groups, *(self.content.default_groups or ())))}
         found = []
@@ -247,7 +247,7 @@ class LockedGroups:
 def read_pylock(path: str, folder: Path, text: str) -> LockedGroups:
     """Read the *text* of the PEP 751 lock at *path*, whose own paths are relative to *folder*.
 
-    Raises MalformedLockError if packaging cannot read it.
+    Raises HatchModelError if packaging cannot read it.
     """
     try:
         # The minimum version of packaging is below 26.0, which added this: only this option needs it.
@@ -291,7 +291,7 @@ _COMMENT = re.compile(r"(^|\s+)#.*$")
 def read_requirements(path: str, text: str) -> list[LockedPackage]:
     """Read the *text* of the requirements file at *path*.
 
-    Raises LockedLineError for the first line that is not an exact version.
+    Raises HatchModelError for the first line that is not an exact version.
     """
     return [_read_line(path, number, line) for number, line in _logical_lines(text)]
 

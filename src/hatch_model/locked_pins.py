@@ -64,8 +64,8 @@ def check_up_to_date(
 ) -> None:
     """Check that *lock* satisfies each of *roots*, here and in the other environments it covers.
 
-    Raises LockCoverageError if the lock does not cover the PEP 508 marker values *markers*, and
-    OutdatedLockError for the first requirement that it does not satisfy.
+    Raises HatchModelError if the lock does not cover the PEP 508 marker values *markers*, and for the
+    first requirement that it does not satisfy.
     """
     if lock.coverage is not None and not lock.coverage.holds(markers):
         raise HatchModelError(
@@ -146,7 +146,12 @@ def _outdated(
 
 
 def _overridden(roots: Iterable[Root], lock: Lock) -> list[Root]:
-    return [replace(root, text=line) for root in roots for line in _replaced(root.text, lock)]
+    key = "tool.uv.override-dependencies"
+    return [
+        root if line == root.text else replace(root, text=line, origin=key)
+        for root in roots
+        for line in _replaced(root.text, lock)
+    ]
 
 
 def _replaced(line: str, lock: Lock) -> list[str]:
@@ -168,7 +173,7 @@ def check_installed(lock: Lock, environment: Environment, markers: Mapping[str, 
     """Check that *environment* matches *lock*, as far as can be determined.
 
     Compares names and versions, and the origin (PEP 610) of packages that are not from an index.
-    Raises LockDriftError with all differences, and ArchiveMismatchError.
+    Raises HatchModelError with the first differences, or for another archive.
     """
     differences = []
     for package in lock.active(markers):
@@ -250,7 +255,7 @@ def pin_locked(
 
     Where a wheel for the *claimed* Pythons can be installed and the lock has nothing, what is declared
     is required. *environment* must match the lock for the PEP 508 marker values *markers*, including the
-    dependency *groups* for training. Raises a LockError if lock, requirements and environment
+    dependency *groups* for training. Raises HatchModelError if lock, requirements and environment
     do not agree.
     """
     check_up_to_date(lock, [*roots, *groups], markers, project=project)
@@ -289,7 +294,13 @@ def _contradicted(
             required = canonicalize_name(requirement.name)
             if required in lock.overrides and holds(requirement, markers):
                 found = environment.find(required)
-                if found is None or not requirement.specifier.contains(found.version, True):
+                kept = [Requirement(line) for line in _replaced(str(requirement), lock)]
+                is_excluded = not any(holds(each, markers) for each in kept)
+                if (
+                    is_excluded
+                    or found is None
+                    or not requirement.specifier.contains(found.version, True)
+                ):
                     yield f"{name} {closure.distributions[name].raw_version}", str(requirement)
 
 

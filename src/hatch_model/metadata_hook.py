@@ -58,12 +58,12 @@ def _reopen_dependencies(builder: BuilderInterface[Any, Any]) -> None:
     declared, found = metadata.config.get("project", {}), metadata.core_raw_metadata
     left_open = "dependencies" in declared.get("dynamic", []) and "dependencies" not in declared
     if left_open and found.get("dependencies") == []:
-        del found["dependencies"]
-        found["dynamic"].append("dependencies")
-        if "optional-dependencies" in declared["dynamic"]:
-            # The hook that supplies them is called again as well, and expects that.
-            found.pop("optional-dependencies", None)
-            found["dynamic"].append("optional-dependencies")
+        # The hooks that supply the other fields are called again as well, and expect them to be open.
+        for field in declared["dynamic"]:
+            if field != "version":
+                found.pop(field, None)
+                if field not in found["dynamic"]:
+                    found["dynamic"].append(field)
 
 
 def _go_last(builder: BuilderInterface[Any, Any]) -> None:

@@ -20,6 +20,7 @@ from hatch_model.installed import (
     is_site_folder,
 )
 from hatch_model.layout import python_path, source_files
+from hatch_model.phase import is_unpacked_sdist
 from hatch_model.pins import check_same_pins, marker_environment
 from hatch_model.record import Provenance
 from hatch_model.sources import (
@@ -98,7 +99,7 @@ class _Making:
         self._builder = cast("WheelBuilder", project.builder)
         self._run = run
         self._pins = project.pins()
-        self._check_groups_are_installed()
+        self._check_installed()
         self._files = source_files(self._builder, project.training)
         self._folder = artifacts_folder(project.training, self._files, project.root)
         if remove_abandoned((project.root / self._folder).parent):
@@ -219,11 +220,13 @@ class _Making:
             strict=False,
         )
 
-    def _check_groups_are_installed(self) -> None:
+    def _check_installed(self) -> None:
         environment, markers = InstalledEnvironment(), marker_environment()
         for root in self._training.groups:
             if holds(root.requirement, markers):
                 installed_root(environment, root)
+        for closure in (self._pins.closure, self._closure_for_training(environment)):
+            self._project.check_origins(closure.distributions.values())
 
     def _strangers(self, result: Result, environment: Environment) -> list[str]:
         """Return the distributions that training imported but that only the build tools require."""
@@ -246,7 +249,7 @@ class _Making:
             name for name in top_level(root) - before if not name.startswith(".hatch-model-")
         )
         # An unpacked sdist is removed, and what git ignores disturbs nobody.
-        is_sdist = (root / "PKG-INFO").is_file()
+        is_sdist = is_unpacked_sdist(root)
         told = [] if is_sdist else sorted({*new} - ignored(root, new))
         if told:
             names = ", ".join(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatch_model.errors import HatchModelError
+from hatch_model.phase import is_unpacked_sdist
 from hatch_model.pins import same_lines
 from hatch_model.settings import PLUGIN, declared_lines
 
@@ -32,7 +33,7 @@ def check_other_hooks(metadata: ProjectMetadata[Any]) -> None:
             f"{_HOOKS}.pinned_extra reads the dependencies before they are pinned, when there are none. "
             f"Take it out: the wheel requires exact versions without it."
         )
-    if "uv-dynamic-versioning" in hooks and (Path(metadata.root) / "PKG-INFO").is_file():
+    if "uv-dynamic-versioning" in hooks and is_unpacked_sdist(Path(metadata.root)):
         raise HatchModelError(
             f"{_HOOKS}.uv-dynamic-versioning reads the version from the repository again, and this is a "
             f"source distribution. Build the wheel from the source tree, as with `uv build --wheel`. (As "

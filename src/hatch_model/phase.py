@@ -16,6 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import FrameType
 
     from hatchling.builders.plugin.interface import BuilderInterface
@@ -108,6 +109,11 @@ def _target_of(builder: BuilderInterface[Any, Any], versions: list[str] | None) 
     if builder.PLUGIN_NAME == "wheel":
         return Target.EDITABLE if versions == ["editable"] else Target.WHEEL
     return Target.OTHER
+
+
+def is_unpacked_sdist(root: Path) -> bool:
+    """Return whether the project at *root* is an sdist, rather than its own source tree."""
+    return (root / "PKG-INFO").is_file()
 
 
 def called_by_uv() -> bool:

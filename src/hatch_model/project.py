@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from hatch_model.errors import HatchModelError, printable
-from hatch_model.phase import called_by_uv
+from hatch_model.phase import called_by_uv, is_unpacked_sdist
 from hatch_model.settings import read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hatchling.builders.plugin.interface import BuilderInterface
     from hatchling.metadata.core import ProjectMetadata
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from hatch_model.digests import File
-    from hatch_model.installed import Environment
+    from hatch_model.installed import Distribution, Environment
     from hatch_model.lock import Lock
     from hatch_model.log import Log
     from hatch_model.pins import Pins
     from hatch_model.settings import ModelSettings, TrainingSettings
+    from hatch_model.tables import Root
     from hatch_model.workspace import TemporaryFolder, Workspace
 
 CARRIED_FILE = ".hatch-model.json"
@@ -116,24 +117,29 @@ class Project:
         roots = (*self.model.roots, *self.training.groups)
         tools = self.tool_requirements()
         lock, is_uv = self._lock(), called_by_uv()
-        if lock is None and is_uv:
-            return [*(root.text for root in roots), *tools]
-        from hatch_model.uv import uv_project  # noqa: PLC0415 - not needed above
-
-        uv = uv_project(self.root)
         if lock is None:
-            return [*uv.with_addresses(roots), *tools]
+            return [*self.requirements_of(roots), *tools]
         from hatch_model.installed import InstalledEnvironment  # noqa: PLC0415 - only with a lock
         from hatch_model.locked_pins import (  # noqa: PLC0415 - as above
             check_beside_build_tools,
             check_up_to_date,
         )
         from hatch_model.pins import marker_environment  # noqa: PLC0415 - as above
+        from hatch_model.uv import uv_project  # noqa: PLC0415 - as above
 
-        markers = marker_environment()
+        uv, markers = uv_project(self.root), marker_environment()
         check_up_to_date(lock, roots, markers, project=self.name)
         check_beside_build_tools(lock, InstalledEnvironment(), markers)
-        return [*lock.requirements(markers, by_name=uv.local_names if is_uv else ()), *tools]
+        by_name = uv.by_name(roots) if is_uv and uv.sources else {}
+        return [*lock.requirements(markers, by_name if is_uv else None), *tools]
+
+    def requirements_of(self, roots: Sequence[Root]) -> list[str]:
+        """Return what a frontend has to install for *roots*, without a lock."""
+        if called_by_uv():
+            return [root.text for root in roots]
+        from hatch_model.uv import uv_project  # noqa: PLC0415 - not needed above
+
+        return uv_project(self.root).with_addresses(roots)
 
     def tool_requirements(self) -> list[str]:
         """Return what the enabled options need in addition to hatch-model's own dependencies."""
@@ -163,6 +169,15 @@ class Project:
         if self.training.is_reusable:
             options["inputs"] = _STORE
         return options
+
+    def check_origins(self, distributions: Iterable[Distribution]) -> None:
+        """Check that none of *distributions* is from an index if uv's settings say otherwise."""
+        root, tool = self.root, self.metadata.config.get("tool", {})
+        around = any((folder / "pyproject.toml").is_file() for folder in root.parents)
+        if "uv" in tool or around or is_unpacked_sdist(root):
+            from hatch_model.uv import check_origins, uv_project  # noqa: PLC0415 - rarely needed
+
+            check_origins(uv_project(root), distributions)
 
     # Pins
 

@@ -17,6 +17,7 @@ from hatch_model.layout import (
     attribute_not_found,
     module_not_found,
 )
+from hatch_model.phase import is_unpacked_sdist
 from hatch_model.process import RunProcess, call, how_it_ended
 from hatch_model.workspace import remove_abandoned
 
@@ -250,7 +251,7 @@ def _missing_package(request: Request, result: Mapping[str, Any]) -> str:
 def _missing_file(request: Request, exception: str) -> str:
     """Say what an sdist lacks, where training does not find a file of the project in it."""
     match = _NO_FILE.match(exception)
-    is_sdist = (request.root / "PKG-INFO").is_file()
+    is_sdist = is_unpacked_sdist(request.root)
     if not match or not is_sdist or not (request.root / match[1]).is_relative_to(request.root):
         return ""
     path = (request.root / match[1]).relative_to(request.root).as_posix()

@@ -4,8 +4,9 @@ uv takes packages from places that other frontends do not know of (``tool.uv.sou
 packages require, and shares one lock among the members of a workspace. A member's sdist is without
 its workspace, so what that knows of the member travels in the file MEMBER_FILE:
 
-``sources``
-    The names of the packages that uv takes from a folder.
+``sources``, ``members``
+    The names of the packages that uv takes from a folder by ``tool.uv.sources``, and of the other
+    members of the workspace.
 ``overrides``
     The requirements that replace those of a package, by its name.
 ``lock``
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from hatchling.metadata.utils import normalize_project_name
 
 from hatch_model.errors import HatchModelError
+from hatch_model.phase import is_unpacked_sdist
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from hatch_model.digests import File
+    from hatch_model.installed import Distribution
     from hatch_model.tables import Root
 
 MEMBER_FILE = ".hatch-model.uv.json"
@@ -117,10 +120,12 @@ class Source:
     """The folder that a path in the table is relative to."""
     folder: Path | None = None
     """For a member of the workspace: its folder, or None if there is none of that name."""
+    is_declared: bool = True
+    """Whether there is such an entry, or else it is only a member of the workspace."""
 
     @property
     def is_local(self) -> bool:
-        """Whether it lies in a folder or file beside the project, which is in no sdist."""
+        """Whether it is a folder or file on this machine."""
         return "path" in self.table or "workspace" in self.table
 
     @property
@@ -169,91 +174,142 @@ class UvProject:
 
     @property
     def local_names(self) -> set[NormalizedName]:
-        """The packages that uv takes from a folder or file beside the project."""
+        """The packages that are to come from a folder or file, and never from an index."""
         return {name for name, source in self.sources.items() if source.is_local}
 
-    def with_addresses(self, roots: Iterable[Root]) -> Iterator[str]:
-        """Yield what *roots* require, for installers that know nothing of ``tool.uv.sources``.
+    def by_name(self, roots: Iterable[Root]) -> dict[NormalizedName, str]:
+        """Return how uv is asked for each of the local packages, with the extras that *roots* ask for.
+
+        It is empty for a member of the workspace that is no source of this project: uv only accepts it
+        as what another package requires.
+        """
+        extras: dict[NormalizedName, set[str]] = {}
+        for requirement in (root.requirement for root in roots):
+            extras.setdefault(_normalized(requirement.name), set()).update(requirement.extras)
+        return {
+            name: f"{name}{_bracketed(extras.get(name, ()))}"
+            if self.sources[name].is_declared
+            else ""
+            for name in self.local_names
+        }
+
+    def with_addresses(self, roots: Iterable[Root]) -> list[str]:
+        """Return what *roots* require, for installers that know nothing of ``tool.uv.sources``.
 
         They would take a package of that name from an index, where it may be somebody else's.
         Raises HatchModelError for what cannot be had here.
         """
-        done: set[str] = set()
+        if not self.sources:
+            return [root.text for root in roots]
+        lines: dict[str, None] = {}
         for root in roots:
-            if self.sources:
-                yield from self._with_address(root.requirement, done)
-            else:
-                yield root.text
-
-    def _with_address(self, requirement: Requirement, done: set[str]) -> Iterator[str]:
-        from packaging.requirements import Requirement  # noqa: PLC0415 - only for sources
-
-        name = _normalized(requirement.name)
-        source = self.sources.get(name)
-        if source is None or requirement.url:
-            yield str(requirement)
-            return
-        if not source.reference:
-            raise HatchModelError(
-                _not_here(requirement.name, source, is_sdist=_is_sdist(self.root))
-            )
-        extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-        marker = f" ; {requirement.marker}" if requirement.marker else ""
-        line = str(Requirement(f"{requirement.name}{extras} @ {source.reference}{marker}"))
-        if line in done:
-            return
-        done.add(line)
-        yield line
-        folder = source.path if source.is_local else None
-        if folder is not None and folder.is_dir():
-            sibling = uv_project(folder)
-            for each in _requirements(folder, sibling.sources):
-                if _normalized(each.name) in sibling.local_names:
-                    yield from sibling._with_address(each, done)  # noqa: SLF001 - of the same class
+            _add_address(root.requirement, self, lines)
+        return [*lines]
 
 
-def _not_here(name: str, source: Source, *, is_sdist: bool) -> str:
-    if is_sdist:
+def _add_address(requirement: Requirement, project: UvProject, lines: dict[str, None]) -> None:
+    """Add *requirement* of *project* to *lines*, with its address, and what its folder requires."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 - only for sources
+
+    source = project.sources.get(_normalized(requirement.name))
+    if source is None or requirement.url:
+        lines[str(requirement)] = None
+        return
+    if not source.reference:
+        raise HatchModelError(_not_here(requirement.name, source, project))
+    name = f"{requirement.name}{_bracketed(requirement.extras)}"
+    marker = f" ; {requirement.marker}" if requirement.marker else ""
+    line = str(Requirement(f"{name} @ {source.reference}{marker}"))
+    folder = source.path if source.is_local else None
+    if line in lines:
+        return
+    lines[line] = None
+    if folder is not None and folder.is_dir():
+        sibling = uv_project(folder)
+        for each in _requirements(sibling, requirement.extras):
+            if _normalized(each.name) in sibling.sources:
+                _add_address(each, sibling, lines)
+
+
+def _bracketed(extras: Iterable[str]) -> str:
+    return f"[{','.join(sorted(extras))}]" if extras else ""
+
+
+def _not_here(name: str, source: Source, project: UvProject) -> str:
+    if is_unpacked_sdist(project.root):
         return (
-            f"{name} lies beside the project in its source tree ({source.key}), and is not in this source "
-            f"distribution. Build the wheel from the source tree, as with `python -m build --wheel`, or "
-            f"with uv; or have {name} come from an index."
+            f"this source distribution does not contain {name}, which {source.key} takes from the source "
+            f"tree. Build the wheel from the source tree, as with `python -m build --wheel`, or with uv."
         )
-    return f"{source.key}: there is no such folder or file to take {name} from."
+    return f"{source.key}: the folder or file does not exist."
 
 
-def _requirements(folder: Path, sources: Iterable[str]) -> list[Requirement]:
-    """Return what the project in *folder* requires; if that is dynamic, all of its *sources*."""
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - as above
+def _requirements(project: UvProject, extras: Iterable[str]) -> list[Requirement]:
+    """Return what *project*, with *extras*, requires: if that is dynamic, whatever has a source."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - only for sources
 
-    project = _tables(folder).get("project", {})
-    declared = project.get("dependencies") if isinstance(project, dict) else None
-    lines = sources if declared is None else [each for each in declared if isinstance(each, str)]
+    table = _tables(project.root).get("project", {})
+    optional = table.get("optional-dependencies", {})
+    lines = _strings(table.get("dependencies"))
+    for extra, required in optional.items() if isinstance(optional, dict) else ():
+        if _normalized(extra) in {*map(_normalized, extras)}:
+            lines += _strings(required)
+    if "dependencies" in _strings(table.get("dynamic")):
+        lines += [
+            name
+            for name, source in project.sources.items()
+            if source.is_declared and source.reference
+        ]
     found = []
     for line in lines:
-        try:
+        with suppress(InvalidRequirement):  # Whoever installs it will say so.
             found.append(Requirement(line))
-        except InvalidRequirement:
-            continue  # Whoever installs it will say so.
     return found
+
+
+def check_origins(project: UvProject, distributions: Iterable[Distribution]) -> None:
+    """Check that none of the *distributions* is from an index although it is to come from a folder.
+
+    uv ignores ``tool.uv.sources`` for an sdist that it is given as a file, with `--no-sources`, and
+    for entries with a group. Somebody else's package of that name would train the model.
+    """
+    if os.environ.get("UV_NO_SOURCES"):
+        return  # This is what was asked for.
+    for distribution in distributions:
+        if distribution.name in project.local_names and distribution.direct_url is None:
+            raise HatchModelError(
+                f"{distribution.name} {distribution.raw_version} was installed from an index, but "
+                f"{project.sources[distribution.name].key} takes it from the source tree, and a package of "
+                f"that name on an index may be someone else's. Build the wheel from the source tree. If the "
+                f"index is meant, set the variable UV_NO_SOURCES=1."
+            )
 
 
 @lru_cache
 def uv_project(root: Path) -> UvProject:
     """Read what uv knows of the project at *root*."""
     carried, own = _read_carried(root), uv_table(root)
-    workspace = None if _is_sdist(root) else _workspace_of(root)
+    workspace = _workspace_of(root)
     settings = uv_table(workspace) if workspace else own
-    sources: dict[NormalizedName, Source] = {}
+    members = {_name(each): each for each in (_members(workspace, settings) if workspace else [])}
+    for name in (_name(root), _normalized("")):  # a root need not be a project
+        members.pop(name, None)
+    beside = dict.fromkeys([*members, *(carried["members"] if carried else ())])
+    sources = {
+        name: Source(
+            key="tool.uv.workspace",
+            table=_MEMBER,
+            base=root,
+            folder=members.get(name),
+            is_declared=False,
+        )
+        for name in beside
+    }
+    above: object = settings.get("sources") if workspace else None
     if carried is not None:
-        above = {name: {"workspace": True} for name in carried["sources"]}
-        sources.update(_sources(above, root, {}))
-    if workspace is not None:
-        members = {_name(folder): folder for folder in _members(workspace, settings)}
-        sources.update(_sources(settings.get("sources"), workspace, members))
-        sources.update(_sources(own.get("sources"), root, members))
-    else:
-        sources.update(_sources(own.get("sources"), root, {}))
+        above = dict.fromkeys(carried["sources"], _MEMBER)
+    sources.update(_sources(above, workspace or root, members))
+    sources.update(_sources(own.get("sources"), root, members))
     return UvProject(
         root=root,
         workspace=workspace,
@@ -263,8 +319,11 @@ def uv_project(root: Path) -> UvProject:
     )
 
 
+_MEMBER = {"workspace": True}
+
+
 def _sources(
-    content: object, base: Path, members: Mapping[str, Path]
+    content: object, base: Path, members: Mapping[NormalizedName, Path]
 ) -> Iterator[tuple[NormalizedName, Source]]:
     for name, entries in content.items() if isinstance(content, dict) else ():
         for entry in entries if isinstance(entries, list) else [entries]:
@@ -312,33 +371,33 @@ def _overrides(settings: Mapping[str, Any]) -> dict[NormalizedName, list[str]]:
 def _workspace_of(root: Path) -> Path | None:
     """Return the root of the workspace that has *root* as a member."""
     root = root.resolve()
-    for folder in (root, *root.parents):
+    # What is around an unpacked sdist is not its workspace, which may be in it.
+    for folder in [root] if is_unpacked_sdist(root) else [root, *root.parents]:
         settings = uv_table(folder)
         if "workspace" in settings:
-            return folder if folder == root or root in _members(folder, settings) else None
+            return folder if root in _members(folder, settings) else None
     return None
 
 
-def _members(workspace: Path, settings: Mapping[str, Any]) -> set[Path]:
+def _members(workspace: Path, settings: Mapping[str, Any]) -> list[Path]:
     table = settings["workspace"] if isinstance(settings["workspace"], dict) else {}
-    excluded = set(_matches(workspace, table.get("exclude")))
-    members = {workspace, *_matches(workspace, table.get("members"))} - excluded
-    return {folder for folder in members if (folder / "pyproject.toml").is_file()}
+    excluded = {*_matches(workspace, table.get("exclude"))} - {workspace}
+    return sorted({workspace, *_matches(workspace, table.get("members"))} - excluded)
 
 
 def _matches(folder: Path, patterns: object) -> Iterator[Path]:
     for pattern in _strings(patterns):
-        with suppress(ValueError, NotImplementedError):  # uv says that it is not valid.
-            yield from folder.glob(pattern.removeprefix("./").rstrip("/"))
+        # "." has no parts. uv says what else is not valid.
+        with suppress(ValueError, NotImplementedError, IndexError):
+            yield from (path.resolve() for path in folder.glob(pattern.rstrip("/")))
 
 
 def _strings(value: object) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
-def _name(folder: Path) -> str:
-    project = _tables(folder).get("project")
-    return _normalized(str(project.get("name", ""))) if isinstance(project, dict) else ""
+def _name(folder: Path) -> NormalizedName:
+    return _normalized(str(_tables(folder).get("project", {}).get("name", "")))
 
 
 def _normalized(name: str) -> NormalizedName:
@@ -355,13 +414,10 @@ def uv_table(folder: Path) -> Mapping[str, Any]:
 def _tables(folder: Path) -> Mapping[str, Any]:
     """Return the content of the pyproject.toml in *folder*; empty if there is none that can be read."""
     try:
-        return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
-    except (OSError, ValueError):
+        content = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
-
-
-def _is_sdist(root: Path) -> bool:
-    return (root / "PKG-INFO").is_file()
+    return {key: value for key, value in content.items() if isinstance(value, dict)}
 
 
 # The sdist of a member
@@ -369,7 +425,7 @@ def _is_sdist(root: Path) -> bool:
 
 def _read_carried(root: Path) -> Mapping[str, Any] | None:
     file = root / MEMBER_FILE
-    if not file.is_file() or not _is_sdist(root):
+    if not file.is_file() or not is_unpacked_sdist(root):
         return None
     try:
         content = json.loads(file.read_text("utf-8"))
@@ -378,10 +434,17 @@ def _read_carried(root: Path) -> Mapping[str, Any] | None:
     match content:
         case {
             "sources": list(sources),
-            "overrides": dict(),
-            "lock": None | {"sha256": str(), "size": int()},
+            "members": list(members),
+            "overrides": dict(overrides),
+            "lock": None | {"sha256": str(), "size": int()} as lock,
             "exports": list(exports),
-        } if all(isinstance(each, str) for each in (*sources, *exports)):
+        } if (
+            all(isinstance(each, str) for each in (*sources, *members, *exports))
+            and all(
+                isinstance(each, list) and each == _strings(each) for each in overrides.values()
+            )
+            and bool(exports) == (lock is not None)
+        ):
             return dict(content)
     raise HatchModelError(
         f"{MEMBER_FILE} is not what hatch-model writes. Unpack this source distribution again."
@@ -391,7 +454,12 @@ def _read_carried(root: Path) -> Mapping[str, Any] | None:
 def member_content(project: UvProject, lock: File | None, exports: Sequence[str]) -> bytes:
     """Return the content of MEMBER_FILE for *project*; *exports* are of its *lock*."""
     content = {
-        "sources": sorted(project.local_names),
+        "sources": sorted(
+            name for name in project.local_names if project.sources[name].is_declared
+        ),
+        "members": sorted(
+            name for name in project.local_names if not project.sources[name].is_declared
+        ),
         "overrides": {name: [*lines] for name, lines in project.overrides.items()},
         "lock": {"sha256": lock.sha256, "size": lock.size} if lock else None,
         "exports": [*exports],

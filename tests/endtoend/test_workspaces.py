@@ -101,7 +101,7 @@ def test_an_sdist_without_its_workspace_is_refused_by_other_frontends(
 
     assert not list(built.out.glob("*.whl"))
     (error,) = (line for line in built.output.splitlines() if line.startswith(ERROR))
-    assert ("lies beside the project in its source tree" in error) is not locked
+    assert ("this source distribution does not contain acme-features" in error) is not locked
     assert ("An sdist does not contain what is outside of the project" in error) is locked
 
 
@@ -145,6 +145,52 @@ def test_a_missing_lock_of_a_workspace_is_looked_for_at_its_root(
         f"{ERROR}tool.hatch.build.hooks.model.lock is `uv.lock`, but there is no such file at the root "
         "of its workspace. Write the lock: `uv lock`; or remove the key."
     ) in built.output
+
+
+@pytest.mark.parametrize("no_sources", [None, "1"])
+def test_uv_takes_a_strangers_package_for_an_archive_and_is_refused_unless_that_is_meant(
+    no_sources: str | None, member: ModelProject, surroundings: Surroundings, tmp_path: Path
+) -> None:
+    # uv itself refuses an entry of this project's own, but ignores those of the workspace's root.
+    member.replace("pyproject.toml", ("acme-features = { workspace = true }", ""))
+    root = member.folder.parent / "pyproject.toml"
+    root.write_text(root.read_text("utf-8") + "acme-features = { workspace = true }\n", "utf-8")
+    surroundings.run("uv", "build", "--sdist", "--out-dir", tmp_path, cwd=member.folder)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    if no_sources:
+        surroundings.environment["UV_NO_SOURCES"] = no_sources
+
+    command = ("uv", "build", "--wheel", "--out-dir", tmp_path, sdist)
+    built = surroundings.run(*command, cwd=tmp_path, check=False)
+
+    # The stranger's is empty, and training needs what the sibling has.
+    assert built.returncode != 0
+    assert ("cannot import name 'SCALE'" in built.stdout) is bool(no_sources)
+    message = (
+        "acme-features 9.0 was installed from an index, but tool.uv.sources.acme-features takes"
+    )
+    assert (message in built.stdout) is not bool(no_sources)
+
+
+@pytest.mark.parametrize("extra", [False, True])
+def test_what_a_sibling_needs_is_found_by_uv_in_a_locked_build(
+    *, extra: bool, member: ModelProject, surroundings: Surroundings, tmp_path: Path
+) -> None:
+    root, features = member.folder.parent / "pyproject.toml", member.folder.parent / "features"
+    root.write_text(root.read_text("utf-8").partition("[tool.uv.sources]")[0], "utf-8")
+    text = (features / "pyproject.toml").read_text("utf-8")
+    if extra:
+        text = text.replace("['acme-core']", '[]\noptional-dependencies = { fast = ["acme-core"] }')
+        member.replace("pyproject.toml", ('"acme-features"]', '"acme-features[fast]"]'))
+    source = "\n[tool.uv.sources]\nacme-core = { workspace = true }\n"
+    (features / "pyproject.toml").write_text(text + source, "utf-8")
+    _lock(member, surroundings)
+
+    for number, options in enumerate([[], ["--wheel"]]):
+        out = tmp_path / str(number)
+        surroundings.run("uv", "build", "--out-dir", out, *options, cwd=member.folder)
+        (wheel,) = out.glob("*.whl")
+        assert Wheel(wheel).requires == PINS
 
 
 class TestALockThatIsNotUsed:

@@ -60,6 +60,7 @@ def test_uv_gets_the_recorded_python_and_versions_and_is_to_train_and_keep_nothi
     assert uv.variables == {
         "HATCH_MODEL_RETRAIN": "1",
         "HATCH_MODEL_CACHE_DIR": str(tmp_path / "new" / "store"),
+        "UV_NO_SOURCES": "1",
     }
 
 

@@ -141,11 +141,11 @@ class TestCopies:
     def pinned(self, site: Path) -> list[Distribution]:
         (site / "six.py").parent.mkdir(parents=True)
         (site / "six.py").touch()
-        for package in ("lib", "google", "tests"):
+        for package in ("yaml", "google", "tests"):
             (site / package).mkdir()
         return [
             installed("six", site, "six.py,,", "six-1.0.dist-info/METADATA,,"),
-            installed("lib", site, "lib/__init__.py,,", "tests/__init__.py,,"),
+            installed("yaml", site, "yaml/__init__.py,,", "tests/__init__.py,,"),
             installed("protobuf", site, "google/protobuf/__init__.py,,"),
         ]
 
@@ -158,10 +158,10 @@ class TestCopies:
         self, pinned: list[Distribution], tmp_path: Path
     ) -> None:
         found = self._found(
-            pinned, lib=tmp_path / "src" / "lib" / "__init__.py", six=tmp_path / "src" / "six.py"
+            pinned, yaml=tmp_path / "src" / "yaml" / "__init__.py", six=tmp_path / "src" / "six.py"
         )
 
-        assert found == [("lib", "lib"), ("six", "six")]
+        assert found == [("six", "six"), ("yaml", "yaml")]
 
     def test_what_is_imported_from_where_it_is_installed_is_none(
         self, pinned: list[Distribution], site: Path, tmp_path: Path
@@ -169,7 +169,7 @@ class TestCopies:
         (tmp_path / "link").symlink_to(site, target_is_directory=True)
 
         assert not self._found(
-            pinned, lib=site / "lib" / "__init__.py", six=tmp_path / "link" / "six.py"
+            pinned, yaml=site / "yaml" / "__init__.py", six=tmp_path / "link" / "six.py"
         )
 
     def test_modules_that_no_pinned_distribution_has_are_none(
@@ -183,6 +183,25 @@ class TestCopies:
         self, pinned: list[Distribution], tmp_path: Path
     ) -> None:
         assert not self._found(pinned, tests=tmp_path / "tests" / "__init__.py")
+
+    def test_an_egg_info_hides_no_copy(
+        self, pinned: list[Distribution], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        egg = Distribution(name=canonicalize_name("egg"), raw_version="1.0")
+        monkeypatch.chdir(tmp_path)
+
+        assert self._found([egg, *pinned], six=tmp_path / "six.py") == [("six", "six")]
+
+    def test_a_namespace_package_of_pkgutil_is_none(
+        self, pinned: list[Distribution], tmp_path: Path
+    ) -> None:
+        file = tmp_path / "yaml" / "__init__.py"
+        file.parent.mkdir()
+        file.write_text(
+            "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n", "utf-8"
+        )
+
+        assert not self._found(pinned, yaml=file)
 
     def test_an_editable_distribution_is_where_its_sources_are(
         self, site: Path, tmp_path: Path

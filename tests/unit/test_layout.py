@@ -110,8 +110,8 @@ def test_a_module_in_no_package_is_told_where_it_may_go_and_how_it_ships_as_it_i
     assert _selection(tmp_path, f"{folder}train.py {folder}helper.py", "train:fit") == (
         f"`{folder}train.py` is not in a package. Either move it to `src/iris/train.py`, and set "
         f'{_KEY}.train to "iris.train:fit"; or ship it as a module, and the model in a folder with '
-        f"a unique name:\n\n[tool.hatch.build.targets.wheel]\n"
-        f'packages = ["{folder}train.py"]\n\n[{_KEY}]\nartifacts = "{folder}iris_model"'
+        f'a unique name, by {_KEY}.artifacts = "{folder}iris_model" and:\n\n'
+        f'[tool.hatch.build.targets.wheel]\npackages = ["{folder}train.py"]'
     )
 
 
@@ -119,9 +119,15 @@ def test_nobody_is_told_to_ship_src_as_a_package(tmp_path: Path) -> None:
     files = "src/__init__.py src/models/__init__.py src/models/fit.py"
 
     assert _selection(tmp_path, files, "src.models.fit:train") == (
-        "`src` is the folder for packages: wheels that ship it as a package overwrite each "
-        "other's files. `src.models.fit` has to be in a package: move it to `src/iris/models/fit.py`, "
-        f'and set {_KEY}.train to "iris.models.fit:train".'
+        "`src` is the folder for packages: wheels that ship it as a package overwrite each other's "
+        f"files. Import `models` without it, set {_KEY}.train to "
+        '"models.fit:train", and select the package:\n\n[tool.hatch.build.targets.wheel]\n'
+        'packages = ["src/models"]'
+    )
+    assert _selection(tmp_path / "other", "src/__init__.py src/fit.py", "src.fit:train") == (
+        "`src` is the folder for packages: wheels that ship it as a package overwrite each other's "
+        "files. `src.fit` has to be in a package: move it to `src/iris/fit.py`, and set "
+        f'{_KEY}.train to "iris.fit:train".'
     )
 
 
@@ -171,6 +177,8 @@ class TestReferences:
             "for train in []: ...",
             "(train := 1)",
             "match 1:\n    case train: ...",
+            "match {}:\n    case {**train}: ...",
+            "locals()['train'] = 1",
             "this is no Python",
         ],
     )
@@ -210,7 +218,16 @@ class TestReferences:
 
     @pytest.mark.parametrize(
         ("train", "suggestion"),
-        [("iris.mian:train", " Did you mean `iris.main`?"), ("zzz:train", "")],
+        [
+            ("iris.mian:train", " Did you mean `iris.main`?"),
+            (
+                "zzz:train",
+                (
+                    f" If an installed package has it, set {_KEY}.artifacts to a folder inside a "
+                    "package that the wheel ships."
+                ),
+            ),
+        ],
     )
     def test_a_module_that_is_not_there_is_named(
         self, train: str, suggestion: str, tmp_path: Path
@@ -221,6 +238,37 @@ class TestReferences:
             f"{_KEY}.train is `{train}`, but there is no module `{module}` among the wheel's files or "
             f"on `python-path`.{suggestion}"
         )
+
+    def test_a_namespace_that_others_share_may_have_it(self, tmp_path: Path) -> None:
+        files = "src/acme/iris/__init__.py"
+        builder = _builder(tmp_path, files, 'only-include = ["src/acme"]\nsources = ["src"]')
+        artifacts = PurePosixPath("src/acme/iris/data")
+
+        check_layout(builder, _settings("acme.common.train:main", artifacts=artifacts))
+
+    def test_an_attribute_that_another_module_sets_may_be_there(self, tmp_path: Path) -> None:
+        builder = _builder(tmp_path, self.FILES)
+        (tmp_path / "src/iris/__init__.py").write_text("from . import main\nmain.train = print\n")
+
+        check_layout(builder, _settings("iris.main:train"))
+
+    def test_a_subpackage_without_an_init_is_an_attribute(self, tmp_path: Path) -> None:
+        builder = _builder(tmp_path, f"{self.FILES} src/iris/sub/fit.py")
+
+        check_layout(builder, _settings("iris:sub.fit.train"))
+
+    def test_python_path_comes_before_what_the_wheel_ships(self, tmp_path: Path) -> None:
+        builder = _builder(
+            tmp_path, "src/helpers.py tools/helpers.py", 'packages = ["src/helpers.py"]'
+        )
+        (tmp_path / "tools/helpers.py").write_text("def train(): ...\n")
+
+        check_layout(builder, _settings("helpers:train", python_path=(PurePosixPath("tools"),)))
+
+    def test_an_editable_install_of_a_folder_needs_no_package(self, tmp_path: Path) -> None:
+        builder = _builder(tmp_path, "main.py", '\n[tool.hatch.build]\ndev-mode-dirs = ["."]')
+
+        check_layout(builder, _settings("main:train"), trains=False)
 
     def test_a_check_in_another_package_may_be_installed(self, tmp_path: Path) -> None:
         builder = _builder(tmp_path, "src/iris/__init__.py")
@@ -288,7 +336,7 @@ class TestDataInNoSdist:
             "open(os.path.join('data', 'a.csv'), encoding='utf-8')",
             "open(file='data/a.csv', mode='rb')",
             "Path('out').write_text(Path('data/a.csv').read_text())",
-            "DATA = 'data/a.csv'",
+            "DATA = 'data/a.csv'\ndef train(): return read_csv(DATA)",
             "DATA = Path(__file__).parents[2] / 'data'\ndef train(): return load(DATA / 'a.csv')",
         ],
     )
@@ -306,6 +354,11 @@ class TestDataInNoSdist:
             "joblib.dump(model, os.path.join('.', 'metrics.json'))",
             "open('metrics.json', mode='wb')",
             "load_dotenv('.env')",
+            "OUT = 'metrics.json'\nopen(OUT, 'w')",
+            "METRICS = Path('data') / 'a.csv'",
+            "logging.basicConfig(filename='metrics.json')",
+            "sqlite3.connect('metrics.json')",
+            "export(model, 'metrics.json')",
             "'data', 'absent.csv', '', '/', '\\0', '../iris', " + repr("x" * 5000),
             "this is no Python: 'data/a.csv'",
         ],
@@ -316,4 +369,12 @@ class TestDataInNoSdist:
     def test_inputs_are_found(self, tmp_path: Path) -> None:
         assert self._found(tmp_path, "", "data/a.csv", inputs=("data/**/*.csv",)) == [
             "data/deep/b.csv"
+        ]
+
+    def test_many_texts_take_no_time(self, tmp_path: Path) -> None:
+        names = "\n".join(f"read_csv('{number}.csv')" for number in range(20_000))
+        folders = "\n".join(f"'data/../{number * './'}data'" for number in range(20))
+
+        assert self._found(tmp_path, f"{names}\n{folders}\nread_csv('data/a.csv')") == [
+            "data/a.csv"
         ]

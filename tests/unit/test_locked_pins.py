@@ -452,6 +452,15 @@ class TestOverrides:
         assert pins.lines == ("anchor==1.2",)
         assert pins.contradicted == (("anchor 1.2", "chain>=2"),)
 
+    def test_what_is_excluded_and_installed_nevertheless_is_told(self) -> None:
+        never = {canonicalize_name("chain"): ["chain; python_version < '0'"]}
+        installed = [distribution("anchor==1.2", "chain>=2"), distribution("chain==2.0")]
+
+        pins = _pinned(_lock("anchor==1.2", overrides=never), ["anchor"], installed)
+
+        assert pins.lines == ("anchor==1.2",)
+        assert pins.contradicted == (("anchor 1.2", "chain>=2"),)
+
     def test_one_for_other_platforms_leaves_the_requirement_here(self) -> None:
         elsewhere = {
             canonicalize_name("chain"): [
@@ -482,7 +491,7 @@ class TestOverrides:
             _pins(lock, ["anchor>=1.2"], [distribution("anchor==1.2")])
 
         assert str(caught.value) == (
-            "`a.lock` is older than the requirements: model.dependencies[0] asks for "
+            "`a.lock` is older than the requirements: tool.uv.override-dependencies asks for "
             "`anchor==1.1`, and the lock holds 1.2. Renew it: `renew a.lock`."
         )
 

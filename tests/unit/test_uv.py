@@ -8,10 +8,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from environments import roots
+from environments import distribution, roots
 
+from hatch_model.digests import File
 from hatch_model.errors import HatchModelError
-from hatch_model.uv import MEMBER_FILE, member_content, run_uv, uv_project
+from hatch_model.uv import MEMBER_FILE, UvProject, check_origins, member_content, run_uv, uv_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +105,7 @@ def test_what_uv_complains_about_is_passed_on(
 # The project
 
 _SIBLING = '[project]\nname = "{name}"\nversion = "1.0"\ndependencies = {dependencies}\n'
+LOCK = File(path="uv.lock", sha256="ab", size=2)
 _SDIST = "Metadata-Version: 2.4\nName: model\nVersion: 1.0\n"
 
 
@@ -201,7 +203,96 @@ def test_every_place_that_has_an_address_is_required_by_it(
     _write(root / "lib", _SIBLING.format(name="lib", dependencies="[]"))
     project = uv_project(_write(root / "model", f"[tool.uv.sources]\nlib = {source}\n"))
 
-    assert list(project.with_addresses(roots("lib"))) == [line.format(root=root.as_uri())]
+    assert project.with_addresses(roots("lib")) == [line.format(root=root.as_uri())]
+
+
+def test_extras_and_repositories_of_a_sibling_are_followed(tmp_path: Path) -> None:
+    root = tmp_path.resolve()
+    _write(root / "other", _SIBLING.format(name="other", dependencies="[]"))
+    _write(
+        root / "lib",
+        _SIBLING.format(name="lib", dependencies='["private"]')
+        + '[project.optional-dependencies]\nfast = ["other", "numpy"]\nslow = ["absent"]\n'
+        + '[tool.uv.sources]\nother = { path = "../other" }\nabsent = { path = "../absent" }\n'
+        + 'private = { git = "https://h.example/private" }\n',
+    )
+    project = uv_project(_write(root / "model", '[tool.uv.sources]\nlib = { path = "../lib" }\n'))
+
+    assert project.with_addresses(roots("lib[fast]")) == [
+        f"lib[fast] @ {root.as_uri()}/lib",
+        "private @ git+https://h.example/private",
+        f"other @ {root.as_uri()}/other",
+    ]
+
+
+def test_a_folder_that_a_dynamic_sibling_may_not_need_may_be_missing(tmp_path: Path) -> None:
+    root = tmp_path.resolve()
+    _write(
+        root / "lib",
+        '[project]\nname = "lib"\ndynamic = ["dependencies"]\n'
+        '[tool.uv.sources]\ndevtool = { path = "../not-checked-out" }\n',
+    )
+    project = uv_project(_write(root / "model", '[tool.uv.sources]\nlib = { path = "../lib" }\n'))
+
+    assert project.with_addresses(roots("lib")) == [f"lib @ {root.as_uri()}/lib"]
+
+
+def test_a_member_that_is_no_source_is_still_never_taken_from_an_index(workspace: Path) -> None:
+    _write(workspace / "packages/model", '[project]\nname = "model"\n')
+    project = uv_project(workspace / "packages/model")
+
+    assert project.with_addresses(roots("acme-features")) == [
+        f"acme-features @ {(workspace / 'packages').as_uri()}/features",
+        f"acme-core @ {(workspace / 'packages').as_uri()}/core",
+    ]
+    assert project.by_name(roots("acme-features[fast]", "acme-core[x]")) == {
+        "acme-features": "",
+        "acme-core": "acme-core[x]",
+    }
+
+
+def test_a_member_may_be_a_link_and_the_root_a_pattern(tmp_path: Path) -> None:
+    root = tmp_path.resolve()
+    _write(root, '[tool.uv.workspace]\nmembers = [".", "./packages/*"]\n')
+    member = _write(root / "real/model", '[project]\nname = "model"\n')
+    (root / "packages").mkdir()
+    (root / "packages/model").symlink_to(member, target_is_directory=True)
+
+    assert uv_project(member).lock == root / "uv.lock"
+    assert uv_project(root / "packages/model").lock == root / "uv.lock"
+
+
+class TestOrigins:
+    """What is to come from a folder was not taken from an index."""
+
+    @pytest.fixture
+    def project(self, workspace: Path) -> UvProject:
+        return uv_project(workspace / "packages/model")
+
+    def test_a_strangers_package_is_refused(
+        self, project: UvProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("UV_NO_SOURCES", raising=False)
+        with pytest.raises(HatchModelError) as caught:
+            check_origins(project, [distribution("numpy", "2.0"), distribution("acme-core", "9.0")])
+
+        assert str(caught.value) == (
+            "acme-core 9.0 was installed from an index, but tool.uv.sources.Acme_Core takes it from "
+            "the source tree, and a package of that name on an index may be someone else's. Build the "
+            "wheel from the source tree. If the index is meant, set the variable UV_NO_SOURCES=1."
+        )
+
+    def test_an_index_can_be_meant(
+        self, project: UvProject, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("UV_NO_SOURCES", "1")
+
+        check_origins(project, [distribution("acme-core", "9.0")])
+
+    def test_a_folder_is_in_order(self, project: UvProject) -> None:
+        folder = {"url": "file:///x", "dir_info": {}}
+
+        check_origins(project, [distribution("acme-core", "1.0", direct_url=folder)])
 
 
 def test_two_projects_that_need_each_other_come_to_an_end(tmp_path: Path) -> None:
@@ -224,9 +315,7 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(HatchModelError) as caught:
         list(project.with_addresses(roots("lib")))
 
-    assert str(caught.value) == (
-        "tool.uv.sources.lib: there is no such folder or file to take lib from."
-    )
+    assert str(caught.value) == ("tool.uv.sources.lib: the folder or file does not exist.")
 
 
 class TestTheSourceDistributionOfAMember:
@@ -237,7 +326,7 @@ class TestTheSourceDistributionOfAMember:
         member = uv_project(workspace / "packages/model")
         folder = _write(workspace.parent / "unpacked", "")
         (folder / "PKG-INFO").write_text(_SDIST, "utf-8")
-        content = member_content(member, None, ["a", "b"]) if content is None else content
+        content = member_content(member, LOCK, ["a", "b"]) if content is None else content
         (folder / MEMBER_FILE).write_bytes(content)
         return folder
 
@@ -255,9 +344,9 @@ class TestTheSourceDistributionOfAMember:
             list(uv_project(self._sdist(workspace)).with_addresses(roots("acme-core")))
 
         assert str(caught.value) == (
-            "acme-core lies beside the project in its source tree (tool.uv.sources.acme-core), and is "
-            "not in this source distribution. Build the wheel from the source tree, as with "
-            "`python -m build --wheel`, or with uv; or have acme-core come from an index."
+            "this source distribution does not contain acme-core, which tool.uv.sources.acme-core takes "
+            "from the source tree. Build the wheel from the source tree, as with `python -m build "
+            "--wheel`, or with uv."
         )
 
     @pytest.mark.parametrize(

@@ -83,6 +83,8 @@ def rebuild(
         HATCH_MODEL_RETRAIN="1",
         # Nothing of it is kept.
         HATCH_MODEL_CACHE_DIR=str(folder / "store"),
+        # All packages come from an index, as they do for the users of the wheel.
+        UV_NO_SOURCES="1",
     )
     if returncode != 0:
         raise HatchModelError(
