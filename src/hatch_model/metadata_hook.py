@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hatchling.metadata.core import ProjectMetadata
@@ -9,7 +10,7 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 from hatch_model.build import dynamic_metadata, refuse_wheel_without_model
 from hatch_model.errors import exit_on_error
-from hatch_model.phase import current_build
+from hatch_model.phase import current_build, is_unpacked_sdist
 from hatch_model.settings import PLUGIN, read_settings
 
 if TYPE_CHECKING:
@@ -52,13 +53,13 @@ class ModelMetadataHook(MetadataHookInterface):
 def _reopen_dependencies(builder: BuilderInterface[Any, Any]) -> None:
     """Make hatchling request the dependencies that an sdist left open.
 
-    If the PKG-INFO has optional dependencies, hatchling would read it as having no others.
+    If the PKG-INFO has optional dependencies, hatchling would read it as having no others. The hooks that
+    supply other fields are called again as well, and expect these to be open.
     """
     metadata = builder.metadata
     declared, found = metadata.config.get("project", {}), metadata.core_raw_metadata
     left_open = "dependencies" in declared.get("dynamic", []) and "dependencies" not in declared
-    if left_open and found.get("dependencies") == []:
-        # The hooks that supply the other fields are called again as well, and expect them to be open.
+    if left_open and not found.get("dependencies") and is_unpacked_sdist(Path(builder.root)):
         for field in declared["dynamic"]:
             if field != "version":
                 found.pop(field, None)

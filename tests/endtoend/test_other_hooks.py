@@ -127,6 +127,18 @@ class TestRealOnes:
             "leaf<2; extra == 'viz'",
         ]
 
+    def test_hatch_docstring_description(
+        self, project: ModelProject, surroundings: Surroundings
+    ) -> None:
+        project.write("src/small/__init__.py", '"""A small model."""\n')
+        self._use(project, "hatch-docstring-description", "docstring-description]\n")
+        project.replace("pyproject.toml", ('"optional-dependencies"', '"description"'))
+
+        wheel = project.build(surroundings, "uv build").wheel
+
+        assert wheel.headers("Summary") == ["A small model."]
+        assert wheel.requires == PINS
+
     def test_uv_dynamic_versioning(self, project: ModelProject, surroundings: Surroundings) -> None:
         extras = (
             'uv-dynamic-versioning]\noptional-dependencies = { viz = ["leaf=={{ version }}"] }\n'
