@@ -139,7 +139,7 @@ def _add_lock(project: Project, include: dict[str, str]) -> None:
 def warn_of_missing_data(project: Project) -> None:
     """Warn of data that training seems to read and that the sdist leaves out, as git ignores it."""
     from hatch_model import sources  # noqa: PLC0415 - sources of all sdists import this module
-    from hatch_model.layout import data_in_no_sdist, source_files  # noqa: PLC0415 - as above
+    from hatch_model.layout import source_files  # noqa: PLC0415 - as above
 
     root, training = project.root, project.training
     try:
@@ -152,7 +152,7 @@ def warn_of_missing_data(project: Project) -> None:
     }
     missing = [
         path
-        for path in data_in_no_sdist(training, root, files, packed)
+        for path in sources.data_in_no_sdist(training, root, files, packed)
         if not PurePosixPath(path).is_relative_to(folder)
     ]
     if missing:

@@ -1,7 +1,9 @@
-"""The source files that the wheel ships, and how training sees them: as if they were installed."""
+"""How training sees the project, as if it were installed, and the data that it reads."""
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -15,7 +17,7 @@ from hatch_model.log import Progress
 from hatch_model.workspace import remove_abandoned
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from hatchling.builders.plugin.interface import BuilderInterface
     from hatchling.builders.wheel import WheelBuilder
@@ -209,3 +211,89 @@ def input_files(settings: TrainingSettings, root: Path, log: Log) -> list[File]:
 def top_level(root: Path) -> set[str]:
     """Return the names at the top of the tree at *root*."""
     return {each.name for each in root.iterdir()}
+
+
+# Data that an sdist lacks
+
+
+def data_in_no_sdist(
+    training: TrainingSettings, root: Path, files: Sequence[SourceFile], packed: Collection[str]
+) -> list[str]:
+    """Find data files that training seems to read and that are not among those *packed* in the sdist.
+
+    These are what `inputs` names, and existing files that a call such as ``read_csv`` or ``open`` in the
+    modules among *files* names, whole or below a folder. Paths are relative to *root*.
+    """
+    names: set[str] = set()
+    texts: set[str] = set()
+    for file in files:
+        if file.module and file.path.suffix == ".py":
+            read, others = _paths_in(file.path)
+            names |= read
+            texts |= others
+    folders = [text for text in texts if _is(Path.is_dir, root / text)]
+    if len(names) * len(folders) > _MOST_PATHS:
+        folders = []
+    found = {
+        path
+        for path in [
+            *(root / name for name in names),
+            *(root / folder / name for folder in folders for name in names),
+            *(path for pattern in training.inputs or () for path in root.glob(pattern)),
+        ]
+        if _is(Path.is_file, path)
+    }
+    relative = {path.relative_to(root) for path in found}
+    # A name with a dot is a setting, and may hold secrets.
+    data = {path for path in relative if not any(part.startswith(".") for part in path.parts)}
+    return sorted({path.as_posix() for path in data} - {*packed})
+
+
+_MOST_PATHS = 10_000  # to look for
+_READS = re.compile(r"(read|load|open$|scan_|from_|genfromtxt|imread|fromfile|glob|rglob)")
+_WRITING_MODE = re.compile(r"[rbt]*[wax][bt+]*")
+
+
+def _is(kind: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return kind(path)
+    except (OSError, ValueError):  # not every text can be a path
+        return False
+
+
+def _paths_in(file: Path) -> tuple[set[str], set[str]]:
+    """Return the texts in *file* that name what is read, and all texts that may be paths."""
+    try:
+        nodes = [*ast.walk(ast.parse(file.read_bytes()))]
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return set(), set()
+    read = [
+        each
+        for node in nodes
+        if isinstance(node, ast.Call) and _is_read(node)
+        for each in ast.walk(node)
+    ]
+    variables = {node.id for node in read if isinstance(node, ast.Name)}
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            targets = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            if targets & variables:
+                read += ast.walk(node.value)
+    return _texts(read), _texts(nodes)
+
+
+def _texts(nodes: Iterable[ast.AST]) -> set[str]:
+    values = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    return {
+        value
+        for value in values
+        if isinstance(value, str) and 0 < len(value) < 256 and not Path(value).is_absolute()  # noqa: PLR2004
+    }
+
+
+def _is_read(call: ast.Call) -> bool:
+    name: str = getattr(call.func, "attr", "") or getattr(call.func, "id", "")
+    values = [getattr(each, "value", None) for each in (*call.args, *call.keywords)]
+    modes = [getattr(value, "value", value) for value in values]  # of a keyword, its constant
+    writes = any(isinstance(mode, str) and _WRITING_MODE.fullmatch(mode) for mode in modes)
+    return bool(_READS.match(name)) and not (name == "open" and writes)

@@ -17,6 +17,7 @@ from hatch_model.layout import python_path, source_files
 from hatch_model.settings import ObjectReference, TrainingSettings
 from hatch_model.sources import (
     artifacts_folder,
+    data_in_no_sdist,
     distribution_path,
     lay_out_installed,
     shipped_files,
@@ -287,3 +288,64 @@ def test_a_module_that_nothing_has_is_not_found_before_training(
         f"{_KEY}.train is `{train}`, but there is no module `{module}` among the wheel's files, on "
         f"`python-path` or in the training environment.{suggestion}"
     )
+
+
+class TestDataInNoSdist:
+    FILES = "src/iris/__init__.py src/iris/main.py data/a.csv data/deep/b.csv metrics.json .env"
+
+    def _found(self, root: Path, text: str, *packed: str, **options: Any) -> list[str]:
+        builder = _builder(root, self.FILES)
+        (root / "src/iris/main.py").write_text(text, "utf-8")
+        settings = _settings("iris.main:train", **options)
+        return data_in_no_sdist(settings, root, source_files(builder, settings), packed)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "pandas.read_csv('data/a.csv')",
+            "pandas.read_csv(Path('data') / 'a.csv')",
+            "open(os.path.join('data', 'a.csv'), encoding='utf-8')",
+            "open(file='data/a.csv', mode='rb')",
+            "Path('out').write_text(Path('data/a.csv').read_text())",
+            "DATA = 'data/a.csv'\ndef train(): return read_csv(DATA)",
+            "DATA = Path(__file__).parents[2] / 'data'\ndef train(): return load(DATA / 'a.csv')",
+        ],
+    )
+    def test_a_file_that_the_code_names_is_found(self, text: str, tmp_path: Path) -> None:
+        assert self._found(tmp_path, text) == ["data/a.csv"]
+        assert self._found(tmp_path, text, "data/a.csv") == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "frame.to_csv('metrics.json')",
+            "Path('metrics.json').write_text(text)",
+            "open('metrics.json', 'w')",
+            "joblib.dump(model, Path('metrics.json'))",
+            "joblib.dump(model, os.path.join('.', 'metrics.json'))",
+            "open('metrics.json', mode='wb')",
+            "load_dotenv('.env')",
+            "OUT = 'metrics.json'\nopen(OUT, 'w')",
+            "METRICS = Path('data') / 'a.csv'",
+            "logging.basicConfig(filename='metrics.json')",
+            "sqlite3.connect('metrics.json')",
+            "export(model, 'metrics.json')",
+            "'data', 'absent.csv', '', '/', '\\0', '../iris', " + repr("x" * 5000),
+            "this is no Python: 'data/a.csv'",
+        ],
+    )
+    def test_what_is_written_secret_or_not_there_is_not(self, text: str, tmp_path: Path) -> None:
+        assert self._found(tmp_path, text) == []
+
+    def test_inputs_are_found(self, tmp_path: Path) -> None:
+        assert self._found(tmp_path, "", "data/a.csv", inputs=("data/**/*.csv",)) == [
+            "data/deep/b.csv"
+        ]
+
+    def test_many_texts_take_no_time(self, tmp_path: Path) -> None:
+        names = "\n".join(f"read_csv('{number}.csv')" for number in range(20_000))
+        folders = "\n".join(f"'data/../{number * './'}data'" for number in range(20))
+
+        assert self._found(tmp_path, f"{names}\n{folders}\nread_csv('data/a.csv')") == [
+            "data/a.csv"
+        ]

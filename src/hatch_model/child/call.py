@@ -267,7 +267,7 @@ def _print_traceback(error: BaseException) -> None:
 
 def _takes_output_dir(function: Any) -> bool:
     try:
-        # Of one behind functools.wraps, too: what that is called with is up to the wrapper.
+        # Also of one behind functools.wraps: what that is called with is up to the wrapper.
         parameters = inspect.signature(function, follow_wrapped=False).parameters
         passes_on = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
         return "output_dir" in (inspect.signature(function).parameters if passes_on else parameters)
