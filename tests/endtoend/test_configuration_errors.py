@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
@@ -166,13 +167,13 @@ def test_what_is_said_of_a_module_in_no_package_builds_as_it_is_written(
     project.replace("pyproject.toml", ("small.main:train", "train:train"))
 
     refused = project.build(surroundings, check=False).backend_output
-    advice = refused[refused.index("[tool.hatch.build.targets.wheel]") :]
-    selection, _, artifacts = advice.partition("[tool.hatch.build.hooks.model]\n")
+    selection = refused[refused.index("[tool.hatch.build.targets.wheel]") :]
+    (artifacts,) = re.findall(r"tool\.hatch\.build\.hooks\.model\.(artifacts = \S+) and:", refused)
     project.replace(
         "pyproject.toml",
         (
             "[tool.hatch.build.hooks.model]\n",
-            f"{selection}\n[tool.hatch.build.hooks.model]\n{artifacts}",
+            f"{selection}\n[tool.hatch.build.hooks.model]\n{artifacts}\n",
         ),
     )
     built = project.build(surroundings)
