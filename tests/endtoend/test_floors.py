@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 UNIT_TESTS = [
     f"tests/unit/test_{name}.py"
     for name in (
-        *("closure", "conditions", "direct_urls", "distributions", "groups", "lock_check"),
-        *("lock_requirements", "pins", "pythons", "settings", "training"),
+        *("closure", "installed", "installed_direct_urls", "layout", "lock_requirements"),
+        *("locked_pins", "locked_pins_check", "markers", "pins", "pythons", "settings", "tables"),
+        *("training", "uv"),
     )
 ]
 pythons = pytest.mark.parametrize("version", ["3.10", "3.12"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from made_up import LINUX, Installed, distribution, roots
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -383,7 +384,8 @@ class TestDirectReferences:
         )
 
     def test_their_address_is_pinned(self) -> None:
-        assert self._pins("url", _GIT) == ["lib @ git+https://example.org/lib@c0ffee"]
+        (line,) = self._pins("url", _GIT)
+        assert Requirement(line).url == "git+https://example.org/lib@c0ffee"
 
     def test_an_address_on_this_machine_is_refused(self) -> None:
         with pytest.raises(HatchModelError) as caught:

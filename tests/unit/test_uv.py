@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from environments import distribution, roots
+from packaging.requirements import Requirement
 
 from hatch_model.digests import File
 from hatch_model.errors import HatchModelError
 from hatch_model.uv import MEMBER_FILE, UvProject, check_origins, member_content, run_uv, uv_project
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 # A stand-in for uv: an interpreter, whose first argument `export` is a script in the folder that
@@ -109,6 +111,11 @@ LOCK = File(path="uv.lock", sha256="ab", size=2)
 _SDIST = "Metadata-Version: 2.4\nName: model\nVersion: 1.0\n"
 
 
+def spelled(lines: Iterable[str]) -> list[str]:
+    """Spell requirements as the installed packaging does."""
+    return [str(Requirement(line)) for line in lines]
+
+
 def _write(folder: Path, pyproject: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pyproject.toml").write_text(pyproject, "utf-8")
@@ -171,11 +178,13 @@ def test_siblings_and_what_they_need_of_others_are_required_by_their_folders(
     )
 
     packages = (workspace / "packages").as_uri()
-    assert list(lines) == [
-        f'acme-features[fast] @ {packages}/features ; python_version > "3"',
-        f"acme-core @ {packages}/core",
-        "joblib>=1",
-    ]
+    assert spelled(lines) == spelled(
+        [
+            f'acme-features[fast] @ {packages}/features ; python_version > "3"',
+            f"acme-core @ {packages}/core",
+            "joblib>=1",
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +212,9 @@ def test_every_place_that_has_an_address_is_required_by_it(
     _write(root / "lib", _SIBLING.format(name="lib", dependencies="[]"))
     project = uv_project(_write(root / "model", f"[tool.uv.sources]\nlib = {source}\n"))
 
-    assert project.with_addresses(roots("lib")) == [line.format(root=root.as_uri())]
+    assert spelled(project.with_addresses(roots("lib"))) == spelled(
+        [line.format(root=root.as_uri())]
+    )
 
 
 def test_extras_and_repositories_of_a_sibling_are_followed(tmp_path: Path) -> None:
@@ -218,11 +229,13 @@ def test_extras_and_repositories_of_a_sibling_are_followed(tmp_path: Path) -> No
     )
     project = uv_project(_write(root / "model", '[tool.uv.sources]\nlib = { path = "../lib" }\n'))
 
-    assert project.with_addresses(roots("lib[fast]")) == [
-        f"lib[fast] @ {root.as_uri()}/lib",
-        "private @ git+https://h.example/private",
-        f"other @ {root.as_uri()}/other",
-    ]
+    assert spelled(project.with_addresses(roots("lib[fast]"))) == spelled(
+        [
+            f"lib[fast] @ {root.as_uri()}/lib",
+            "private @ git+https://h.example/private",
+            f"other @ {root.as_uri()}/other",
+        ]
+    )
 
 
 def test_a_folder_that_a_dynamic_sibling_may_not_need_may_be_missing(tmp_path: Path) -> None:
@@ -234,17 +247,19 @@ def test_a_folder_that_a_dynamic_sibling_may_not_need_may_be_missing(tmp_path: P
     )
     project = uv_project(_write(root / "model", '[tool.uv.sources]\nlib = { path = "../lib" }\n'))
 
-    assert project.with_addresses(roots("lib")) == [f"lib @ {root.as_uri()}/lib"]
+    assert spelled(project.with_addresses(roots("lib"))) == spelled([f"lib @ {root.as_uri()}/lib"])
 
 
 def test_a_member_that_is_no_source_is_still_never_taken_from_an_index(workspace: Path) -> None:
     _write(workspace / "packages/model", '[project]\nname = "model"\n')
     project = uv_project(workspace / "packages/model")
 
-    assert project.with_addresses(roots("acme-features")) == [
-        f"acme-features @ {(workspace / 'packages').as_uri()}/features",
-        f"acme-core @ {(workspace / 'packages').as_uri()}/core",
-    ]
+    assert spelled(project.with_addresses(roots("acme-features"))) == spelled(
+        [
+            f"acme-features @ {(workspace / 'packages').as_uri()}/features",
+            f"acme-core @ {(workspace / 'packages').as_uri()}/core",
+        ]
+    )
     assert project.by_name(roots("acme-features[fast]", "acme-core[x]")) == {
         "acme-features": "",
         "acme-core": "acme-core[x]",
@@ -306,7 +321,7 @@ def test_two_projects_that_need_each_other_come_to_an_end(tmp_path: Path) -> Non
 
     lines = uv_project(root / "one").with_addresses(roots("two"))
 
-    assert list(lines) == [f"two @ {root.as_uri()}/two", f"one @ {root.as_uri()}/one"]
+    assert spelled(lines) == spelled([f"two @ {root.as_uri()}/two", f"one @ {root.as_uri()}/one"])
 
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
