@@ -6,10 +6,9 @@ import os
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict
 
 from hatch_model.phase import is_unpacked_sdist
-from hatch_model.project import CARRIED_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -33,14 +32,10 @@ class Commit(TypedDict):
 
 
 def commit_of(root: Path, warn: Callable[[str], None]) -> Commit | None:
-    """Return the commit of the tree at *root*, its repository's or its sdist's; None if unknown.
+    """Return the commit of the repository that has the tree at *root*; None if unknown.
 
     If git should know it and fails, *warn* gets the reason.
     """
-    if (root / CARRIED_FILE).is_file():
-        from hatch_model.sdist import carried_in  # noqa: PLC0415 - only in an sdist
-
-        return cast("Commit | None", (carried_in(root) or {}).get("git"))
     if is_unpacked_sdist(root):
         return None  # An sdist: a repository around it is somebody else's.
     resolved = root.resolve()

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
+from hatch_model import git
 from hatch_model.artifacts import TrainedModel, publish, refuse_lfs_pointers, written
 from hatch_model.closure import closure_of, holds, installed_root
 from hatch_model.errors import HatchModelError
 from hatch_model.gates import check_gates
-from hatch_model.git import commit_of, ignored
 from hatch_model.installed import (
     InstalledEnvironment,
     imported_copies,
@@ -22,6 +22,7 @@ from hatch_model.installed import (
 from hatch_model.layout import python_path, source_files
 from hatch_model.phase import is_unpacked_sdist
 from hatch_model.pins import check_same_pins, marker_environment
+from hatch_model.project import CARRIED_FILE
 from hatch_model.record import Provenance
 from hatch_model.sources import (
     artifacts_folder,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from hatchling.builders.wheel import WheelBuilder
 
     from hatch_model.closure import Closure
+    from hatch_model.git import Commit
     from hatch_model.installed import Environment
     from hatch_model.process import RunProcess
     from hatch_model.project import Project
@@ -90,6 +92,14 @@ def make_model_in_tree(
     return model
 
 
+def _commit_of(project: Project) -> Commit | None:
+    if (project.root / CARRIED_FILE).is_file():
+        from hatch_model.sdist import commit_of  # noqa: PLC0415 - only in an sdist
+
+        return commit_of(project.root, project.log.warning)
+    return git.commit_of(project.root, project.log.warning)
+
+
 class _Making:
     def __init__(
         self, project: Project, build_data: Mapping[str, Any], run: RunProcess | None
@@ -115,7 +125,7 @@ class _Making:
         project, training, root = self._project, self._training, self._project.root
         # Before training, which may change the tree.
         provenance = Provenance(
-            commit=commit_of(root, project.log.warning),
+            commit=_commit_of(project),
             inputs=input_files(training, root, project.log),
             lock=project.lock_digest(),
         )
@@ -250,7 +260,7 @@ class _Making:
         )
         # An unpacked sdist is removed, and what git ignores disturbs nobody.
         is_sdist = is_unpacked_sdist(root)
-        told = [] if is_sdist else sorted({*new} - ignored(root, new))
+        told = [] if is_sdist else sorted({*new} - git.ignored(root, new))
         if told:
             names = ", ".join(
                 f"`{name}/`" if (root / name).is_dir() else f"`{name}`" for name in told

@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any, cast
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import InvalidRequirement, Requirement
 
+from hatch_model import git
 from hatch_model.digests import file_of
 from hatch_model.errors import HatchModelError
-from hatch_model.git import commit_of
 from hatch_model.project import CARRIED_FILE
 from hatch_model.record import BOM_FILE, RECORD_FILE, as_json, read_json, to_bytes
 from hatch_model.settings import declared_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hatch_model.digests import File
+    from hatch_model.git import Commit
     from hatch_model.project import Project
     from hatch_model.wheel import Record
 
@@ -92,6 +93,15 @@ def _is_record(record: Any) -> bool:
         )
     except (InvalidRequirement, KeyError, RecursionError, TypeError):
         return False
+
+
+def commit_of(root: Path, warn: Callable[[str], None]) -> Commit | None:
+    """Return the commit of the tree at *root*, as its sdist says, or else git; None if unknown.
+
+    If git should know it and fails, *warn* gets the reason.
+    """
+    carried = carried_in(root)
+    return git.commit_of(root, warn) if carried is None else cast("Commit | None", carried["git"])
 
 
 # Adding to an sdist

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -11,14 +10,11 @@ import pytest
 from support import tree
 
 from hatch_model import git as git_module
-from hatch_model.project import CARRIED_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_model.git import Commit
-
-_CARRIED = {"commit": "c" * 40, "dirty": True}
 
 
 _UNKNOWN = "the record names no commit, although there is a git repository: "
@@ -173,16 +169,6 @@ def test_asking_changes_nothing_in_the_repository(tmp_path: Path) -> None:
     commit_of(project)
 
     assert tree(project) == before
-
-
-def test_an_sdist_in_somebody_elses_repository_says_what_it_carries(tmp_path: Path) -> None:
-    make_repository(tmp_path)
-    sdist = tmp_path / "small-0.1.0"
-    sdist.mkdir()
-    (sdist / CARRIED_FILE).write_text(json.dumps({"git": _CARRIED}), "utf-8")
-    (sdist / "PKG-INFO").touch()
-
-    assert commit_of(sdist) == _CARRIED
 
 
 def test_an_sdist_that_carries_nothing_has_no_commit_in_somebody_elses_repository(

@@ -9,9 +9,8 @@ import pytest
 from models import FILES, record_of
 
 from hatch_model.errors import HatchModelError
-from hatch_model.git import commit_of
 from hatch_model.project import CARRIED_FILE
-from hatch_model.sdist import carried_in, carried_record
+from hatch_model.sdist import carried_in, carried_record, commit_of
 
 if TYPE_CHECKING:
     from pathlib import Path
