@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from textwrap import dedent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from hatchling.builders.wheel import WheelBuilder
+from layouts import KEY as _KEY
+from layouts import training_settings as _settings
+from layouts import wheel_builder as _builder
 
 from hatch_model.errors import HatchModelError, SettingsError
 from hatch_model.layout import SourceFile, check_layout, source_files
-from hatch_model.settings import ObjectReference, TrainingSettings
+from hatch_model.settings import ObjectReference
 
-_KEY = "tool.hatch.build.hooks.model"
-
-
-def _builder(root: Path, files: str, wheel: str = "") -> WheelBuilder:
-    """Lay out a project named `iris` with *files* (paths) and the table *wheel* for its target."""
-    for file in files.split():
-        path = root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"# {file}\n", "utf-8")
-    (root / "pyproject.toml").write_text(
-        dedent(
-            f"""
-            [project]
-            name = "iris"
-            version = "1"
-
-            [tool.hatch.build.targets.wheel]
-            {wheel}
-            """
-        ),
-        "utf-8",
-    )
-    return WheelBuilder(str(root))
-
-
-def _settings(train: str, **options: Any) -> TrainingSettings:
-    module, _, attribute = train.partition(":")
-    return TrainingSettings(
-        key=_KEY, train=ObjectReference(module=module, attribute=attribute), **options
-    )
+if TYPE_CHECKING:
+    from hatchling.builders.wheel import WheelBuilder
 
 
 @pytest.mark.parametrize(
