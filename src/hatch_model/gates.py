@@ -37,12 +37,20 @@ class Gate:
         if len(parts) > _MOST_COMPARISONS or not all(map(_COMPARISON.fullmatch, parts)):
             raise ValueError(self.text)
 
+    @property
+    def bounds(self) -> tuple[tuple[str, float], ...]:
+        """Its comparisons: an operator and a number each."""
+        return tuple((each, _number(text)) for each, text in _COMPARISON.findall(self.text))
+
+    @property
+    def direction(self) -> int:
+        """1 if more is better, -1 if less is better, and 0 if the gate does not tell."""
+        sides = {{">": 1, "<": -1}.get(comparison[0], 0) for comparison, _ in self.bounds}
+        return sides.pop() if len(sides) == 1 else 0
+
     def allows(self, value: float) -> bool:
         """Return whether *value* satisfies every comparison."""
-        return all(
-            _OPERATORS[comparison](value, _number(text))
-            for comparison, text in _COMPARISON.findall(self.text)
-        )
+        return all(_OPERATORS[comparison](value, limit) for comparison, limit in self.bounds)
 
 
 def _number(text: str) -> float:

@@ -304,16 +304,16 @@ def test_two_versions_are_shown_side_by_side(tmp_path: Path) -> None:
 
     assert run("diff", one, other) == Ran(
         """\
+metrics
+            small 0.1.0  small 0.2.0  change
+  accuracy  0.75         0.8          +0.05 better
+  loss      -            0.2          new
+
 summary
                        small 0.1.0                               small 0.2.0
   commit               c0ffee0000000000000000000000000000000000  bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
   uncommitted changes  false                                     true
   version              0.1.0                                     0.2.0
-
-metrics
-            small 0.1.0  small 0.2.0
-  accuracy  0.75         0.8
-  loss      -            0.2
 
 arguments
          small 0.1.0  small 0.2.0
@@ -342,10 +342,19 @@ sources
     )
 
 
+_NOTHING_DIFFERS = """\
+nothing differs
+metrics
+            small 0.1.0  small 0.1.0  change
+  accuracy  0.75         0.75         unchanged
+
+"""
+
+
 def test_a_model_does_not_differ_from_itself(tmp_path: Path) -> None:
     wheel = make_model(tmp_path)
 
-    assert run("diff", wheel, wheel) == Ran("nothing differs\n", "", 0)
+    assert run("diff", wheel, wheel) == Ran(_NOTHING_DIFFERS, "", 0)
     assert run("diff", "--json", wheel, wheel).json == {
         "summary": {},
         "metrics": {},
@@ -355,6 +364,15 @@ def test_a_model_does_not_differ_from_itself(tmp_path: Path) -> None:
         "inputs": {},
         "sources": {},
         "files": {},
+        "metric_changes": {
+            "accuracy": {
+                "before": 0.75,
+                "after": 0.75,
+                "change": 0.0,
+                "verdict": "unchanged",
+                "gate": ">= 0.7",
+            }
+        },
     }
 
 
@@ -364,7 +382,7 @@ def test_an_installed_model_does_not_differ_from_its_wheel(
     wheel = make_model(tmp_path)
     monkeypatch.syspath_prepend(install(wheel, tmp_path / "site"))
 
-    assert run("diff", "small", wheel) == Ran("nothing differs\n", "", 0)
+    assert run("diff", "small", wheel) == Ran(_NOTHING_DIFFERS, "", 0)
 
 
 def test_differences_of_two_models_are_told_as_json(tmp_path: Path) -> None:
@@ -373,6 +391,7 @@ def test_differences_of_two_models_are_told_as_json(tmp_path: Path) -> None:
 
     changed = run("diff", "--json", one, other).json
     assert changed.pop("metrics") == {"accuracy": [0.75, 0.8]}
+    assert changed.pop("metric_changes")["accuracy"]["verdict"] == "better"
     assert not any(changed.values())
 
 
@@ -390,6 +409,7 @@ def test_wheels_of_other_tools_are_compared_by_their_files(tmp_path: Path) -> No
         "inputs": {},
         "sources": {},
         "files": {"en/model": [digest_of(b"1"), digest_of(b"2")]},
+        "metric_changes": {},
     }
     assert run("diff", one, other).out.endswith(
         """\

@@ -72,9 +72,9 @@ def test_a_terminal_gets_colour_and_lines(models: list[Path]) -> None:
     assert _COLOUR.search(written)
     assert [line.split() for line in _ESCAPE.sub("", written).splitlines() if line.strip()] == [
         ["metrics"],
-        ["small", "0.1.0", "small", "0.1.0"],
-        [36 * "─"],
-        ["accuracy", "0.75", "1"],
+        ["small", "0.1.0", "small", "0.1.0", "change"],
+        [51 * "─"],
+        ["accuracy", "0.75", "1", "+0.25", "better"],
     ]
 
 
@@ -104,7 +104,8 @@ def test_a_pipe_gets_neither_colour_nor_lines(
     )
 
     assert completed.stdout.decode().replace("\r\n", "\n") == (
-        "metrics\n            small 0.1.0  small 0.1.0\n  accuracy  0.75         1\n\n"
+        "metrics\n            small 0.1.0  small 0.1.0  change\n"
+        "  accuracy  0.75         1            +0.25 better\n\n"
     )
     assert completed.stderr == b""
 

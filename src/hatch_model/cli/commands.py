@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import click
 
 from hatch_model.cli.cache import cache
-from hatch_model.cli.diff import changes
+from hatch_model.cli.diff import changes, metric_changes
 from hatch_model.cli.inspect import facts, sections
 from hatch_model.cli.interpreter import Interpreter, describe, this_interpreter
 from hatch_model.cli.open import open_model, unreadable
@@ -148,13 +148,16 @@ def diff(a: str, b: str, *, as_json: bool, command: str | None) -> None:
     """Show the differences between the models A and B."""
     path = _interpreter(command).path
     one, other = _open_readable(a, path), _open_readable(b, path)
-    changed = changes(one, other)
+    changed, metrics = changes(one, other), metric_changes(facts(one), facts(other))
     if as_json:
-        print_json(changed)
+        print_json({**changed, "metric_changes": {each.metric: each.as_json() for each in metrics}})
         return
     if not any(changed.values()):
         print_line("nothing differs")
-    _print_pairs(changed, f"{one.name} {one.version}", f"{other.name} {other.version}")
+    left, right = f"{one.name} {one.version}", f"{other.name} {other.version}"
+    if metrics:
+        print_table("metrics", ("", left, right, "change"), [each.row for each in metrics])
+    _print_pairs({**changed, "metrics": {}}, left, right)
 
 
 @hatch_model.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hatch_model.cli.output import shown
+from hatch_model.cli.output import number, shown
 from hatch_model.cli.verify import split
 from hatch_model.log import human_size
 
@@ -95,10 +95,7 @@ def _summary(known: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _metric(value: float, gate: str | None) -> str:
-    try:
-        short = f"{value:.6g}"
-    except OverflowError:  # an integer that no float can hold
-        short = str(value)
+    short = number(value)
     return f"{short}  (gate {gate})" if gate else short
 
 

@@ -32,6 +32,14 @@ def shown(value: object) -> str:
     return text.removeprefix("sha256=")[:12] if _DIGEST.fullmatch(text) else text
 
 
+def number(value: float, *, digits: int = 6, sign: bool = False) -> str:
+    """Format *value* with up to *digits* significant digits, and with a plus for *sign*."""
+    try:
+        return f"{value:{'+' if sign else ''}.{digits}g}"
+    except OverflowError:  # an integer that no float can hold
+        return str(value)
+
+
 def print_line(line: str) -> None:
     """Print *line*, in which line breaks are escaped as well."""
     print(printable(line, longest=LONGEST_MESSAGE))  # noqa: T201 - this is the output
