@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
+import webbrowser
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
+from packaging.utils import canonicalize_name
 
 from hatch_model.cli.cache import cache
 from hatch_model.cli.diff import changes, metric_changes
+from hatch_model.cli.index import index
 from hatch_model.cli.inspect import facts, sections
 from hatch_model.cli.interpreter import Interpreter, describe, this_interpreter
 from hatch_model.cli.open import open_model, unreadable
@@ -22,6 +26,7 @@ from hatch_model.cli.output import (
     print_line,
     print_table,
     shown,
+    write_page,
 )
 from hatch_model.cli.reproduce import EXIT_CODES, compare, rebuild, recorded_in
 from hatch_model.cli.train import train
@@ -63,17 +68,28 @@ def hatch_model() -> None:
 
 
 hatch_model.add_command(cache)
+hatch_model.add_command(index)
 hatch_model.add_command(train)
 
 
 @hatch_model.command()
 @click.argument("model")
 @as_json_option
+@click.option("--markdown", is_flag=True, help="Print a model card for the Hugging Face Hub.")
 @_python
 @exits_on_error
-def inspect(model: str, *, as_json: bool, command: str | None) -> None:
+def inspect(model: str, *, as_json: bool, markdown: bool, command: str | None) -> None:
     """Show the facts about MODEL: a wheel, an sdist, or the name of an installed model."""
-    known = facts(_open_readable(model, _interpreter(command).path))
+    if as_json and markdown:
+        raise click.UsageError("Give either --json or --markdown.")
+    opened = _open_readable(model, _interpreter(command).path)
+    if markdown:
+        from hatch_model.pages.card import model_card  # noqa: PLC0415 - slow to import
+        from hatch_model.pages.content import content_of  # noqa: PLC0415 - as above
+
+        click.echo(model_card(content_of(opened)), nl=False)
+        return
+    known = facts(opened)
     if as_json:
         print_json(known)
         return
@@ -158,6 +174,48 @@ def diff(a: str, b: str, *, as_json: bool, command: str | None) -> None:
     if metrics:
         print_table("metrics", ("", left, right, "change"), [each.row for each in metrics])
     _print_pairs({**changed, "metrics": {}}, left, right)
+
+
+@hatch_model.command()
+@click.argument("model")
+@click.argument("other", required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write to FILE, or to standard output for `-`.  [default: NAME-VERSION.html]",
+)
+@click.option("--open", "is_opened", is_flag=True, help="Open the page in a browser.")
+@_python
+@exits_on_error
+def report(
+    model: str, other: str | None, *, output: Path | None, is_opened: bool, command: str | None
+) -> None:
+    """Write one HTML page about MODEL, or about MODEL and OTHER side by side.
+
+    The page is a single file that loads nothing from elsewhere.
+    """
+    from hatch_model.pages.content import content_of  # noqa: PLC0415 - slow to import
+    from hatch_model.pages.page import comparison_page, report_page  # noqa: PLC0415 - as above
+
+    if is_opened and output == Path("-"):
+        raise click.UsageError("--open needs a file.")
+    path = _interpreter(command).path
+    contents = [content_of(_open_readable(each, path)) for each in (model, other) if each]
+    page = report_page(*contents) if len(contents) == 1 else comparison_page(*contents)
+    if output == Path("-"):
+        click.echo(page, nl=False)
+        return
+    names = [f"{canonicalize_name(each.name)}-{each.version}" for each in contents]
+    file = output or Path(f"{re.sub(_NOT_IN_A_NAME, '_', '-'.join(names))}.html")
+    write_page(file, page.encode("utf-8", "replace"))
+    print_line(str(file))
+    if is_opened:
+        webbrowser.open(file.resolve().as_uri())
+
+
+_NOT_IN_A_NAME = r"[^\w.+-]"
 
 
 @hatch_model.command()

@@ -14,7 +14,7 @@ import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from email.parser import Parser
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 from struct import error as StructError  # noqa: N812 - its name says nothing
@@ -159,9 +159,14 @@ def read_record(text: str) -> Mapping[str, Any]:
     return _checked(read_json(_within_limit("model.json", text)))
 
 
-def _checked(record: Any) -> Mapping[str, Any]:
+@cache
+def _validator() -> Any:
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, and rarely needed
 
+    return Draft202012Validator(json.loads(_SCHEMA.read_text("utf-8")))
+
+
+def _checked(record: Any) -> Mapping[str, Any]:
     if isinstance(record, dict) and record.get("schema_version") != SCHEMA_VERSION:
         raise ValueError(
             f"its schema_version is {json.dumps(record.get('schema_version'))}, and this "
@@ -169,8 +174,7 @@ def _checked(record: Any) -> Mapping[str, Any]:
         )
     if isinstance(record, dict) and isinstance(record.get("pins"), list):
         check_limit("its list of pins", 0, len(record["pins"]))
-    validator = Draft202012Validator(json.loads(_SCHEMA.read_text("utf-8")))
-    for error in validator.iter_errors(record):
+    for error in _validator().iter_errors(record):
         if error.validator == "additionalProperties":
             continue  # A later release may add keys.
         where = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in error.path)

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hatch_model.errors import LONGEST_MESSAGE, exit_on_error, printable
+from hatch_model.errors import LONGEST_MESSAGE, HatchModelError, exit_on_error, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 
 # In hexadecimal, as in model.json, or as in RECORD.
@@ -87,6 +88,34 @@ def exits_on_error(command: Callable[_P, None]) -> Callable[_P, None]:
             command(*args, **kwargs)
 
     return wrapper
+
+
+_GENERATOR = b"hatch-model"
+_HEAD = 2_000  # bytes, in which every page, style sheet and feed names what wrote it
+
+
+def write_page(file: Path, content: bytes) -> None:
+    """Write *content* to *file* as a whole or not at all, unless it is there already.
+
+    Raises HatchModelError rather than overwrite a file that hatch-model did not write.
+    """
+    try:
+        before = file.read_bytes() if file.exists() else None
+        if before == content:
+            return
+        if before and _GENERATOR not in before[:_HEAD]:
+            raise HatchModelError(
+                f"`{file}` is there already, and hatch-model did not write it. Move it away."
+            )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f".{file.name}.partial")
+        try:
+            partial.write_bytes(content)
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise HatchModelError(f"`{file}` cannot be written: {error.strerror or error}.") from error
 
 
 def print_json(value: Any) -> None:

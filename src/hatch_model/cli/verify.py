@@ -10,7 +10,7 @@ import stat
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
@@ -100,12 +100,16 @@ def by_name(lines: Iterable[str]) -> dict[str, list[str]]:
     """Group *lines* by the normalized name of their package, or else by the whole line."""
     grouped: dict[str, list[str]] = {}
     for line in lines:
-        try:
-            name: str = canonicalize_name(Requirement(line).name)
-        except (InvalidRequirement, RecursionError):
-            name = line
-        grouped.setdefault(name, []).append(line)
+        grouped.setdefault(_name_in(line), []).append(line)
     return grouped
+
+
+@lru_cache(maxsize=10_000)  # a page of many versions compares the same lines again and again
+def _name_in(line: str) -> str:
+    try:
+        return str(canonicalize_name(Requirement(line).name))
+    except (InvalidRequirement, RecursionError):
+        return line
 
 
 def same(one: list[str], other: list[str]) -> bool:

@@ -1,0 +1,104 @@
+"""``hatch-model index``: a folder of wheels as a registry."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hatch_model.cli.output import exits_on_error, print_line
+from hatch_model.errors import printable_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hatch_model.index.folder import Index
+
+_folder = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+
+
+@click.group()
+def index() -> None:
+    """Keep a folder of wheels as a package index with pages for people.
+
+    People open FOLDER/index.html, installers use FOLDER/simple/. Any web server can serve it.
+    """
+
+
+@index.command()
+@_folder
+@click.option("--reread", is_flag=True, help="Read all archives again, not only new ones.")
+@exits_on_error
+def update(folder: Path, *, reread: bool) -> None:
+    """Take in the wheels that lie in FOLDER, and write all pages; exit with 1 if some are left out."""
+    lines, faults = _index(folder).update(reread=reread)
+    _print(lines)
+    for fault in faults:
+        click.echo(f"hatch-model: left out: {printable_message(fault)}", err=True)
+    sys.exit(1 if faults else 0)
+
+
+@index.command()
+@_folder
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@exits_on_error
+def add(folder: Path, files: tuple[Path, ...]) -> None:
+    """Verify wheels and sdists, and copy them to the index in FOLDER."""
+    _print(_index(folder).add(files))
+
+
+@index.command()
+@_folder
+@click.argument("name")
+@click.argument("version")
+@click.option("--reason", required=True, help="Why nobody should use it; installers show it.")
+@exits_on_error
+def yank(folder: Path, name: str, version: str, reason: str) -> None:
+    """Have installers skip a version unless it is asked for."""
+    _print(_index(folder).yank(name, version, reason))
+
+
+@index.command()
+@_folder
+@click.argument("name")
+@click.argument("version")
+@exits_on_error
+def unyank(folder: Path, name: str, version: str) -> None:
+    """Have installers take a yanked version again."""
+    _print(_index(folder).yank(name, version, None))
+
+
+@index.command()
+@_folder
+@click.argument("name")
+@click.argument("version")
+@exits_on_error
+def remove(folder: Path, name: str, version: str) -> None:
+    """Delete a version with its files and pages. To keep it for those who use it, yank it."""
+    _print(_index(folder).remove(name, version))
+
+
+@index.command()
+@click.argument("source", metavar="FROM", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("target", metavar="TO", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("name")
+@click.argument("version")
+@exits_on_error
+def promote(source: Path, target: Path, name: str, version: str) -> None:
+    """Copy a version from one index to another if it passes the gates in TO/gates.toml."""
+    _print(_index(source).promote(_index(target), name, version))
+
+
+def _index(folder: Path) -> Index:
+    from hatch_model.index.folder import Index  # noqa: PLC0415 - slow to import
+
+    return Index(folder)
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print_line(line)

@@ -1,0 +1,503 @@
+"""Changes to an index: each is made by one process at a time, and in an order that a crash cannot harm."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion
+
+from hatch_model.cli.open import open_model
+from hatch_model.cli.output import write_page
+from hatch_model.cli.verify import differences, is_of
+from hatch_model.digests import file_of
+from hatch_model.errors import DISK_FULL, HatchModelError, printable
+from hatch_model.index.gates import check_promotion, read_gates
+from hatch_model.index.history import Archive, History, Release, read_history, to_json
+from hatch_model.index.simple import project_detail, project_list
+from hatch_model.index.site import feed, front_page, model_page, release_page
+from hatch_model.pages.content import Content, content_of
+from hatch_model.pages.page import static
+from hatch_model.workspace import FileLock, Workspace, is_unfinished, remove_abandoned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from hatch_model.cli.open import ModelFiles
+
+_LOCK = ".hatch-model.lock"
+_MOST_LINES = 10
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _New:
+    """An archive as it was read."""
+
+    name: str
+    version: str
+    archive: Archive
+    metadata: bytes | None
+    content: Content
+
+
+class Index:
+    """The index in a folder.
+
+    All changes raise HatchModelError, for bad input before anything has changed, and return what they
+    did as lines for people.
+    """
+
+    def __init__(self, folder: Path, *, now: Callable[[], str] = _now) -> None:
+        self._folder = folder
+        self._now = now
+        self._histories: dict[str, History] = {}
+        self._before: dict[str, History] = {}
+
+    def update(self, *, reread: bool = False) -> tuple[list[str], list[str]]:
+        """Take in what lies in the folder, and write all pages.
+
+        Only new archives are read, and those with another size, unless *reread*. Returns also what is
+        wrong with archives that were left out.
+        """
+        faults: list[str] = []
+        with self._locked(exists=True):
+            found = {self._relative(file): file for file in self._archives()}
+            known = self._known()
+            gone = known.keys() - found.keys()
+            lines = [f"{path}: gone" for path in sorted(gone)]
+            stale = self._forget(gone)
+            for path, file in sorted(found.items()):
+                before = known.get(path)
+                is_same = before is not None and before.size == file.stat().st_size
+                if is_same and path not in stale and not reread:
+                    continue
+                try:
+                    new = _read(file, path, before.uploaded if before else self._now())
+                except HatchModelError as error:
+                    faults.append(str(error))
+                    continue
+                if before is None:
+                    lines.append(f"{path}: added")
+                elif before.sha256 != new.archive.sha256:
+                    lines.append(f"{path}: changed, so locks that have its digest refuse it")
+                self._take(new)
+            self._write_histories()
+            self._write_pages(everything=True)
+        return lines, faults
+
+    def add(self, files: Sequence[Path]) -> list[str]:
+        """Verify *files*, copy them to the index, and write the pages that change."""
+        with self._locked():
+            lines = self._add(files)
+            self._write_histories()
+            self._write_pages()
+        return lines
+
+    def yank(self, name: str, version: str, reason: str | None) -> list[str]:
+        """Have installers skip a version, or take it again if *reason* is None."""
+        with self._locked(exists=True):
+            history, release = self._find(name, version)
+            self._histories[history.name] = history.replaced(replace(release, yanked=reason))
+            self._write_histories()
+            self._write_pages()
+        state = "not yanked" if reason is None else "yanked"
+        return [f"{history.name} {release.version} is {state}"]
+
+    def remove(self, name: str, version: str) -> list[str]:
+        """Delete the archives and the pages of a version."""
+        with self._locked(exists=True):
+            history, release = self._find(name, version)
+            self._histories[history.name] = history.without(release.version)
+            self._write_pages()
+            for archive in release.archives:
+                file = self._folder / archive.path
+                self._delete([file, _metadata_file(file)])
+            # Last, so that the command can be repeated if it is interrupted.
+            self._write_histories()
+        return [f"{archive.path}: removed" for archive in release.archives]
+
+    def promote(self, target: Index, name: str, version: str) -> list[str]:
+        """Copy a version to the index *target* if it passes the gates there."""
+        with self._reporting():
+            self._load(exists=True)
+            history, release = self._find(name, version)
+        if release.yanked is not None:
+            raise HatchModelError(
+                f"{history.name} {release.version} is yanked in `{self._folder}`: "
+                f"{printable(release.yanked)}"
+            )
+        return target.accept(history.name, release, self._folder)
+
+    def accept(self, name: str, release: Release, source: Path) -> list[str]:
+        """Copy *release* of *name* from the index in *source*, if it passes the gates here."""
+        if source.resolve() == self._folder.resolve():
+            raise HatchModelError("Promote a version from one index to another.")
+        with self._locked():
+            there = self._histories.get(name, History(name=name, releases=()))
+            gates = read_gates(self._folder).get(name, {})
+            lines = check_promotion(gates, release, there.without(release.version))
+            lines += self._add(
+                [source / archive.path for archive in release.archives],
+                [archive.sha256 for archive in release.archives],
+            )
+            self._write_histories()
+            self._write_pages()
+        return lines
+
+    # The state
+
+    @contextmanager
+    def _locked(self, *, exists: bool = False) -> Iterator[None]:
+        """Load the state, alone among all processes. Unless it *exists*, make the folder."""
+        with self._reporting():
+            if not exists:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            elif not self._folder.is_dir():
+                raise HatchModelError(f"`{self._folder}` is not a folder.")
+            lock = FileLock.acquire(self._folder / _LOCK)
+            if lock is None:
+                print("another process is changing this index: waiting for it", file=sys.stderr)  # noqa: T201
+                lock = FileLock.acquire(self._folder / _LOCK, wait=True)
+            try:
+                remove_abandoned(self._folder)
+                self._load(exists=exists)
+                yield
+            finally:
+                if lock is not None:
+                    lock.release()
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Raise HatchModelError for errors of the file system."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise
+            place = error.filename or self._folder
+            raise HatchModelError(f"`{place}`: {error.strerror or error}") from error
+
+    def _load(self, *, exists: bool) -> None:
+        if exists and not self._folder.is_dir():
+            raise HatchModelError(f"`{self._folder}` is not a folder.")
+        histories = [read_history(file) for file in self._folder.glob("models/*/history.json")]
+        self._histories = {each.name: each for each in histories}
+        self._before = dict(self._histories)
+
+    def _known(self) -> dict[str, Archive]:
+        return {
+            archive.path: archive
+            for history in self._histories.values()
+            for release in history.releases
+            for archive in release.archives
+        }
+
+    def _find(self, name: str, version: str) -> tuple[History, Release]:
+        history = self._histories.get(canonicalize_name(name))
+        if history is None:
+            names = ", ".join(sorted(self._histories)) or "nothing"
+            raise HatchModelError(f"`{self._folder}` has no `{printable(name)}`. It has {names}.")
+        try:
+            release = history.find(version)
+        except InvalidVersion:
+            release = None
+        if release is None:
+            versions = ", ".join(each.version for each in history.releases)
+            raise HatchModelError(
+                f"`{self._folder}` has no {history.name} `{printable(version)}`. It has {versions}."
+            )
+        return history, release
+
+    def _forget(self, gone: Collection[str]) -> set[str]:
+        """Leave out archives, and return the others of their releases, which have to be read again."""
+        stale: set[str] = set()
+        for history in list(self._histories.values()):
+            for release in history.releases:
+                left = [each for each in release.archives if each.path not in gone]
+                if len(left) == len(release.archives):
+                    continue
+                stale.update(each.path for each in left)
+                history = (  # noqa: PLW2901 - one release after the other
+                    history.replaced(replace(release, archives=left))
+                    if left
+                    else history.without(release.version)
+                )
+            self._histories[history.name] = history
+        return stale
+
+    def _take(self, new: _New) -> None:
+        """Put *new*, whose file is in place, into its history."""
+        _write_metadata(self._folder / new.archive.path, new.metadata)
+        history = self._histories.get(new.name, History(name=new.name, releases=()))
+        release = history.find(new.version)
+        others = (
+            [each for each in release.archives if each.filename != new.archive.filename]
+            if release
+            else []
+        )
+        archives = sorted([*others, new.archive], key=lambda each: each.filename)
+        fresh = Release(
+            version=new.version,
+            yanked=release.yanked if release else None,
+            archives=archives,
+            summary=new.content.summary,
+            model={key: value for key, value in new.content.facts.items() if key != "environment"},
+        )
+        if release is not None and fresh.main != new.archive:
+            # The facts are about another archive.
+            fresh = replace(fresh, summary=release.summary, model=release.model)
+        else:
+            write_page(self._report(new.name, new.version), _stored(new.content))
+        self._histories[new.name] = history.replaced(fresh)
+
+    # Files
+
+    def _relative(self, file: Path) -> str:
+        return file.relative_to(self._folder).as_posix()
+
+    def _archives(self) -> Iterator[Path]:
+        """Find wheels and sdists, wherever they lie."""
+        for parent, folders, names in os.walk(self._folder):
+            folders[:] = [each for each in folders if not each.startswith(".")]
+            for name in names:
+                if name.endswith(".whl") or (name.endswith(".tar.gz") and _parsed(name)):
+                    yield Path(parent, name)
+
+    def _add(self, files: Sequence[Path], digests: Sequence[str] = ()) -> list[str]:
+        """Verify copies of *files*, whose *digests* may be known, and then take all of them."""
+        known = {archive.filename: archive for archive in self._known().values()}
+        lines, verified = [], []
+        workspace = Workspace(self._folder)
+        try:
+            for file, expected in zip_longest(files, digests):
+                copy, new = _verified_copy(file, workspace, self._now())
+                before = known.get(copy.name)
+                if expected and new.archive.sha256 != expected:
+                    raise HatchModelError(f"`{file}` has changed since it was added there.")
+                if before is not None and before.sha256 != new.archive.sha256:
+                    raise HatchModelError(
+                        f"`{file}` differs from `{before.path}`, which is in the index. A file that was "
+                        f"published never changes: build a new version."
+                    )
+                if before is None:
+                    verified.append((copy, new))
+                    known[copy.name] = new.archive
+                lines.append(f"{known[copy.name].path}: {'there already' if before else 'added'}")
+            for copy, new in verified:
+                place = self._folder / new.archive.path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                copy.replace(place)
+                self._take(new)
+        finally:
+            workspace.close()
+        return lines
+
+    def _delete(self, files: Iterable[Path]) -> None:
+        """Delete *files*, and folders of the index that are then empty."""
+        for file in files:
+            file.unlink(missing_ok=True)
+            parent = file.parent
+            while parent != self._folder:
+                try:
+                    parent.rmdir()
+                except OSError:  # something else is there
+                    break
+                parent = parent.parent
+
+    # Pages
+
+    def _report(self, name: str, version: str) -> Path:
+        return self._folder / "models" / name / version / "report.json"
+
+    def _write_histories(self) -> None:
+        for name, history in self._histories.items():
+            file = self._folder / "models" / name / "history.json"
+            if not history.releases:
+                self._delete([file])
+            elif history != self._before.get(name):
+                write_page(file, history.as_json())
+
+    def _write_pages(self, *, everything: bool = False) -> None:
+        """Write the pages of the models that have changed, or of all, those for installers first."""
+        changed = [
+            history
+            for name, history in sorted(self._histories.items())
+            if everything or history != self._before.get(name)
+        ]
+        kept = {name: each for name, each in self._histories.items() if each.releases}
+        simple = self._folder / "simple"
+        for history in changed:
+            if history.releases:
+                _write(simple / history.name, project_detail(history))
+        _write(simple, project_list(kept))
+        for history in changed:
+            if history.releases:
+                self._write_model(history, everything=everything)
+            self._delete_pages(history)
+        _write(self._folder / "static", {name: static(name).encode() for name in _STATIC})
+        loose = [each for path, each in sorted(self._known().items()) if "/" not in path]
+        front = {"feed.xml": feed(kept.values()), "index.html": front_page(kept.values(), loose)}
+        _write(self._folder, front)
+
+    def _write_model(self, history: History, *, everything: bool) -> None:
+        """Write the pages of a model: of its versions, only those that show something else now."""
+        folder = self._folder / "models" / history.name
+        before = self._before.get(history.name, History(name=history.name, releases=()))
+        shown = {each.version: (each, before.baseline(each)) for each in before.releases}
+        for release in history.releases:
+            if everything or shown.get(release.version) != (release, history.baseline(release)):
+                page = release_page(history, release, self._content(history, release))
+                write_page(folder / release.version / "index.html", page)
+        latest = history.latest
+        assert latest is not None  # noqa: S101 - it has releases
+        write_page(folder / "index.html", model_page(history, self._content(history, latest)))
+
+    def _delete_pages(self, history: History) -> None:
+        """Delete the pages of what is not in *history* any more."""
+        kept = {each.version for each in history.releases}
+        before = self._before.get(history.name, history).releases
+        models = self._folder / "models" / history.name
+        for release in before:
+            if release.version not in kept:
+                folder = models / release.version
+                self._delete([folder / "index.html", folder / "report.json"])
+        if not kept:
+            simple = self._folder / "simple" / history.name
+            self._delete([simple / "index.html", simple / "index.json", models / "index.html"])
+
+    def _content(self, history: History, release: Release) -> Content:
+        """Return what the page of *release* shows, from its archive if that is not stored any more."""
+        file = self._report(history.name, release.version)
+        try:
+            return Content.from_json(json.loads(file.read_bytes())["content"])
+        except (OSError, ValueError, KeyError, TypeError):
+            archive = release.main
+            new = _read(self._folder / archive.path, archive.path, archive.uploaded)
+            write_page(file, _stored(new.content))
+            return new.content
+
+
+_STATIC = ("style.css", "script.js")
+
+
+def _stored(content: Content) -> bytes:
+    return to_json({"generator": "hatch-model", "content": content.as_json()})
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        write_page(folder / name, content)
+
+
+def _metadata_file(archive: Path) -> Path:
+    return archive.with_name(f"{archive.name}.metadata")
+
+
+def _write_metadata(archive: Path, metadata: bytes | None) -> None:
+    """Write the METADATA of a wheel beside it, unless it is there: installers have its digest."""
+    file = _metadata_file(archive)
+    if metadata is None or (file.is_file() and file.read_bytes() == metadata):
+        return
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_bytes(metadata)
+    partial.replace(file)
+
+
+def _parsed(filename: str) -> tuple[str, str] | None:
+    """Return the normalized name and version in the name of a wheel or sdist; None for other files."""
+    try:
+        if filename.endswith(".whl"):
+            name, version, _, _ = parse_wheel_filename(filename)
+        else:
+            name, version = parse_sdist_filename(filename)
+    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+        return None
+    return name, str(version)
+
+
+def _verified_copy(file: Path, workspace: Workspace, uploaded: str) -> tuple[Path, _New]:
+    """Copy *file* to *workspace* and verify the copy, which nothing can change any more."""
+    if not file.is_file():
+        raise HatchModelError(f"`{file}` is not a file.")
+    parsed = _parsed(file.name)
+    if parsed is None:
+        raise HatchModelError(f"`{file}` is not called as a wheel or an sdist is.")
+    folder = Path(tempfile.mkdtemp(dir=workspace.path))
+    copy = folder / file.name
+    shutil.copyfile(file, copy)
+    copy.chmod(0o644)
+    try:
+        new = _read(copy, f"files/{parsed[0]}/{file.name}", uploaded, verified=True)
+    except HatchModelError as error:
+        raise HatchModelError(str(error).replace(str(copy), str(file))) from error
+    return copy, new
+
+
+def _read(file: Path, path: str, uploaded: str, *, verified: bool = False) -> _New:
+    """Read the archive *file*, which the index has at *path*; with *verified*, compare it with its metadata.
+
+    Raises HatchModelError.
+    """
+    parsed = _parsed(file.name)
+    if parsed is None:
+        raise HatchModelError(f"`{file}` is not called as a wheel or an sdist is.")
+    if is_unfinished(file):
+        raise HatchModelError(f"`{file}` was left by a build that was interrupted. Build it again.")
+    name, version = parsed
+    with closing(open_model(str(file))) as model:
+        if not is_of(model, name, version):
+            raise HatchModelError(
+                f"`{file}` holds {printable(model.name)} {printable(model.version)}, which is not what its name says."
+            )
+        if verified and model.kind == "wheel":
+            _refuse_differences(file, model)
+        metadata = _metadata_of(model)
+        content = content_of(model)
+    read = file_of(path, file)
+    archive = Archive(
+        path=path,
+        sha256=read.sha256,
+        size=read.size,
+        uploaded=uploaded,
+        requires_python=content.facts["requires_python"],
+        metadata_sha256=None if metadata is None else hashlib.sha256(metadata).hexdigest(),
+    )
+    return _New(name=name, version=version, archive=archive, metadata=metadata, content=content)
+
+
+def _refuse_differences(file: Path, model: ModelFiles) -> None:
+    found = differences(model)
+    if found:
+        lines = "".join(f"\n  {printable(each)}" for each in found[:_MOST_LINES])
+        more = f"\n  and {len(found) - _MOST_LINES} more" if len(found) > _MOST_LINES else ""
+        raise HatchModelError(f"`{file}` does not match its own metadata:{lines}{more}")
+
+
+def _metadata_of(model: ModelFiles) -> bytes | None:
+    """Return the METADATA of a wheel as it is."""
+    if model.kind != "wheel":
+        return None
+    info = model.record_path.partition("/")[0]
+    with model.open(f"{info}/METADATA") as stream:
+        return stream.read()

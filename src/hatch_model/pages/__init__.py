@@ -1,0 +1,1 @@
+"""Pages about models for people: what they contain, and how it is drawn."""
