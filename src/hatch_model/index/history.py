@@ -119,7 +119,17 @@ class History:
             "schema_version": _SCHEMA_VERSION,
             "generator": {"name": "hatch-model", "version": installed_version("hatch-model")},
             "name": self.name,
-            "releases": [asdict(each) for each in self.releases],
+            "releases": [
+                # asdict() would copy all facts.
+                {
+                    "version": each.version,
+                    "yanked": each.yanked,
+                    "archives": [asdict(archive) for archive in each.archives],
+                    "summary": each.summary,
+                    "model": each.model,
+                }
+                for each in self.releases
+            ],
         }
         return to_json(content)
 

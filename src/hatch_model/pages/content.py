@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -91,7 +91,8 @@ class Content:
         return [file for file in self.files if file.kind == "other"]
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        known = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**known, "files": [asdict(file) for file in self.files]}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Content:
