@@ -49,6 +49,7 @@ def model_wheel(
     summary: str = "Tells the species of an iris",
     requires: Iterable[str] = ("anchor==1.2",),
     weights: str = "0.5\n",
+    license_expression: str = "MIT",
     changes: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the wheel of a made-up model, whose record is updated with *changes*."""
@@ -89,7 +90,7 @@ def model_wheel(
         f"Name: {name}",
         f"Version: {version}",
         f"Summary: {summary}",
-        "License-Expression: MIT",
+        f"License-Expression: {license_expression}",
         "Requires-Python: >=3.10",
         *(f"Requires-Dist: {line}" for line in requires),
         "Description-Content-Type: text/markdown",

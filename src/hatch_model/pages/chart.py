@@ -19,7 +19,7 @@ _WIDTH, _HEIGHT = 360, 200
 _RIGHT, _TOP, _BOTTOM = 14, 22, 26
 _MOST_MARKERS = 40
 _LETTER = 7.2  # the width of a character, at most, in the units of the view box
-_TICKS = 4
+_TICKS = 5
 _PLAIN = 1e6  # from here on, ticks are written with an exponent
 _MOST_DECIMALS = 6
 _MOST_DIGITS = 16  # that a float tells apart
@@ -114,7 +114,9 @@ def sparkline(values: Sequence[float | None]) -> Markup:
 def _finite(value: float | None) -> float | None:
     """Return *value* as a float that can be drawn."""
     try:
-        return None if value is None else max(min(float(value), 1e300), -1e300)
+        if value is None or abs(value) < 1e-300:  # noqa: PLR2004 - nearly the least that floats can hold
+            return None if value is None else 0.0
+        return max(min(float(value), 1e300), -1e300)
     except OverflowError:  # an integer that no float can hold
         return 1e300 if value and value > 0 else -1e300
 
@@ -137,7 +139,7 @@ def _range(values: Sequence[float], limits: Sequence[float]) -> tuple[float, flo
 
 
 def _ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Return about four round numbers between *low* and *high*, with their texts."""
+    """Return about five round numbers between *low* and *high*, with their texts."""
     raw = (high - low) / _TICKS
     power = math.floor(math.log10(raw))
     factor = next(each for each in (1, 2, 2.5, 5, 10) if each * 10.0**power >= raw * 0.999)

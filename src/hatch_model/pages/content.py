@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,11 +25,12 @@ _LONGEST_README = 100_000
 
 Kind = Literal["picture", "table", "markdown", "text", "other"]
 
+# The first bytes of each, as patterns.
 _RASTER = {
-    b"\x89PNG\r\n\x1a\n": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
+    rb"\x89PNG\r\n\x1a\n": "image/png",
+    rb"\xff\xd8\xff": "image/jpeg",
     b"GIF8": "image/gif",
-    b"RIFF": "image/webp",
+    b"RIFF....WEBP": "image/webp",
 }
 _TEXT: Mapping[str, Kind] = {
     ".csv": "table",
@@ -142,7 +144,7 @@ def _shown(model: ModelFiles, path: str, limit: int) -> tuple[Kind, str]:
     if kind:
         return kind, content.decode("utf-8", "replace")
     # An SVG picture runs no scripts in an <img>. Other types go by their first bytes.
-    types = (each for mark, each in _RASTER.items() if content.startswith(mark))
+    types = (each for mark, each in _RASTER.items() if re.match(mark, content, re.DOTALL))
     mime = "image/svg+xml" if suffix == ".svg" else next(types, "")
     if not mime:
         return "other", ""

@@ -211,7 +211,7 @@ def _cut(value: object) -> str:
 def breakable(text: str) -> Markup:
     """Let a browser break *text*, a name or a path, after its punctuation."""
     # No entity that escape() writes has such a character in it.
-    return Markup(_BREAKS.sub(r"\1<wbr>", escape(str(text))))  # noqa: S704 - escaped
+    return Markup(_BREAKS.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped
 
 
 @dataclass(frozen=True, slots=True)

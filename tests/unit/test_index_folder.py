@@ -1,0 +1,642 @@
+"""Changes to an index: what is taken, refused and written, and what a crash leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from models import rewrite
+from registries import model_wheel
+from support import make_sdist, make_wheel, tree
+
+from hatch_model.errors import HatchModelError
+from hatch_model.index.folder import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def _clock() -> Callable[[], str]:
+    ticks = count(1)
+    return lambda: f"2026-01-01T00:00:{next(ticks):02}Z"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def index(folder: Path) -> Index:
+    return Index(folder, now=_clock())
+
+
+def _files(folder: Path) -> set[str]:
+    """List what an index holds, apart from its lock and style."""
+    found = {each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()}
+    return {each for each in found if not each.startswith((".", "static/"))}
+
+
+def _only_release(folder: Path) -> dict[str, Any]:
+    content = json.loads((folder / "models/iris-model/history.json").read_bytes())
+    (release,) = content["releases"]
+    return cast("dict[str, Any]", release)
+
+
+def _versions(folder: Path, name: str = "iris-model") -> list[str]:
+    content = json.loads((folder / "simple" / name / "index.json").read_bytes())
+    return [file["filename"].split("-")[1] for file in content["files"]]
+
+
+# add
+
+
+def test_a_wheel_is_copied_and_all_pages_are_written(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    wheel = model_wheel(tmp_path)
+
+    assert index.add([wheel]) == ["files/iris-model/iris_model-0.1.0-py3-none-any.whl: added"]
+    assert _files(folder) == {
+        "index.html",
+        "feed.xml",
+        "simple/index.html",
+        "simple/index.json",
+        "simple/iris-model/index.html",
+        "simple/iris-model/index.json",
+        "files/iris-model/iris_model-0.1.0-py3-none-any.whl",
+        "files/iris-model/iris_model-0.1.0-py3-none-any.whl.metadata",
+        "models/iris-model/index.html",
+        "models/iris-model/history.json",
+        "models/iris-model/0.1.0/index.html",
+        "models/iris-model/0.1.0/report.json",
+    }
+    copied = folder / "files/iris-model" / wheel.name
+    assert copied.read_bytes() == wheel.read_bytes()
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read("iris_model-0.1.0.dist-info/METADATA")
+    assert copied.with_name(f"{wheel.name}.metadata").read_bytes() == metadata
+
+
+def test_adding_a_wheel_again_changes_nothing(index: Index, folder: Path, tmp_path: Path) -> None:
+    wheel = model_wheel(tmp_path)
+    index.add([wheel])
+    before = tree(folder)
+
+    assert index.add([wheel, wheel]) == 2 * [
+        "files/iris-model/iris_model-0.1.0-py3-none-any.whl: there already"
+    ]
+    assert tree(folder) == before
+
+
+def test_a_wheel_of_that_name_with_other_content_is_refused(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path / "one")])
+    before = tree(folder)
+    other = model_wheel(tmp_path / "other", weights="0.6\n")
+
+    with pytest.raises(HatchModelError) as error:
+        index.add([other])
+    assert str(error.value) == (
+        f"`{other}` differs from `files/iris-model/iris_model-0.1.0-py3-none-any.whl`, which is in the "
+        f"index. A file that was published never changes: build a new version."
+    )
+    assert tree(folder) == before
+
+
+def test_two_files_of_one_name_in_one_call_are_refused(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    pair = [model_wheel(tmp_path / "one"), model_wheel(tmp_path / "other", weights="0.6\n")]
+
+    with pytest.raises(HatchModelError, match="which is in the index"):
+        index.add(pair)
+    assert _files(folder) == set()
+
+
+def test_nothing_is_taken_if_one_of_the_files_is_damaged(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    good = model_wheel(tmp_path, version="0.1.0")
+    bad = model_wheel(tmp_path, version="0.2.0")
+    rewrite(bad, {"iris_model/data/model.joblib": b"0.6\n"})
+
+    with pytest.raises(HatchModelError) as error:
+        index.add([good, bad])
+    assert str(error.value) == (
+        f"`{bad}` does not match its own metadata:\n"
+        f"  iris_model/data/model.joblib: its content is not what RECORD says"
+    )
+    assert _files(folder) == set()
+    assert [each.name for each in folder.iterdir()] == [".hatch-model.lock"]
+
+
+def _not_there(folder: Path) -> Path:
+    return folder / "none-1-py3-none-any.whl"
+
+
+def _of_another_name(folder: Path) -> Path:
+    return model_wheel(folder).rename(folder / "other-0.1.0-py3-none-any.whl")
+
+
+def _called_anything(folder: Path) -> Path:
+    return model_wheel(folder).rename(folder / "model.zip")
+
+
+def _no_zip(folder: Path) -> Path:
+    file = folder / "iris_model-0.1.0-py3-none-any.whl"
+    file.write_bytes(b"not a zip")
+    return file
+
+
+def _unfinished(folder: Path) -> Path:
+    file = model_wheel(folder)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("iris_model-0.1.0.data/unfinished/x", "")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (_not_there, "`{file}` is not a file."),
+        (
+            _of_another_name,
+            "`{file}` holds iris-model 0.1.0, which is not what its name says.",
+        ),
+        (_called_anything, "`{file}` is not called as a wheel or an sdist is."),
+        (_no_zip, "`{file}` cannot be read: File is not a zip file"),
+        (_unfinished, "`{file}` was left by a build that was interrupted. Build it again."),
+    ],
+)
+def test_what_is_no_wheel_of_its_name_is_refused(
+    made: Callable[[Path], Path], message: str, index: Index, tmp_path: Path
+) -> None:
+    file = made(tmp_path)
+
+    with pytest.raises(HatchModelError) as error:
+        index.add([file])
+    assert str(error.value) == message.format(file=file)
+
+
+def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(HatchModelError, match=r"file`: (File exists|Not a directory)"):
+        Index(tmp_path / "file").add([model_wheel(tmp_path)])
+
+
+def test_sdists_and_wheels_of_other_tools_are_taken(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([make_sdist(tmp_path, "iris_model", "0.1.0"), model_wheel(tmp_path)])
+    index.add([make_wheel(tmp_path, "plain", "1")])
+
+    content = json.loads((folder / "simple/iris-model/index.json").read_bytes())
+    assert [(file["filename"], bool(file["core-metadata"])) for file in content["files"]] == [
+        ("iris_model-0.1.0-py3-none-any.whl", True),
+        ("iris_model-0.1.0.tar.gz", False),
+    ]
+    assert "<h1>plain</h1>" in (folder / "models/plain/index.html").read_text()
+    assert _metrics(folder) == {"accuracy": 0.9}
+
+
+def _metrics(folder: Path) -> object:
+    return _only_release(folder)["model"]["metrics"]
+
+
+def test_the_facts_of_a_version_are_those_of_its_first_wheel(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([make_sdist(tmp_path, "iris_model", "0.1.0")])
+    assert _metrics(folder) is None
+    index.add([model_wheel(tmp_path)])
+    assert _metrics(folder) == {"accuracy": 0.9}
+
+
+def test_versions_are_in_their_order_and_written_as_installers_normalize_them(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    for version in ("0.10.0", "0.2", "0.2rc1", "1!0.1", "0.2+cpu"):
+        index.add([model_wheel(tmp_path, version=version)])
+
+    assert _versions(folder) == ["0.2rc1", "0.2", "0.2+cpu", "0.10.0", "1!0.1"]
+    assert 'href="1%210.1/index.html"' in (folder / "models/iris-model/index.html").read_text()
+
+
+def test_only_the_new_file_is_read(index: Index, folder: Path, tmp_path: Path) -> None:
+    index.add([model_wheel(tmp_path, version=f"0.{minor}") for minor in range(3)])
+    for archive in (folder / "files").rglob("*.whl"):
+        archive.write_bytes(b"")
+
+    index.add([model_wheel(tmp_path, version="0.3")])
+    assert _versions(folder) == ["0.0", "0.1", "0.2", "0.3"]
+
+
+def test_only_the_pages_that_change_are_written(index: Index, folder: Path, tmp_path: Path) -> None:
+    index.add([model_wheel(tmp_path, version=f"0.{minor}") for minor in range(3)])
+    index.add([model_wheel(tmp_path, "other-model")])
+    before = {each: each.stat().st_mtime_ns for each in folder.rglob("*") if each.is_file()}
+
+    index.add([model_wheel(tmp_path, version="0.3")])
+    changed = {
+        each.relative_to(folder).as_posix()
+        for each in folder.rglob("*")
+        if each.is_file() and before.get(each) != each.stat().st_mtime_ns
+    }
+    assert changed == {
+        "files/iris-model/iris_model-0.3-py3-none-any.whl",
+        "files/iris-model/iris_model-0.3-py3-none-any.whl.metadata",
+        "simple/iris-model/index.html",
+        "simple/iris-model/index.json",
+        "models/iris-model/history.json",
+        "models/iris-model/index.html",
+        "models/iris-model/0.3/index.html",
+        "models/iris-model/0.3/report.json",
+        "index.html",
+        "feed.xml",
+    }
+
+
+def test_a_version_between_two_others_changes_what_the_later_one_is_compared_with(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path, version=version) for version in ("0.1", "0.3")])
+    page = folder / "models/iris-model/0.3/index.html"
+    assert "What changed since 0.1" in page.read_text()
+
+    index.add([model_wheel(tmp_path, version="0.2", weights="0.6\n")])
+    assert "What changed since 0.2" in page.read_text()
+
+
+# yank
+
+
+def test_a_yanked_version_is_marked_with_its_reason_until_it_is_unyanked(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path, version=version) for version in ("0.1", "0.2", "0.3")])
+    before = tree(folder)
+
+    assert index.yank("Iris_Model", "0.2.0", 'wrong "labels"') == ["iris-model 0.2 is yanked"]
+    html = (folder / "simple/iris-model/index.html").read_text()
+    assert html.count('data-yanked="wrong &#34;labels&#34;"') == html.count("data-yanked") == 1
+    assert "What changed since 0.1" in (folder / "models/iris-model/0.3/index.html").read_text()
+    assert "wrong &#34;labels&#34;" in (folder / "models/iris-model/index.html").read_text()
+
+    assert index.yank("iris-model", "0.2", None) == ["iris-model 0.2 is not yanked"]
+    assert tree(folder) == before
+
+
+def test_the_latest_version_is_the_last_that_installers_take(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path, version=version) for version in ("0.1", "0.2", "0.3rc1")])
+    page = folder / "models/iris-model/index.html"
+    assert '<span class="badge version">0.2</span>' in page.read_text()
+
+    index.yank("iris-model", "0.2", "")
+    assert '<span class="badge version">0.1</span>' in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("other", "0.1.0"), "`{folder}` has no `other`. It has iris-model."),
+        (("iris-model", "0.2"), "`{folder}` has no iris-model `0.2`. It has 0.1.0."),
+        (("iris-model", "latest"), "`{folder}` has no iris-model `latest`. It has 0.1.0."),
+        (("../../x", "0.1.0"), "`{folder}` has no `../../x`. It has iris-model."),
+    ],
+)
+def test_what_is_not_in_the_index_is_named(
+    asked: tuple[str, str], message: str, index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path)])
+
+    for change in (
+        partial(index.yank, *asked, ""),
+        partial(index.remove, *asked),
+        partial(index.promote, Index(tmp_path / "other"), *asked),
+    ):
+        with pytest.raises(HatchModelError) as error:
+            change()
+        assert str(error.value) == message.format(folder=folder)
+
+
+# remove
+
+
+def test_nothing_of_a_removed_version_is_left(index: Index, folder: Path, tmp_path: Path) -> None:
+    index.add([model_wheel(tmp_path, version="0.1", weights="secret")])
+    before = tree(folder)
+    index.add([model_wheel(tmp_path, version="0.2")])
+
+    assert index.remove("iris-model", "0.2") == [
+        "files/iris-model/iris_model-0.2-py3-none-any.whl: removed"
+    ]
+    assert tree(folder) == before
+
+
+def test_nothing_of_a_model_is_left_without_its_last_version(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path)])
+
+    index.remove("iris-model", "0.1.0")
+    assert _files(folder) == {"index.html", "feed.xml", "simple/index.html", "simple/index.json"}
+    assert {each.name for each in folder.iterdir() if each.is_dir()} == {"simple", "static"}
+    assert "There is no model yet" in (folder / "index.html").read_text()
+
+
+def test_a_removed_version_can_be_added_again(index: Index, folder: Path, tmp_path: Path) -> None:
+    index.add([model_wheel(tmp_path)])
+    index.remove("iris-model", "0.1.0")
+
+    index.add([model_wheel(tmp_path, weights="0.6\n")])
+    assert _versions(folder) == ["0.1.0"]
+
+
+def test_an_interrupted_removal_can_be_repeated(
+    index: Index, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add([model_wheel(tmp_path, version=version) for version in ("0.1", "0.2")])
+    monkeypatch.setattr(Index, "_write_histories", _crash)
+    with pytest.raises(KeyboardInterrupt):
+        index.remove("iris-model", "0.2")
+    monkeypatch.undo()
+
+    index.remove("iris-model", "0.2")
+    assert not [each for each in _files(folder) if "0.2" in each]
+
+
+def _crash(_: object) -> None:
+    raise KeyboardInterrupt
+
+
+# update
+
+
+def test_a_folder_that_was_served_by_hand_becomes_an_index(index: Index, folder: Path) -> None:
+    model_wheel(folder / "iris-model", version="0.1")
+    model_wheel(folder, version="0.2")
+    (folder / "notes.tar.gz").write_bytes(b"no sdist")
+
+    lines, faults = index.update()
+    assert lines == [
+        "iris-model/iris_model-0.1-py3-none-any.whl: added",
+        "iris_model-0.2-py3-none-any.whl: added",
+    ]
+    assert faults == []
+    html = (folder / "simple/iris-model/index.html").read_text()
+    assert 'href="../../iris-model/iris_model-0.1-py3-none-any.whl#sha256=' in html
+    assert 'href="../../iris_model-0.2-py3-none-any.whl#sha256=' in html
+    # For --find-links, and for `FOLDER/` as an index.
+    digest = hashlib.sha256((folder / "iris_model-0.2-py3-none-any.whl").read_bytes()).hexdigest()
+    front = (folder / "index.html").read_text()
+    assert f'href="iris_model-0.2-py3-none-any.whl#sha256={digest}"' in front
+    assert "iris_model-0.1" not in front
+    assert not (folder / "iris-model/index.html").exists()
+    assert (folder / "iris-model/iris_model-0.1-py3-none-any.whl.metadata").is_file()
+
+
+def test_an_index_is_updated_to_the_same_bytes(index: Index, folder: Path, tmp_path: Path) -> None:
+    index.add([model_wheel(tmp_path, version=f"0.{minor}") for minor in range(3)])
+    before = {each: each.stat().st_mtime_ns for each in folder.rglob("*") if each.is_file()}
+
+    assert index.update() == ([], [])
+    assert before == {each: each.stat().st_mtime_ns for each in folder.rglob("*") if each.is_file()}
+
+
+@pytest.mark.parametrize(
+    "lost", ["models/iris-model/0.1.0", "models/iris-model/index.html", "simple", "index.html"]
+)
+def test_an_update_writes_pages_that_were_lost(
+    lost: str, index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path)])
+    before = tree(folder)
+    path = folder / lost
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+    index.update()
+    assert tree(folder) == before
+
+
+def test_archives_that_are_gone_are_left_out(index: Index, folder: Path, tmp_path: Path) -> None:
+    index.add([model_wheel(tmp_path, version=version) for version in ("0.1", "0.2")])
+    gone = "files/iris-model/iris_model-0.1-py3-none-any.whl"
+    (folder / gone).unlink()
+
+    assert index.update() == ([f"{gone}: gone"], [])
+    assert _versions(folder) == ["0.2"]
+    assert not (folder / "models/iris-model/0.1").exists()
+
+
+def test_the_facts_follow_the_wheel_that_is_left(index: Index, folder: Path) -> None:
+    model_wheel(folder / "a")
+    make_sdist(folder, "iris_model", "0.1.0")
+    index.update()
+    assert _metrics(folder) == {"accuracy": 0.9}
+    (folder / "a/iris_model-0.1.0-py3-none-any.whl").unlink()
+
+    index.update()
+    assert _metrics(folder) is None
+    assert _only_release(folder)["archives"][0]["uploaded"] == "2026-01-01T00:00:02Z"
+
+
+def test_an_archive_that_changed_is_read_again_and_told(index: Index, folder: Path) -> None:
+    wheel = model_wheel(folder)
+    index.update()
+    model_wheel(folder, metrics={"accuracy": 0.95}, weights="0.123456\n")
+
+    lines, faults = index.update()
+    assert lines == [f"{wheel.name}: changed, so locks that have its digest refuse it"]
+    assert faults == []
+    assert _metrics(folder) == {"accuracy": 0.95}
+
+
+def test_rereading_finds_a_change_that_keeps_the_size(index: Index, folder: Path) -> None:
+    wheel = model_wheel(folder, weights="0.5\n")
+    index.update()
+    model_wheel(folder, weights="0.6\n")
+
+    assert index.update() == ([], [])
+    assert index.update(reread=True)[0] == [
+        f"{wheel.name}: changed, so locks that have its digest refuse it"
+    ]
+
+
+def test_what_cannot_be_read_is_left_out_and_told(index: Index, folder: Path) -> None:
+    model_wheel(folder)
+    bad = folder / "other-1-py3-none-any.whl"
+    bad.write_bytes(b"")
+
+    lines, faults = index.update()
+    assert lines == ["iris_model-0.1.0-py3-none-any.whl: added"]
+    assert faults == [f"`{bad}` cannot be read: File is not a zip file"]
+    assert "other" not in (folder / "simple/index.html").read_text()
+
+
+def test_a_wheel_whose_record_is_of_another_release_is_shown_without_it(
+    index: Index, folder: Path
+) -> None:
+    model_wheel(folder, changes={"schema_version": 2})
+
+    assert index.update()[1] == []
+    assert _metrics(folder) is None
+
+
+@pytest.mark.parametrize(
+    "path", ["index.html", "feed.xml", "simple/index.html", "simple/iris-model/index.html"]
+)
+def test_a_page_that_somebody_else_wrote_is_not_overwritten(
+    path: str, index: Index, folder: Path, tmp_path: Path
+) -> None:
+    file = folder / path
+    file.parent.mkdir(parents=True)
+    file.write_text("<h1>mine</h1>")
+
+    with pytest.raises(HatchModelError) as error:
+        index.add([model_wheel(tmp_path)])
+    assert str(error.value) == (
+        f"`{file}` is there already, and hatch-model did not write it. Move it away."
+    )
+    assert file.read_text() == "<h1>mine</h1>"
+
+
+def test_a_folder_that_is_not_there_has_nothing_to_update(tmp_path: Path) -> None:
+    with pytest.raises(HatchModelError, match="is not a folder"):
+        Index(tmp_path / "none").update()
+
+
+# promote
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> Path:
+    return tmp_path / "production"
+
+
+def _promote(index: Index, production: Path, version: str) -> list[str]:
+    return index.promote(
+        Index(production, now=lambda: "2026-02-02T00:00:00Z"), "iris-model", version
+    )
+
+
+def test_a_version_is_copied_to_another_index_as_it_is(
+    index: Index, folder: Path, production: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path), make_sdist(tmp_path, "iris_model", "0.1.0")])
+    before = tree(folder)
+
+    assert _promote(index, production, "0.1.0") == [
+        "files/iris-model/iris_model-0.1.0-py3-none-any.whl: added",
+        "files/iris-model/iris_model-0.1.0.tar.gz: added",
+    ]
+    assert tree(folder / "files") == tree(production / "files")
+    assert tree(folder) == before
+    assert _only_release(production)["archives"][0]["uploaded"] == "2026-02-02T00:00:00Z"
+    assert _promote(index, production, "0.1.0")[0].endswith(": there already")
+
+
+def test_a_version_has_to_pass_the_gates_of_the_index_it_is_promoted_to(
+    index: Index, production: Path, tmp_path: Path
+) -> None:
+    for version, accuracy in (("0.1", 0.9), ("0.2", 0.89), ("0.3", 0.93)):
+        index.add([model_wheel(tmp_path, version=version, metrics={"accuracy": accuracy})])
+    production.mkdir()
+    (production / "gates.toml").write_text('[Iris_Model]\naccuracy = ">= latest, < 1"\n')
+
+    assert _promote(index, production, "0.1")[0] == "accuracy 0.9: >= latest, < 1"
+    before = tree(production)
+    with pytest.raises(HatchModelError) as error:
+        _promote(index, production, "0.2")
+    assert str(error.value) == (
+        "iris-model 0.2 misses the gates of the index, so it was not promoted:\n"
+        "  accuracy 0.89: >= latest, < 1 (0.9 in 0.1)"
+    )
+    assert tree(production) == before
+    assert _promote(index, production, "0.3") == [
+        "accuracy 0.93: >= latest, < 1 (0.9 in 0.1)",
+        "files/iris-model/iris_model-0.3-py3-none-any.whl: added",
+    ]
+
+
+def test_a_file_that_changed_since_it_was_added_is_not_promoted(
+    index: Index, folder: Path, production: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path)])
+    model_wheel(folder / "files/iris-model", weights="0.6\n")
+
+    with pytest.raises(HatchModelError, match="has changed since it was added there"):
+        _promote(index, production, "0.1.0")
+    assert _files(production) == set()
+
+
+def test_a_yanked_version_is_not_promoted(
+    index: Index, folder: Path, production: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path)])
+    index.yank("iris-model", "0.1.0", "wrong labels")
+
+    with pytest.raises(HatchModelError) as error:
+        _promote(index, production, "0.1.0")
+    assert str(error.value) == f"iris-model 0.1.0 is yanked in `{folder}`: wrong labels"
+    assert not production.exists()
+
+
+def test_an_index_is_not_promoted_to_itself(index: Index, folder: Path, tmp_path: Path) -> None:
+    index.add([model_wheel(tmp_path)])
+
+    with pytest.raises(HatchModelError, match="from one index to another"):
+        index.promote(Index(folder / "."), "iris-model", "0.1.0")
+
+
+# Histories
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"schema_version": 1, "name": "other", "releases": []}',
+        b'{"schema_version": 1, "name": "iris-model", "releases": [{"version": "../x"}]}',
+        b'{"schema_version": 2, "name": "iris-model", "releases": []}',
+    ],
+)
+def test_a_history_that_cannot_be_read_stops_every_change(
+    content: bytes, index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path)])
+    file = folder / "models/iris-model/history.json"
+    file.write_bytes(content)
+    before = tree(folder)
+
+    with pytest.raises(HatchModelError) as error:
+        index.add([model_wheel(tmp_path, version="0.2")])
+    assert str(error.value).startswith(f"`{file}` cannot be read: ")
+    assert "run `hatch-model index update`" in str(error.value)
+    assert tree(folder) == before
+
+
+def test_a_history_cannot_lead_out_of_the_index(index: Index, folder: Path, tmp_path: Path) -> None:
+    index.add([model_wheel(tmp_path)])
+    file = folder / "models/iris-model/history.json"
+    file.write_text(file.read_text().replace("files/iris-model/", "../"))
+
+    with pytest.raises(HatchModelError, match=r"cannot be read: ValueError: \.\./iris_model"):
+        index.remove("iris-model", "0.1.0")
+    assert (tmp_path / "iris_model-0.1.0-py3-none-any.whl").is_file()
