@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
 from checkout import CHECKOUT, online
 from hatchling.metadata.core import ProjectMetadata
+from indexes import served
 from packaging.requirements import Requirement
 from packaging.version import Version
 from support import Wheel, interpreter, interpreter_of, make_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from support import ModelProject, Surroundings
@@ -55,22 +51,6 @@ def predict():
 
     return joblib.load(Path(__file__).parent / "data" / "model.joblib")["trained with"]
 """
-
-
-class _Silent(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve *folder* on this machine and give its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=str(folder))) as server:
-        Thread(target=server.serve_forever).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
 
 
 @pytest.fixture

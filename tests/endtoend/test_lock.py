@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
 import shlex
 import shutil
 import sys
 import tarfile
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from indexes import make_simple_index, served
 from packaging.requirements import Requirement
 from support import (
     FRONTENDS,
@@ -32,7 +29,6 @@ from support import (
 from hatch_model.pins import marker_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -545,36 +541,6 @@ def make_library(kind: str, folder: Path, surroundings: Surroundings) -> tuple[s
         surroundings.run("git", *command, cwd=library.folder)
     commit = surroundings.run("git", "rev-parse", "HEAD", cwd=library.folder).stdout.strip()
     return f"git+{address}@{commit}", f'git = "{address}"'
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Serve *folder* over HTTP to this machine alone, and give the address."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def make_simple_index(index: Index) -> Path:
-    """Write the pages of a PEP 503 index for what is in *index*, and give the folder to serve."""
-    for wheel in index.folder.glob("*.whl"):
-        page = index.folder / "simple" / wheel.name.partition("-")[0] / "index.html"
-        page.parent.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        with page.open("a", encoding="utf-8") as file:
-            file.write(f'<a href="../../{wheel.name}#sha256={digest}">{wheel.name}</a>\n')
-    return index.folder
 
 
 def refused_by(project: ModelProject, surroundings: Surroundings, *options: str | Path) -> str:
