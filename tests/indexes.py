@@ -28,14 +28,16 @@ class _Silent(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, handler: type[SimpleHTTPRequestHandler] = _Silent) -> Iterator[str]:
     """Serve *folder* over HTTP to this machine alone, and give the address."""
-    with _running(partial(_Silent, directory=str(folder))) as address:
+    with _running(partial(handler, directory=str(folder))) as address:
         yield address
 
 
 @contextmanager
-def _running(handler: type[BaseHTTPRequestHandler] | partial[_Silent]) -> Iterator[str]:
+def _running(
+    handler: type[BaseHTTPRequestHandler] | partial[SimpleHTTPRequestHandler],
+) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -566,7 +566,7 @@ def test_a_build_that_is_killed_at_any_moment_leaves_no_half_a_model(reusable: R
     reusable.build()
     seconds = time.monotonic() - start
     store = Store(reusable.surroundings.store, 1 << 30)
-    moments = random.Random(0)  # noqa: S311 - the same moments in every run
+    moments = random.Random(0)
 
     for depth in range(4, 24):
         _replace((f"depth = {depth - 1}", f"depth = {depth}"))(reusable)

@@ -53,7 +53,7 @@ def test_the_reference_has_every_command_with_its_arguments_and_options() -> Non
         arguments = [each for each in command.params if isinstance(each, click.Argument)]
         options = [each.opts[0] for each in command.params if isinstance(each, click.Option)]
 
-        expected = "".join(f" {str(each.name).upper()}" for each in arguments)
+        expected = "".join(f" {each.metavar or str(each.name).upper()}" for each in arguments)
         assert _section(name).partition("`")[0] == expected
         assert sorted(_table(name, "option")) == sorted(options)
 

@@ -153,7 +153,7 @@ def _random_marker(chance: random.Random, depth: int) -> str:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_condition_holds_exactly_where_packaging_says_that_its_marker_does(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - the same markers in every run
+    chance = random.Random(seed)
     one, other = (_random_marker(chance, depth=2) for _ in range(2))
     environments = [WINDOWS, *(on_python(minor) for minor in (9, 10, 11, 12, 13))]
 

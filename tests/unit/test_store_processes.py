@@ -293,7 +293,7 @@ for version in count(1):
 def test_a_process_killed_while_it_stores_leaves_the_old_model_or_the_new_one(
     store: Store, tmp_path: Path, seed: int
 ) -> None:
-    moment = random.Random(seed).uniform(0, 0.05)  # noqa: S311 - a moment is no secret
+    moment = random.Random(seed).uniform(0, 0.05)
     with _process(store, _KEEP_FOR_EVER) as process:
         _hear(process, "keeps")
         time.sleep(moment)

@@ -178,7 +178,7 @@ def diff(a: str, b: str, *, as_json: bool, command: str | None) -> None:
 
 @hatch_model.command()
 @click.argument("model")
-@click.argument("other", required=False)
+@click.argument("other", metavar="[OTHER]", required=False)
 @click.option(
     "-o",
     "--output",
