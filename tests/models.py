@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
 import json
 import sys
@@ -36,16 +35,20 @@ FILES = {
 }
 
 
-def record_of(files: Mapping[str, str], *changes: Change) -> dict[str, Any]:
-    """Make the record of a model whose wheel holds *files*, and apply *changes* to it."""
-    described = {
-        path: {
+def described(files: Mapping[str, str]) -> list[dict[str, Any]]:
+    """List *files* as a record does."""
+    return [
+        {
             "path": path,
             "sha256": hashlib.sha256(content.encode()).hexdigest(),
             "size": len(content.encode()),
         }
         for path, content in sorted(files.items())
-    }
+    ]
+
+
+def record_of(files: Mapping[str, str], *changes: Change) -> dict[str, Any]:
+    """Make the record of a model whose wheel holds *files*, and apply *changes* to it."""
     record: dict[str, Any] = {
         "schema_version": 1,
         "project": {"name": "small", "version": "0.1.0"},
@@ -63,8 +66,8 @@ def record_of(files: Mapping[str, str], *changes: Change) -> dict[str, Any]:
         "lock": None,
         "git": {"commit": "c0ffee" + 34 * "0", "dirty": False},
         "inputs": [{"path": "flowers.csv", "sha256": 64 * "1", "size": 2048}],
-        "sources": [file for path, file in described.items() if "/data/" not in path],
-        "artifacts": [file for path, file in described.items() if "/data/" in path],
+        "sources": [file for file in described(files) if "/data/" not in file["path"]],
+        "artifacts": [file for file in described(files) if "/data/" in file["path"]],
         "generator": {"name": "hatch-model", "version": "0.1.0"},
     }
     for change in changes:
@@ -76,11 +79,20 @@ def make_model(
     folder: Path,
     *changes: Change,
     files: Mapping[str, str] = FILES,
+    report: Mapping[str, str] | None = None,
     requires: Iterable[str] = ("anchor==1.2",),
     version: str = "0.1.0",
 ) -> Path:
-    """Write the wheel of `small`, whose record is given *changes*."""
-    record = copy.deepcopy(record_of(files, *changes))
+    """Write the wheel of `small`, with *report*, whose record is given *changes*."""
+    reported = {
+        f"small-{version}.dist-info/extra_metadata/report/{path}": content
+        for path, content in (report or {}).items()
+    }
+    record = record_of(files)
+    if reported:
+        record["report"] = described(reported)
+    for change in changes:
+        change(record)
     folder.mkdir(exist_ok=True)
     return make_wheel(
         folder,
@@ -89,6 +101,7 @@ def make_model(
         requires=requires,
         files={
             **files,
+            **reported,
             f"small-{version}.dist-info/extra_metadata/model.json": to_bytes(record).decode(),
         },
     )

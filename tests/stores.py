@@ -24,9 +24,15 @@ def make(folder: Path, contents: Mapping[PurePosixPath, bytes]) -> dict[PurePosi
     return {path: folder / path for path in contents}
 
 
-def keep(store: Store, fingerprint: str, files: Mapping[PurePosixPath, Path], **what: Any) -> None:
+def keep(
+    store: Store,
+    fingerprint: str,
+    files: Mapping[PurePosixPath, Path],
+    report: Mapping[PurePosixPath, Path] | None = None,
+    **what: Any,
+) -> None:
     with store.claim(fingerprint) as claim:
-        claim.keep(what, files)
+        claim.keep(what, files, report or {})
 
 
 def find(store: Store, fingerprint: str) -> Entry | None:
@@ -41,12 +47,12 @@ def entry_of(store: Store, fingerprint: str) -> Entry:
 
 
 def take(store: Store, fingerprint: str, folder: Path) -> str:
-    """Copy what is stored to *folder*, which is made, and say what is wrong with it."""
+    """Copy what is stored to *folder* and one beside it, and say what is wrong with it."""
     folder.mkdir(parents=True)
     with store.claim(fingerprint) as claim:
         entry = claim.read()
         assert entry is not None
-        return claim.take(entry, folder)
+        return claim.take(entry, folder, folder.with_name(f"report of {folder.name}"))
 
 
 def contents_of(folder: Path) -> dict[PurePosixPath, bytes]:

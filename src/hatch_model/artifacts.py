@@ -15,7 +15,7 @@ from hatch_model.errors import HatchModelError, printable
 from hatch_model.workspace import FileLock, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 SAVED_MODEL = "model.joblib"
 """The file name of a returned model; the child script has the same constant."""
@@ -35,7 +35,7 @@ class Artifact:
     """A file that training wrote."""
 
     path: PurePosixPath
-    """Relative to the artifacts folder."""
+    """Relative to the folder that it was written to."""
     source: Path
     """Its current location."""
 
@@ -59,6 +59,8 @@ class TrainedModel:
     """The files of the modules that training imported; empty for a reused model."""
     model_saved: bool
     """A model was returned and saved with joblib."""
+    report: Sequence[Artifact] = ()
+    """Files for people, which travel in the wheel's metadata; see :mod:`hatch_model.report`."""
 
     @property
     def is_reused(self) -> bool:
@@ -178,7 +180,7 @@ def written(folder: Path, before: Mapping[PurePosixPath, _Stamp] | None = None) 
     known = before or {}
     found = [
         Artifact(path=path, source=folder / path)
-        for path in sorted(_files(folder, PurePosixPath(), (), known))
+        for path in sorted(files_in(folder, _refuse, known))
         if _changed(folder, path, known)
     ]
     _refuse_names([str(each.path) for each in found])
@@ -208,48 +210,57 @@ def _changed(folder: Path, path: PurePosixPath, known: Mapping[PurePosixPath, _S
     return any(known.get(each) != _stamp(folder / each) for each in (real, *links))
 
 
-def _files(
+def files_in(
     folder: Path,
-    below: PurePosixPath,
-    ancestors: tuple[Path, ...],
-    known: Mapping[PurePosixPath, _Stamp],
+    refuse: Callable[[PurePosixPath, str], None],
+    known: Mapping[PurePosixPath, _Stamp] | None = None,
+    below: PurePosixPath = PurePosixPath(),  # noqa: B008 - it cannot be changed
+    ancestors: tuple[Path, ...] = (),
 ) -> Iterator[PurePosixPath]:
-    """Return the files below a subfolder, following symbolic links that stay within *folder*."""
+    """Return the files in *folder*, following symbolic links that stay within it.
+
+    *refuse* gets everything else that is no folder, unless it is *known*, and what it is. *below* is
+    the folder in *folder* to search, inside folders with the real paths *ancestors*.
+    """
     real = (folder / below).resolve()
     if real in ancestors or not real.is_dir():
         return
     ancestors = (*ancestors, real)
-    for entry in sorted(os.scandir(folder / below), key=lambda entry: entry.name):
+    try:
+        entries = sorted(os.scandir(real), key=lambda entry: entry.name)
+    except OSError as error:
+        refuse(below, f"a folder that cannot be read ({error.strerror})")
+        return
+    for entry in entries:
         path = below / entry.name
-        problem = _problem_of(folder, path, ancestors)
-        if problem:
-            if known.get(path) != _stamp(folder / path):
-                raise HatchModelError(problem)
-        elif entry.is_dir():
-            yield from _files(folder, path, ancestors, known)
-        else:
+        kind = _unfit(folder, path, ancestors)
+        if not kind and (folder / path).is_dir():
+            yield from files_in(folder, refuse, known, path, ancestors)
+        elif not kind:
             yield path
+        elif not known or known.get(path) != _stamp(folder / path):
+            refuse(path, kind)
 
 
-def _problem_of(folder: Path, path: PurePosixPath, ancestors: Collection[Path]) -> str:
-    """Return why *path* cannot be shipped, in folders with the real paths *ancestors*."""
+def _refuse(path: PurePosixPath, kind: str) -> None:
+    raise HatchModelError(
+        f"training wrote `{printable(str(path))}`, which is {kind} and cannot be put into a wheel. "
+        f"Write a regular file instead."
+    )
+
+
+def _unfit(folder: Path, path: PurePosixPath, ancestors: Collection[Path]) -> str:
+    """Return what *path*, in folders with the real paths *ancestors*, is instead of a file or folder."""
     found = folder / path
-    kind = ""
     try:
         target = found.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: a link to itself, up to Python 3.12
-        kind = "a symbolic link that leads nowhere"
-    else:
-        if not target.is_relative_to(folder.resolve()):
-            return (
-                f"training wrote the symbolic link `{path}`, which leads to `{found.readlink()}` "
-                f"outside of the artifacts. Write a copy of the file instead."
-            )
-        if found.is_symlink() and target in ancestors:
-            kind = "a symbolic link to a folder around itself"
-        elif not target.is_dir() and not target.is_file():
-            kind = "neither a file nor a folder"
-    return kind and f"training wrote `{path}`, which is {kind} and cannot be put into a wheel."
+        return "a symbolic link that leads nowhere"
+    if not target.is_relative_to(folder.resolve()):
+        return f"a symbolic link to `{printable(str(found.readlink()))}` outside of its folder"
+    if found.is_symlink() and target in ancestors:
+        return "a symbolic link to a folder around itself"
+    return "" if target.is_dir() or target.is_file() else "neither a file nor a folder"
 
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -260,20 +271,33 @@ _NOT_ON_WINDOWS = frozenset('\\:<>|?*"')
 
 
 def _refuse_names(paths: Sequence[str]) -> None:
-    """Refuse names that RECORD cannot contain, that Windows has no files of, or that are equal elsewhere."""
-    problems = [f"`{printable(path)}`: {fault}" for path in paths for fault in _faults_of(path)]
-    problems += [
-        f"`{printable(one)}` and `{printable(other)}`: the same on macOS and Windows"
-        for one, other in _twins(paths)
-    ]
-    if problems:
-        shown = [f"\n  {problem}" for problem in problems[:_MOST_NAMES]]
-        if len(problems) > _MOST_NAMES:
-            shown.append(f"\n  and {len(problems) - _MOST_NAMES} more")
+    faults = name_faults(paths)
+    if faults:
         raise HatchModelError(
             f"training wrote files under names that not every system and installer takes. Give them "
-            f"other names:{''.join(shown)}"
+            f"other names:{as_lines(faults)}"
         )
+
+
+def name_faults(paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what is wrong with the names of files, each with its path or that of a folder around it.
+
+    RECORD cannot contain them, Windows has no such files, or an earlier one of *paths* is equal elsewhere.
+    """
+    return [
+        *((path, fault) for path in paths for fault in _faults_of(path)),
+        *(
+            (other, f"the same as `{printable(one)}` on macOS and Windows")
+            for one, other in _twins(paths)
+        ),
+    ]
+
+
+def as_lines(faults: Sequence[tuple[str, str]]) -> str:
+    """Format *faults*, each with a path, as indented lines of a message."""
+    lines = [f"\n  `{printable(path)}`: {fault}" for path, fault in faults[:_MOST_NAMES]]
+    more = f"\n  and {len(faults) - _MOST_NAMES} more" if len(faults) > _MOST_NAMES else ""
+    return f"{''.join(lines)}{more}"
 
 
 def _faults_of(path: str) -> Iterator[str]:

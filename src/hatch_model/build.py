@@ -236,7 +236,8 @@ class Build:
         else:
             sdist.warn_of_missing_data(project)
         sdist.add_to_sdist(project, build_data, packed)
-        sources.leave_out_of_sdist(project.builder, left)
+        # Of an unpacked sdist, whose model has been trained again.
+        sources.leave_out_of_sdist(project.builder, [*left, sdist.CARRIED_REPORT])
 
     def _start_editable(self, build_data: dict[str, Any], *, trains: bool) -> None:
         self._fill_in_dependencies(declared_lines(self._project.model.roots), build_data)

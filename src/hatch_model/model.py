@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from hatch_model import git
-from hatch_model.artifacts import TrainedModel, publish, refuse_lfs_pointers, written
+from hatch_model.artifacts import Artifact, TrainedModel, publish, refuse_lfs_pointers, written
 from hatch_model.closure import closure_of, holds, installed_root
 from hatch_model.errors import HatchModelError
 from hatch_model.gates import check_gates
@@ -207,6 +207,18 @@ class _Making:
             strangers=self._strangers(result, environment),
             imported=result.imported,
             model_saved=result.model_saved,
+            report=self._report(result),
+        )
+
+    def _report(self, result: Result) -> list[Artifact]:
+        if not (result.report_dir.is_dir() and any(result.report_dir.iterdir())):
+            return []
+        from hatch_model.report import collect  # noqa: PLC0415 - few models have one
+
+        return collect(
+            result.report_dir,
+            self._project.workspace.folder("collected"),
+            self._project.log.warning,
         )
 
     def _check_imported_as_pinned(self, result: Result, closure: Closure) -> None:

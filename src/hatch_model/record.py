@@ -27,6 +27,8 @@ RECORD_FILE = "extra_metadata/model.json"
 """Its path in a wheel's dist-info."""
 BOM_FILE = "sboms/model.cdx.json"
 """The path of the same as a CycloneDX ML-BOM (PEP 770); see :mod:`hatch_model.sbom`."""
+REPORT_FOLDER = "extra_metadata/report"
+"""Where the dist-info has the files of the report; see :mod:`hatch_model.report`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +50,7 @@ def make_record(
     provenance: Provenance,
     sources: Sequence[File],
     artifacts: Sequence[File],
+    report: Sequence[File] = (),
     check: CheckResult | None = None,
 ) -> dict[str, Any]:
     """Build the record of a model of *project*, a name and a version.
@@ -74,8 +77,15 @@ def make_record(
         "inputs": [as_json(file) for file in provenance.inputs],
         "sources": [as_json(file) for file in sources],
         "artifacts": [as_json(file) for file in artifacts],
+        # Absent from the records of earlier releases.
+        **({"report": [as_json(file) for file in report]} if report else {}),
         "generator": {"name": "hatch-model", "version": version("hatch-model")},
     }
+
+
+def name_in_report(path: str) -> str:
+    """Return the path below the report's folder, for the *path* of a file of a report in a wheel."""
+    return path.partition(f"/{REPORT_FOLDER}/")[2]
 
 
 def _environment(

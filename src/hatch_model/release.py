@@ -17,12 +17,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hatch_model.artifacts import SAVED_MODEL, folded
+from hatch_model.digests import file_of
 from hatch_model.errors import HatchModelError
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.log import Progress, human_size
 from hatch_model.model import model_files
 from hatch_model.pins import check_same_pins
-from hatch_model.record import BOM_FILE, RECORD_FILE, make_record, to_bytes
+from hatch_model.record import BOM_FILE, RECORD_FILE, REPORT_FOLDER, make_record, to_bytes
 from hatch_model.sources import distribution_path, leave_out, shipped_files
 from hatch_model.wheel import Record, fill, lay_out, unpack, upload_notice
 from hatch_model.workspace import UNFINISHED, Workspace
@@ -306,6 +307,7 @@ class TrainedContent:
 
     def metadata(self, wheel: Record, artifacts: Mapping[str, File]) -> dict[str, bytes]:
         project, trained = self._project, self._model.trained
+        report = {f"{REPORT_FOLDER}/{file.path}": file.source for file in trained.report}
         record = make_record(
             project.training,
             project.pins(),
@@ -319,6 +321,7 @@ class TrainedContent:
                 if file.path not in artifacts
             ],
             artifacts=sorted(artifacts.values(), key=lambda file: PurePosixPath(file.path)),
+            report=[file_of(f"{wheel.info}{path}", file) for path, file in report.items()],
             check=self._result,
         )
         written = {RECORD_FILE: to_bytes(record)}
@@ -326,7 +329,7 @@ class TrainedContent:
             from hatch_model.sbom import make_bom  # noqa: PLC0415 - only for this option
 
             written[BOM_FILE] = make_bom(record)
-        return written
+        return {**written, **{path: file.read_bytes() for path, file in report.items()}}
 
 
 def release_trained(

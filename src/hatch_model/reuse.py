@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from hatch_model.artifacts import TrainedModel, written
+from hatch_model.artifacts import Artifact, TrainedModel, written
 from hatch_model.digests import files_of
 from hatch_model.errors import FrontendGoneError, HatchModelError, StoreError
 from hatch_model.installed import editable_folder, is_site_folder
@@ -213,9 +213,7 @@ def _on_python_path(
     found = {}
     for each in SdistBuilder(str(root)).recurse_included_files():
         path = PurePosixPath(Path(each.relative_path).as_posix())
-        is_own = len(path.parts) == 1 and (
-            path.name in _OF_THE_PROJECT or path.name.startswith(".hatch-model.")
-        )
+        is_own = str(path) in _OF_THE_PROJECT or str(path).startswith(".hatch-model.")
         is_on_path = any(path.is_relative_to(folder) for folder in training.python_path)
         if each.relative_path and is_on_path and not is_own:
             file = Path(each.path)
@@ -355,18 +353,20 @@ def _stored(claim: Claim, ingredients: Ingredients, folder: Path, log: Log) -> T
         return None
     if _changes_since(entry.description, ingredients):
         return None
-    damage = claim.take(entry, folder, Progress(log.info))
+    artifacts, report = folder / "artifacts", folder / "report"
+    damage = claim.take(entry, artifacts, report, Progress(log.info))
     if damage:
         log.warning(f"the stored model is damaged: {damage} It is trained again.")
         return None
     description = entry.description
     return TrainedModel(
-        artifacts=written(folder),
+        artifacts=written(artifacts),
         metrics=description["metrics"],
         environment=[(name, version) for name, version in description["environment"]],
         strangers=description["strangers"],
         imported=(),
         model_saved=description["model_saved"],
+        report=[Artifact(path=path, source=report / path) for path in entry.report],
     )
 
 
@@ -436,7 +436,8 @@ def _keep(
         "model_saved": trained.model_saved,
     }
     files = {artifact.path: artifact.source.resolve() for artifact in trained.artifacts}
+    report = {file.path: file.source for file in trained.report}
     try:
-        claim.keep(description, files, Progress(log.info))
+        claim.keep(description, files, report, Progress(log.info))
     except StoreError as error:
         log.warning(f"{error} The model is not stored for later builds.")

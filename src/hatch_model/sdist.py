@@ -20,7 +20,15 @@ from hatch_model import git
 from hatch_model.digests import file_of
 from hatch_model.errors import HatchModelError
 from hatch_model.project import CARRIED_FILE
-from hatch_model.record import BOM_FILE, RECORD_FILE, as_json, read_json, to_bytes
+from hatch_model.record import (
+    BOM_FILE,
+    RECORD_FILE,
+    REPORT_FOLDER,
+    as_json,
+    name_in_report,
+    read_json,
+    to_bytes,
+)
 from hatch_model.settings import declared_lines
 
 if TYPE_CHECKING:
@@ -33,6 +41,8 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 5
 _CARRIED_BOM = ".hatch-model.cdx.json"
+CARRIED_REPORT = ".hatch-model.report"
+"""The folder with the report, at the top of a trained sdist."""
 
 
 # Data in an unpacked sdist
@@ -86,6 +96,7 @@ def _is_record(record: Any) -> bool:
     """Return whether a build finds in *record* what it uses."""
     try:
         files = [*record["artifacts"], *record["sources"], *record["inputs"]]
+        files += record.get("report", [])
         texts = [each[name] for each in files for name in ("path", "sha256")]
         texts += [record["python"]["implementation"], record["python"]["version"]]
         return isinstance(record["pins"], list) and all(
@@ -124,6 +135,8 @@ def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedMod
         include.update({str(file): str(Path(place)) for place, file in packed.artifacts.items()})
         if packed.bom is not None:
             include[str(packed.bom)] = _CARRIED_BOM
+        report = packed.report.items()
+        include.update({str(file): str(Path(CARRIED_REPORT, name)) for name, file in report})
 
 
 def _add_lock(project: Project, include: dict[str, str]) -> None:
@@ -184,6 +197,8 @@ class PackedModel:
     artifacts: Mapping[PurePosixPath, Path]
     """By their paths relative to the project root."""
     bom: Path | None
+    report: Mapping[str, Path]
+    """By their paths below the report's folder."""
 
 
 def train_for_sdist(project: Project, app: Any) -> PackedModel:
@@ -205,8 +220,12 @@ def train_for_sdist(project: Project, app: Any) -> PackedModel:
         artifacts = {place: _extract(archive, path, folder) for path, place in places.items()}
         has_bom = f"{info}/{BOM_FILE}" in archive.namelist()
         bom = _extract(archive, f"{info}/{BOM_FILE}", folder) if has_bom else None
+        report = {
+            name_in_report(each["path"]): _extract(archive, each["path"], folder)
+            for each in record.get("report", [])
+        }
     Path(wheel).unlink()
-    return PackedModel(record=record, artifacts=artifacts, bom=bom)
+    return PackedModel(record=record, artifacts=artifacts, bom=bom, report=report)
 
 
 def _extract(archive: zipfile.ZipFile, path: str, folder: Path) -> Path:
@@ -259,6 +278,7 @@ def packed_in(project: Project, record: Mapping[str, Any]) -> PackedModel:
         *_contradictions(record),
         *_changed_settings(project, record),
         *_changed_inputs(project, record),
+        *_changed_report(project.root / CARRIED_REPORT, record),
     ]
     if differences:
         raise _altered(differences)
@@ -267,7 +287,25 @@ def packed_in(project: Project, record: Mapping[str, Any]) -> PackedModel:
         record=record,
         artifacts={place: project.root / place for place in places},
         bom=bom if bom.is_file() else None,
+        # All of them are there, and nothing else.
+        report={name: project.root / CARRIED_REPORT / name for name in _digests_of_report(record)},
     )
+
+
+def _digests_of_report(record: Mapping[str, Any]) -> dict[str, str]:
+    return {name_in_report(each["path"]): each["sha256"] for each in record.get("report", [])}
+
+
+def _changed_report(folder: Path, record: Mapping[str, Any]) -> Iterator[str]:
+    """Find the files in *folder* that are not those of the report in *record*."""
+    files = {
+        file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if not file.is_dir()
+    }
+    now = {
+        name: file_of(name, file).sha256 if file.is_file() else "no file"
+        for name, file in files.items()
+    }
+    return _differences(_digests_of_report(record), now, f"{CARRIED_REPORT}/")
 
 
 def _contradictions(record: Mapping[str, Any]) -> Iterator[str]:
@@ -312,17 +350,26 @@ class CarriedContent:
         written = {RECORD_FILE: to_bytes(self._packed.record)}
         if self._packed.bom is not None:
             written[BOM_FILE] = self._packed.bom.read_bytes()
-        return written
+        report = self._packed.report.items()
+        return {
+            **written,
+            **{f"{REPORT_FOLDER}/{name}": file.read_bytes() for name, file in report},
+        }
 
     def _changed_files(self, files: Iterable[File]) -> list[str]:
         record = self._packed.record
         now = {file.path: as_json(file)["sha256"] for file in files}
         then = {file["path"]: file["sha256"] for file in [*record["sources"], *record["artifacts"]]}
-        return [
-            f"{path}: {'missing' if path not in now else 'added' if path not in then else 'changed'}"
-            for path in sorted({*now, *then})
-            if now.get(path) != then.get(path)
-        ]
+        return [*_differences(then, now)]
+
+
+def _differences(
+    then: Mapping[str, Any], now: Mapping[str, Any], folder: str = ""
+) -> Iterator[str]:
+    for path in sorted({*now, *then}):
+        if now.get(path) != then.get(path):
+            change = "missing" if path not in now else "added" if path not in then else "changed"
+            yield f"{folder}{path}: {change}"
 
 
 def _changed_settings(project: Project, record: Mapping[str, Any]) -> Iterator[str]:

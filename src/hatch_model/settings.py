@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from hatch_model.deflate import Compression
     from hatch_model.gates import Gate
 
+PASSED_FOLDERS = ("output_dir", "report_dir")
+"""The parameters of a training function that the build passes itself, as the child script does."""
 RETRAIN = "HATCH_MODEL_RETRAIN"
 """Train even if the model is stored."""
 
@@ -332,14 +334,15 @@ def _read_arguments(table: Table) -> dict[str, Any]:
     nothing: dict[str, Any] = {}
     arguments = table.get("arguments", "a table", table_value, nothing)
     key = table.key_of("arguments")
-    if "output_dir" in arguments:
-        table.problems.append(
-            Problem(
-                f"{key}.output_dir",
-                expected="no such argument, as the build passes it itself",
-                found=arguments["output_dir"],
-            )
+    table.problems += [
+        Problem(
+            f"{key}.{name}",
+            expected="no such argument, as the build passes it itself",
+            found=arguments[name],
         )
+        for name in PASSED_FOLDERS
+        if name in arguments
+    ]
     table.problems += problems_as_json(key, arguments)
     return arguments
 

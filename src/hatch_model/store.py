@@ -6,6 +6,7 @@ among all processes::
     CACHEDIR.TAG
     v2/<fingerprint>/entry.json     marks an entry: its description, and the digests of its files
     v2/<fingerprint>/files/         the files
+    v2/<fingerprint>/report/        those of the report, if there is one
     v2/<fingerprint>.lock           locked by a claim
 
 An entry is created in a workspace next to its final path and renamed, so it is stored atomically.
@@ -24,18 +25,18 @@ import shutil
 import stat
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from hatch_model.digests import File, files_of
+from hatch_model.digests import File, file_of, files_of
 from hatch_model.errors import DISK_FULL, FrontendGoneError, HatchModelError, StoreError
 from hatch_model.log import human_size, parse_size
 from hatch_model.workspace import FileLock, Workspace, remove_abandoned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from hatch_model.log import Progress
 
@@ -108,12 +109,13 @@ class Entry:
     used: datetime
     """When it was last used, or else stored."""
     files: Mapping[PurePosixPath, File]
+    report: Mapping[PurePosixPath, File]
     executable: frozenset[PurePosixPath]
 
     @property
     def size(self) -> int:
         """Of the files, in bytes."""
-        return sum(file.size for file in self.files.values())
+        return sum(file.size for file in (*self.files.values(), *self.report.values()))
 
 
 def _read_entry(folder: Path) -> Entry | None:
@@ -125,17 +127,22 @@ def _read_entry(folder: Path) -> Entry | None:
         model = document["model"]
         if document["generator"] != _GENERATOR or document["sha256"] != _digest(model):
             return None
-        files = [_read_file(file) for file in model["files"]]
         return Entry(
             fingerprint=folder.name,
             description=dict(model["description"]),
             kept=datetime.fromisoformat(model["kept"]),
             used=datetime.fromtimestamp(used, timezone.utc),
-            files={PurePosixPath(file.path): file for file in files},
+            files=_read_files(model["files"]),
+            report=_read_files(model.get("report", [])),  # absent without one
             executable=frozenset(map(PurePosixPath, model["executable"])),
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
+
+
+def _read_files(files: Iterable[Mapping[str, Any]]) -> dict[PurePosixPath, File]:
+    read = map(_read_file, files)
+    return {PurePosixPath(file.path): file for file in read}
 
 
 def _read_file(file: Mapping[str, Any]) -> File:
@@ -319,19 +326,25 @@ class Claim:
         """Return the stored model, if there is one and its description can be read."""
         return _read_entry(self.place) if _is_entry(self.place) else None
 
-    def take(self, entry: Entry, folder: Path, progress: Progress | None = None) -> str:
-        """Copy the files of *entry* to *folder*, and return which one is damaged; "" if none is.
+    def take(
+        self, entry: Entry, folder: Path, report: Path, progress: Progress | None = None
+    ) -> str:
+        """Copy the files of *entry* to the folders *folder* and *report*.
 
-        The reading progress is reported to *progress*. Raises HatchModelError if *folder* has no room.
+        Returns which one is damaged; "" if none is. The reading progress is reported to *progress*. Raises
+        HatchModelError if there is no room.
         """
         try:
             for path in entry.files:
                 _copy(self.place / "files" / path, folder / path)
                 if path in entry.executable:
                     (folder / path).chmod(0o755)
+            for path in entry.report:
+                _copy(self.place / "report" / path, report / path)
             os.utime(self.place / _MARK)
             sources = {str(path): folder / path for path in entry.files}
             found = files_of(sources, progress, "verifying the stored model")
+            copies = [file_of(str(path), report / path) for path in entry.report]
         except OSError as error:
             if error.errno in DISK_FULL:
                 raise HatchModelError(
@@ -339,8 +352,9 @@ class Claim:
                     f"{human_size(entry.size)} there: make room, or set TMPDIR to another folder."
                 ) from error
             return f"its files cannot be read: {error.strerror}."
-        for file in found:
-            if file != entry.files[PurePosixPath(file.path)]:
+        expected = [*entry.files.values(), *entry.report.values()]
+        for file, stored in zip([*found, *copies], expected, strict=True):
+            if file != stored:
                 return f"`{file.path}` has changed since it was stored."
         return ""
 
@@ -348,6 +362,7 @@ class Claim:
         self,
         description: Mapping[str, Any],
         files: Mapping[PurePosixPath, Path],
+        report: Mapping[PurePosixPath, Path],
         progress: Progress | None = None,
     ) -> None:
         """Store a model, replacing an existing one, and remove others if the store is too large.
@@ -355,7 +370,7 @@ class Claim:
         *description* is anything that can be stored as JSON. The progress of reading *files* is reported
         to *progress*. Raises StoreError, and then keeps the existing model.
         """
-        size = sum(source.stat().st_size for source in files.values())
+        size = sum(source.stat().st_size for source in (*files.values(), *report.values()))
         if size > self.store.limit:
             raise StoreError(
                 f"the model takes {human_size(size)}, more than the {human_size(self.store.limit)} "
@@ -366,7 +381,7 @@ class Claim:
             workspace = Workspace(self.store.layout)
             try:
                 fresh = workspace.folder("entry")
-                self._write(fresh, description, files, progress)
+                self._write(fresh, description, files, report, progress)
                 if _is_entry(self.place):
                     workspace.set_aside(self.place)
                 fresh.rename(self.place)
@@ -382,10 +397,13 @@ class Claim:
         folder: Path,
         description: Mapping[str, Any],
         files: Mapping[PurePosixPath, Path],
+        report: Mapping[PurePosixPath, Path],
         progress: Progress | None,
     ) -> None:
         for path, source in files.items():
             _copy(source, folder / "files" / path)
+        for path, source in report.items():
+            _copy(source, folder / "report" / path)
         # Digests of the copies, which nothing can change any more. (They are not flushed to the disk: if a
         # power failure leaves them incomplete, their digests don't match the stored ones.)
         sources = {str(path): folder / "files" / path for path in files}
@@ -393,13 +411,14 @@ class Claim:
         model = {
             "description": description,
             "kept": datetime.now(timezone.utc).isoformat(),
-            "files": [
-                {"path": each.path, "sha256": each.sha256, "size": each.size} for each in found
-            ],
+            "files": [asdict(each) for each in found],
             "executable": [
                 str(path) for path, file in files.items() if file.stat().st_mode & stat.S_IXUSR
             ],
         }
+        if report:
+            copies = (file_of(str(path), folder / "report" / path) for path in report)
+            model["report"] = [asdict(each) for each in copies]
         document = {"generator": _GENERATOR, "model": model, "sha256": _digest(model)}
         (folder / _MARK).write_text(json.dumps(document), "utf-8")
 

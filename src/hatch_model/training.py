@@ -60,6 +60,8 @@ class Result:
 
     output_dir: Path
     """The folder with the files that training wrote."""
+    report_dir: Path
+    """The folder with those that people look at, unless training removed it."""
     metrics: Mapping[str, float]
     model_saved: bool
     """A model was returned and saved with joblib."""
@@ -82,9 +84,10 @@ def train(
     Each line of the child's output goes to *emit*. The source tree is always restored. Raises
     HatchModelError if the result is not a model.
     """
-    output_dir = workspace / "artifacts"
-    output_dir.mkdir()
-    result, returncode = _call(request, workspace, output_dir, emit, run)
+    folders = {"output_dir": workspace / "artifacts", "report_dir": workspace / "report"}
+    for folder in folders.values():
+        folder.mkdir()
+    result, returncode = _call(request, workspace, folders, emit, run)
     if result is None:
         raise _died(request, returncode, when="before")
     if result["outcome"] != "returned":
@@ -92,7 +95,8 @@ def train(
     if returncode != 0:
         raise _died(request, returncode, when="after")
     return Result(
-        output_dir=output_dir,
+        output_dir=folders["output_dir"],
+        report_dir=folders["report_dir"],
         metrics=result["metrics"],
         model_saved=result["model_saved"],
         imported=result["imported"],
@@ -104,7 +108,7 @@ def train(
 def _call(
     request: Request,
     workspace: Path,
-    output_dir: Path,
+    folders: Mapping[str, Path],
     emit: Callable[[str], None],
     run: RunProcess | None,
 ) -> tuple[dict[str, Any] | None, int]:
@@ -116,7 +120,7 @@ def _call(
                 "module": request.train.module,
                 "attribute": request.train.attribute,
                 "arguments": request.arguments,
-                "output_dir": str(output_dir),
+                **{name: str(folder) for name, folder in folders.items()},
                 "artifacts_dir": str(request.artifacts_dir),
                 "scratch": str(workspace),
             },

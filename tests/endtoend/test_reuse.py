@@ -585,7 +585,7 @@ def test_a_build_that_is_killed_at_any_moment_leaves_no_half_a_model(reusable: R
         for entry in store.entries():
             taken = reusable.marks.parent / "taken" / entry.fingerprint / str(depth)
             with store.claim(entry.fingerprint) as claim:
-                assert claim.take(entry, taken) == ""
+                assert claim.take(entry, taken, taken) == ""
             _assert_whole({path.name: (taken / path).read_bytes() for path in entry.files})
 
     built = reusable.build("last")

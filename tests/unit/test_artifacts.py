@@ -202,8 +202,8 @@ def test_a_link_that_leads_out_is_refused(folder: Path, path: str, target: str) 
     with pytest.raises(HatchModelError) as raised:
         written(folder, before)
     assert str(raised.value) == (
-        f"training wrote the symbolic link `{path}`, which leads to `{target}` outside of the "
-        f"artifacts. Write a copy of the file instead."
+        f"training wrote `{path}`, which is a symbolic link to `{target}` outside of its folder and "
+        f"cannot be put into a wheel. Write a regular file instead."
     )
 
 
@@ -215,8 +215,8 @@ def test_a_link_to_a_sibling_with_a_like_name_leads_out(folder: Path) -> None:
     with pytest.raises(HatchModelError) as raised:
         written(folder)
     assert str(raised.value) == (
-        "training wrote the symbolic link `link`, which leads to `../data-of-another/file.txt` "
-        "outside of the artifacts. Write a copy of the file instead."
+        "training wrote `link`, which is a symbolic link to `../data-of-another/file.txt` outside of "
+        "its folder and cannot be put into a wheel. Write a regular file instead."
     )
 
 
@@ -229,7 +229,7 @@ def test_a_link_that_leads_nowhere_is_refused(folder: Path, target: str) -> None
         written(folder)
     assert str(raised.value) == (
         "training wrote `deep/link`, which is a symbolic link that leads nowhere and cannot be "
-        "put into a wheel."
+        "put into a wheel. Write a regular file instead."
     )
 
 
@@ -242,7 +242,7 @@ def test_a_link_to_a_folder_around_itself_is_refused(folder: Path, path: str) ->
         written(folder)
     assert str(raised.value) == (
         f"training wrote `{path}`, which is a symbolic link to a folder around itself and cannot be "
-        f"put into a wheel."
+        f"put into a wheel. Write a regular file instead."
     )
 
 
@@ -256,7 +256,7 @@ def test_links_that_lead_to_each_others_folders_are_refused(folder: Path) -> Non
         written(folder)
     assert str(raised.value) == (
         "training wrote `deep/here/there`, which is a symbolic link to a folder around itself and "
-        "cannot be put into a wheel."
+        "cannot be put into a wheel. Write a regular file instead."
     )
 
 
@@ -280,7 +280,7 @@ def test_what_is_no_file_is_refused(folder: Path) -> None:
         written(folder)
     assert str(raised.value) == (
         "training wrote `deep/pipe`, which is neither a file nor a folder and cannot be put into "
-        "a wheel."
+        "a wheel. Write a regular file instead."
     )
 
 
@@ -318,8 +318,8 @@ def test_what_was_there_before_and_was_made_anew_is_refused(folder: Path) -> Non
     with pytest.raises(HatchModelError) as raised:
         written(folder, before)
     assert str(raised.value) == (
-        "training wrote the symbolic link `out.txt`, which leads to `../outside/file.txt` outside of "
-        "the artifacts. Write a copy of the file instead."
+        "training wrote `out.txt`, which is a symbolic link to `../outside/file.txt` outside of its "
+        "folder and cannot be put into a wheel. Write a regular file instead."
     )
 
 
@@ -386,12 +386,12 @@ def test_a_name_that_not_every_system_takes_is_refused(
 @pytest.mark.parametrize(
     ("paths", "twins"),
     [
-        (["A.txt", "a.txt"], "`A.txt` and `a.txt`"),
-        (["Deep/file.txt", "deep/other.txt"], "`Deep` and `deep`"),
-        (["Deep", "deep/file.txt"], "`Deep` and `deep`"),
-        (["STRASSE", "straße"], "`STRASSE` and `straße`"),
-        (["gru\u0308n", "gr\u00fcn"], "`gru\u0308n` and `gr\u00fcn`"),
-        (["GR\u00dcN", "gru\u0308n"], "`GR\u00dcN` and `gru\u0308n`"),
+        (["A.txt", "a.txt"], "`a.txt`: the same as `A.txt`"),
+        (["Deep/file.txt", "deep/other.txt"], "`deep`: the same as `Deep`"),
+        (["Deep", "deep/file.txt"], "`deep`: the same as `Deep`"),
+        (["STRASSE", "straße"], "`straße`: the same as `STRASSE`"),
+        (["gru\u0308n", "gr\u00fcn"], "`gr\u00fcn`: the same as `gru\u0308n`"),
+        (["GR\u00dcN", "gru\u0308n"], "`gru\u0308n`: the same as `GR\u00dcN`"),
     ],
 )
 def test_names_that_are_the_same_on_other_systems_are_refused(
@@ -402,7 +402,7 @@ def test_names_that_are_the_same_on_other_systems_are_refused(
 
     with pytest.raises(HatchModelError) as raised:
         written(tmp_path)
-    assert str(raised.value) == f"{_REFUSED}\n  {twins}: the same on macOS and Windows"
+    assert str(raised.value) == f"{_REFUSED}\n  {twins} on macOS and Windows"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
@@ -415,7 +415,7 @@ def test_all_names_that_not_every_system_takes_are_refused_at_once(tmp_path: Pat
         _REFUSED,
         r"  `b\n`: a character that cannot be printed",
         "  `nul`: `nul` is a device on Windows",
-        "  `A` and `a`: the same on macOS and Windows",
+        "  `a`: the same as `A` on macOS and Windows",
     ]
 
     for number in range(100):
@@ -624,7 +624,7 @@ def test_a_folder_comes_back_where_what_was_written_is_refused(
 
     assert str(raised.value) == (
         "training wrote `link`, which is a symbolic link that leads nowhere and cannot be put into a "
-        "wheel."
+        "wheel. Write a regular file instead."
     )
     assert _state(tmp_path) == before
 

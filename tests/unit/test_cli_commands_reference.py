@@ -103,9 +103,10 @@ def test_the_members_of_an_object_are_in_the_reference(key: str, tmp_path: Path)
     assert printed[key].keys() <= set(documented)
 
 
-@pytest.mark.parametrize("key", ["environment", "inputs", "sources", "artifacts"])
+@pytest.mark.parametrize("key", ["environment", "inputs", "sources", "artifacts", "report"])
 def test_the_members_of_a_list_are_in_the_reference(key: str, tmp_path: Path) -> None:
-    printed = run("inspect", "--json", make_model(tmp_path)).json
+    model = make_model(tmp_path, report={"plot.svg": "<svg/>"})
+    printed = run("inspect", "--json", model).json
     meanings = _table("inspect", "key")
 
     meaning = meanings["inputs"] if meanings[key] == "the same" else meanings[key]
@@ -125,7 +126,7 @@ def test_the_keys_of_the_stores_list_are_in_the_reference(
 ) -> None:
     monkeypatch.setenv("HATCH_MODEL_CACHE_DIR", str(tmp_path))
     with Store(tmp_path, 1 << 20).claim("f" * 64) as claim:
-        claim.keep({}, {})
+        claim.keep({}, {}, {})
 
     printed = run("cache", "list", "--json").json
     keys = _table("cache list", "key")

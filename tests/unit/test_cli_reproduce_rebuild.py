@@ -251,6 +251,7 @@ def test_the_verdict_is_told_as_json(dist: Path) -> None:
         "name": "small",
         "version": "0.1.0",
         "verdict": "different",
+        "report": {},
         "differences": differences,
     }
     assert differences["environment"] == {"anchor": ["1.2", "1.3"], "joblib": ["1.5.0", None]}

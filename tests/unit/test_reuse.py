@@ -475,7 +475,7 @@ def test_a_stored_model_whose_description_is_not_ours_is_trained_again(
     with store.claim(found.fingerprint) as claim:
         entry = claim.read()
         assert entry is not None
-        claim.keep({**entry.description, **change}, {PurePosixPath("weights.txt"): made})
+        claim.keep({**entry.description, **change}, {PurePosixPath("weights.txt"): made}, {})
 
     assert not build("third").is_reused
     (warning,) = log.warnings

@@ -73,10 +73,10 @@ def test_a_model_is_taken_as_it_was_kept(
 
     with store.claim(_A) as claim:
         assert claim.read() is None
-        claim.keep(description, made)
+        claim.keep(description, made, {})
         found = claim.read()
         assert found is not None
-        assert claim.take(found, tmp_path / "taken") == ""
+        assert claim.take(found, tmp_path / "taken", tmp_path / "report") == ""
 
     assert contents_of(tmp_path / "taken") == CONTENTS
     assert found.fingerprint == _A

@@ -205,7 +205,7 @@ with store.claim("a" * 64, on_wait=lambda: waits.touch(exist_ok=False)) as claim
     if not is_stored:
         while len(list(folder.glob("waits-*"))) < int(sys.argv[2]) - 1:
             time.sleep(0.02)
-        claim.keep({}, {PurePosixPath("weights"): made})
+        claim.keep({}, {PurePosixPath("weights"): made}, {})
     is_alone.rmdir()
 say(json.dumps({"trained": not is_stored, "waited": waits.exists()}))
 """
@@ -252,7 +252,7 @@ made.write_bytes(b"x" * 1000)
 say("begins")
 for number in range(30):
     with store.claim(sys.argv[2] * 63 + "0123456789"[number % 10]) as claim:
-        claim.keep({}, {PurePosixPath("weights"): made})
+        claim.keep({}, {PurePosixPath("weights"): made}, {})
     store.clear()
 """
 
@@ -285,7 +285,7 @@ for version in count(1):
         (folder / "made" / path).write_bytes(bytes([version % 251]) * 50_000)
         made[path] = folder / "made" / path
     with store.claim("a" * 64) as claim:
-        claim.keep({"version": version}, made)
+        claim.keep({"version": version}, made, {})
 """
 
 
@@ -328,7 +328,7 @@ for version in (1, 2):
             time.sleep(60)
         Path.rename = stop
     with store.claim("a" * 64) as claim:
-        claim.keep({"version": version}, {PurePosixPath("weights"): made})
+        claim.keep({"version": version}, {PurePosixPath("weights"): made}, {})
 """
 
 

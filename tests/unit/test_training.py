@@ -935,7 +935,7 @@ def test_what_was_written_to_the_tree_is_moved_out_of_it(training: _Training) ->
             "(folder / 'link').symlink_to('/nowhere')",
             (
                 "training wrote `link`, which is a symbolic link that leads nowhere and cannot be put "
-                "into a wheel."
+                "into a wheel. Write a regular file instead."
             ),
             marks=pytest.mark.skipif(sys.platform == "win32", reason="links are a privilege"),
         ),

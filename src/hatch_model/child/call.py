@@ -17,6 +17,8 @@ request.json (read)
         Its keyword arguments.
     ``output_dir``
         An empty folder for the model. It is passed to a function that has a parameter of this name.
+    ``report_dir``
+        Likewise, for files that people look at.
     ``artifacts_dir``
         The folder of the source tree that any other function writes to; it may not exist. New files
         in it are moved to ``output_dir``, and it is restored when this script ends.
@@ -154,12 +156,11 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
     # Everything that is imported by now stays until the end. A garbage collection of it when the
     # interpreter exits would take a good part of a second with scikit-learn.
     gc.freeze()
-    arguments, output_dir = dict(request["arguments"]), Path(request["output_dir"])
-    takes_folder = _takes_output_dir(function)
-    if takes_folder:
-        arguments["output_dir"] = output_dir
+    output_dir, artifacts_dir = Path(request["output_dir"]), Path(request["artifacts_dir"])
+    folders = _parameters(function) & {"output_dir", "report_dir"}
+    arguments = {**request["arguments"], **{name: Path(request[name]) for name in folders}}
     _check_arguments(function, arguments)
-    with nullcontext() if takes_folder else _written_to(Path(request["artifacts_dir"]), output_dir):
+    with nullcontext() if "output_dir" in folders else _written_to(artifacts_dir, output_dir):
         returned = _guarded(lambda: function(**arguments))
     model, metrics = _model_and_metrics(returned)
     imported = _imported_files(own_modules)
@@ -265,14 +266,14 @@ def _print_traceback(error: BaseException) -> None:
     traceback.print_exception(type(error), error, frames)
 
 
-def _takes_output_dir(function: Any) -> bool:
+def _parameters(function: Any) -> set[str]:
     try:
         # Also of one behind functools.wraps: what that is called with is up to the wrapper.
         parameters = inspect.signature(function, follow_wrapped=False).parameters
         passes_on = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
-        return "output_dir" in (inspect.signature(function).parameters if passes_on else parameters)
+        return {*(inspect.signature(function).parameters if passes_on else parameters)}
     except ValueError:  # some callables of extension modules have no signature
-        return False
+        return set()
 
 
 def _check_arguments(function: Any, arguments: dict[str, Any]) -> None:

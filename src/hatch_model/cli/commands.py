@@ -250,12 +250,15 @@ def reproduce(
                 "name": original.name,
                 "version": original.version,
                 "verdict": comparison.verdict,
+                "report": comparison.report,
                 "differences": comparison.differences,
             }
         )
     else:
         reason = f": {comparison.reason}" if comparison.reason else ""
         print_line(f"{original.name} {original.version}: {comparison.verdict}{reason}")
+        if comparison.report:
+            print_table("report (not part of the verdict)", ("", ""), [*comparison.report.items()])
         _print_pairs(comparison.differences, "recorded", "rebuilt")
     sys.exit(EXIT_CODES[comparison.verdict])
 

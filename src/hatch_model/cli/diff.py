@@ -10,13 +10,24 @@ from hatch_model.cli.inspect import facts
 from hatch_model.cli.output import number
 from hatch_model.cli.verify import by_name, split
 from hatch_model.gates import Gate
+from hatch_model.record import name_in_report
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatch_model.cli.open import ModelFiles
 
-SECTIONS = ("summary", "metrics", "arguments", "pins", "artifacts", "inputs", "sources", "files")
+SECTIONS = (
+    "summary",
+    "metrics",
+    "arguments",
+    "pins",
+    "artifacts",
+    "report",
+    "inputs",
+    "sources",
+    "files",
+)
 Differences = dict[str, dict[str, tuple[Any, Any]]]
 """By section and name: a pair of values that differ, None for a missing value."""
 
@@ -29,7 +40,7 @@ def changes(one: ModelFiles, other: ModelFiles) -> Differences:
     if not (one.record and other.record):
         # Without a record, only RECORD lists the files.
         files = changed(_unrecorded_files(one), _unrecorded_files(other))
-        found.update(artifacts={}, sources={}, files=files)
+        found.update(artifacts={}, report={}, sources={}, files=files)
     return found
 
 
@@ -63,6 +74,10 @@ def _comparable(known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "metrics": dict(known["metrics"] or {}),
         "arguments": dict(known["arguments"] or {}),
         "pins": _pins(known["requires"]),
+        # Their paths in the wheel contain the version.
+        "report": {
+            name_in_report(each["path"]): each["sha256"] for each in known["report"] or []
+        },
         **{
             kind: {file["path"]: file["sha256"] for file in known[kind] or []}
             for kind in ("artifacts", "inputs", "sources")

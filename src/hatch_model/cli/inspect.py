@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from hatch_model.cli.output import number, shown
 from hatch_model.cli.verify import split
 from hatch_model.log import human_size
+from hatch_model.record import name_in_report
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hatch_model.cli.open import ModelFiles
 
@@ -43,6 +44,7 @@ def facts(model: ModelFiles) -> dict[str, Any]:
         "inputs": record.get("inputs"),
         "sources": record.get("sources"),
         "artifacts": record.get("artifacts"),
+        "report": record.get("report", [] if "artifacts" in record else None),
         "files": {
             "count": len(model.sizes),
             "size": sum(model.sizes.values()),
@@ -66,6 +68,7 @@ def sections(known: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
         ),
         ("requires", [split(line) for line in known["requires"]]),
         ("artifacts", _sized(known["artifacts"])),
+        ("report", _sized(known["report"], name_in_report)),
         ("inputs", _sized(known["inputs"])),
         ("largest files", [] if known["artifacts"] else _sized(known["files"]["largest"])),
     ]
@@ -104,5 +107,7 @@ def _largest(sizes: Mapping[str, int]) -> list[dict[str, Any]]:
     return [{"path": path, "size": size} for path, size in largest]
 
 
-def _sized(files: list[Mapping[str, Any]] | None) -> list[tuple[str, str]]:
-    return [(file["path"], human_size(file["size"])) for file in files or []]
+def _sized(
+    files: list[Mapping[str, Any]] | None, named: Callable[[str], str] = str
+) -> list[tuple[str, str]]:
+    return [(named(file["path"]), human_size(file["size"])) for file in files or []]

@@ -28,8 +28,14 @@ from hatch_model.cli.zip_format import odd_layout, read_end
 from hatch_model.errors import HatchModelError, printable
 from hatch_model.log import human_size
 from hatch_model.project import CARRIED_FILE
-from hatch_model.record import RECORD_FILE, SCHEMA_VERSION, read_json
-from hatch_model.sdist import read_carried
+from hatch_model.record import (
+    RECORD_FILE,
+    REPORT_FOLDER,
+    SCHEMA_VERSION,
+    name_in_report,
+    read_json,
+)
+from hatch_model.sdist import CARRIED_REPORT, read_carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -121,6 +127,8 @@ class ModelFiles:
     """In bytes, of the archive."""
     listed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """RECORD: each path's ``algorithm=digest`` and size, both "" if missing."""
+    report_folder: str = ""
+    """Where the files of the report are."""
     open: Callable[[str], IO[bytes]] = field(repr=False)
     close: Callable[[], None] = field(repr=False, default=lambda: None)
     """Close the archive, which Windows could not remove before."""
@@ -141,6 +149,18 @@ class ModelFiles:
     @property
     def requires(self) -> list[str]:
         return [str(line) for line in self.metadata.get_all("Requires-Dist", [])]
+
+    @property
+    def report(self) -> dict[str, str]:
+        """The recorded files of the report by their paths in it: the paths to open them at."""
+        recorded = (self.record or {}).get("report", [])
+        names = [name_in_report(each["path"]) for each in recorded]
+        places = {
+            name: f"{self.report_folder}/{name}"
+            for name in names
+            if ".." not in PurePosixPath(name).parts
+        }
+        return {name: path for name, path in places.items() if path in self.sizes}
 
     @property
     def is_bomb(self) -> bool:
@@ -227,6 +247,7 @@ def open_installed(name: str, path: Sequence[str]) -> ModelFiles:
         tags=tags_of(found.read_text("WHEEL") or ""),
         sizes=_sizes(folder, info, listed),
         listed=listed,
+        report_folder=f"{info}/{REPORT_FOLDER}",
         open=lambda path: (folder / path).open("rb"),
     )
 
@@ -340,6 +361,7 @@ def _read_wheel(file: Path, archive: zipfile.ZipFile) -> ModelFiles:
         entries=entries,
         packed_size=file.stat().st_size,
         listed=listed_in(read(f"{info}/RECORD") if f"{info}/RECORD" in sizes else ""),
+        report_folder=f"{info}/{REPORT_FOLDER}",
         open=archive.open,
     )
 
@@ -394,7 +416,8 @@ def _open_sdist(file: Path) -> ModelFiles:
             record=_carried_record(read(carried), carried) if carried in files else None,
             sizes={path: entry.size for path, entry in files.items()},
             packed_size=packed_size,
-            open=_closed,
+            report_folder=f"{folder}/{CARRIED_REPORT}",
+            open=partial(_open_in_sdist, file),
         )
 
 
@@ -424,5 +447,10 @@ def _read_metadata(stream: IO[bytes], path: str) -> str:
     return _within_limit(path, content.decode())
 
 
-def _closed(path: str) -> IO[bytes]:
-    raise KeyError(path)
+def _open_in_sdist(sdist: Path, path: str) -> IO[bytes]:
+    """Read a file of *sdist* to memory: unlike a wheel, it is not kept open."""
+    with tarfile.open(sdist, tarinfo=_Entry) as archive:
+        stream = archive.extractfile(path)
+        if stream is None:
+            raise KeyError(path)
+        return io.BytesIO(stream.read())

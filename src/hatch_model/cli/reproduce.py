@@ -134,6 +134,8 @@ class Comparison:
     """The reason, shown after the verdict; "" if there is none."""
     differences: Mapping[str, Mapping[str, tuple[Any, Any]]]
     """By section and name: the recorded and the rebuilt value, None for a missing value."""
+    report: Mapping[str, str]
+    """How each file of the report came out, which is no part of the verdict."""
 
 
 def recorded_in(wheel: ModelFiles, sdist: ModelFiles) -> Mapping[str, Any]:
@@ -173,7 +175,7 @@ def compare(wheel: ModelFiles, rebuilt: ModelFiles, tolerance: float) -> Compari
         **{
             section: pairs
             for section, pairs in changes(wheel, rebuilt).items()
-            if section != "files"
+            if section not in {"files", "report"}
         },
         **{
             section: changed(pairs, _circumstances(other)[section])
@@ -183,7 +185,21 @@ def compare(wheel: ModelFiles, rebuilt: ModelFiles, tolerance: float) -> Compari
     verdict, reason = _verdict(
         one, other, tolerance, same_files=not (found["artifacts"] or found["sources"])
     )
-    return Comparison(verdict=verdict, reason=reason, differences=found)
+    return Comparison(
+        verdict=verdict, reason=reason, differences=found, report=_compare_reports(wheel, rebuilt)
+    )
+
+
+def _compare_reports(wheel: ModelFiles, rebuilt: ModelFiles) -> dict[str, str]:
+    differences = changes(wheel, rebuilt)["report"]
+    names = sorted({*wheel.report, *rebuilt.report})
+    return {
+        name: _outcome(*differences[name]) if name in differences else "identical" for name in names
+    }
+
+
+def _outcome(recorded: str | None, rebuilt: str | None) -> str:
+    return "missing" if rebuilt is None else "new" if recorded is None else "different"
 
 
 def _unrecorded(model: str) -> HatchModelError:

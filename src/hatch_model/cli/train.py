@@ -17,6 +17,7 @@ from hatch_model.errors import HatchModelError, RequirementError, printable, pri
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.model import make_model_in_tree
 from hatch_model.project import Project
+from hatch_model.settings import PASSED_FOLDERS
 from hatch_model.workspace import Termination
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from hatch_model.log import Log
     from hatch_model.model import Model
+
+
+_MOST_NAMES = 5
 
 
 class EchoLog:
@@ -48,8 +52,14 @@ class EchoLog:
     multiple=True,
     help="Override an argument of the settings. Can be used several times.",
 )
+@click.option(
+    "--report-dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False, writable=True, path_type=Path),
+    help="Keep what training writes to `report_dir` in this folder.",
+)
 @exits_on_error
-def train(folder: str, *, assignments: Sequence[str]) -> None:
+def train(folder: str, *, assignments: Sequence[str], report_dir: Path | None) -> None:
     """Train the model of the project in FOLDER (default: this one) into its source tree.
 
     This uses the packages that are installed in the command's environment, so that an editable
@@ -62,15 +72,17 @@ def train(folder: str, *, assignments: Sequence[str]) -> None:
     log = EchoLog()
     for name, value in arguments.items():
         log.info(f"argument {printable(name)} is {json.dumps(value)}, for this training only")
-    model = train_in_tree(Path(folder).resolve(), arguments, log)
+    model = train_in_tree(Path(folder).resolve(), arguments, log, report_dir)
     for artifact in model.trained.artifacts:
         log.info(f"wrote {printable(str(model.folder / artifact.path))}")
 
 
-def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Model:
+def train_in_tree(
+    root: Path, arguments: Mapping[str, Any], log: Log, report_dir: Path | None = None
+) -> Model:
     """Train the project at *root* with *arguments*, which override those in its settings.
 
-    Raises HatchModelError if hatchling cannot read the project, or for anything that prevents
+    The report is saved to *report_dir*. Raises HatchModelError if hatchling cannot read the project, or for anything that prevents
     training.
     """
     if not (root / "pyproject.toml").is_file():
@@ -94,7 +106,9 @@ def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Model:
     project.check_tools(InstalledEnvironment())
     termination = Termination()
     try:
-        return make_model_in_tree(project, build_data, is_release=False)
+        model = make_model_in_tree(project, build_data, is_release=False)
+        if report_dir is not None:
+            _save_report(model, report_dir, log)
     except RequirementError as error:
         raise HatchModelError(
             f"{error.required_by} asks for `{error.requirement}`, which is not in the environment of this "
@@ -104,6 +118,23 @@ def train_in_tree(root: Path, arguments: Mapping[str, Any], log: Log) -> Model:
     finally:
         project.close()
         termination.close()
+    return model
+
+
+def _save_report(model: Model, folder: Path, log: Log) -> None:
+    from hatch_model.report import save  # noqa: PLC0415 - only for this option
+
+    report = model.trained.report
+    if not report:
+        log.info("training wrote no report")
+        return
+    old = save(report, folder)
+    for file in report:
+        log.info(f"wrote {printable(str(folder / file.path))}")
+    if old:
+        names = ", ".join(f"`{printable(name)}`" for name in old[:_MOST_NAMES])
+        more = f" and {len(old) - _MOST_NAMES} more" if len(old) > _MOST_NAMES else ""
+        log.warning(f"{folder} also contains {names}{more}, which this training did not write")
 
 
 def read_arguments(assignments: Sequence[str]) -> dict[str, Any]:
@@ -113,7 +144,7 @@ def read_arguments(assignments: Sequence[str]) -> dict[str, Any]:
 
 def _argument(assignment: str) -> tuple[str, Any]:
     name, equals, text = assignment.partition("=")
-    if not equals or not name.isidentifier() or name == "output_dir":
+    if not equals or not name.isidentifier() or name in PASSED_FOLDERS:
         raise ValueError(assignment)
     try:
         value = json.loads(text, parse_constant=_no_number)

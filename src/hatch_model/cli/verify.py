@@ -172,7 +172,7 @@ _ALGORITHMS = frozenset(
 )
 # RECORD and its signatures cannot be listed in it with a digest.
 _UNLISTED = (".dist-info/RECORD", ".dist-info/RECORD.jws", ".dist-info/RECORD.p7s")
-_KINDS = {"artifacts": "an artifact", "sources": "a source"}
+_KINDS = {"artifacts": "an artifact", "sources": "a source", "report": "a file of the report"}
 
 
 def differences(model: ModelFiles, progress: Progress | None = None) -> list[str]:
@@ -253,7 +253,8 @@ def _record(model: ModelFiles) -> Iterator[str]:
     if model.record is not None:
         yield from _recorded_project(model, model.record["project"])
         for kind in _KINDS:
-            yield from _recorded_files(model, kind, model.record[kind])
+            yield from _recorded_files(model, kind, model.record.get(kind, []))
+        yield from _unrecorded_report(model, model.record.get("report", []))
         trained = {each["name"]: each["version"] for each in model.record["environment"]}
         yield from _recorded_pins(model, model.record["pins"], trained)
         yield from _recorded_python(model, model.record["python"]["version"])
@@ -276,6 +277,14 @@ def _recorded_files(
             yield f"{path}: {_KINDS[kind]} of model.json that RECORD does not list"
         elif model.listed[path] != (f"sha256={digest}", str(file["size"])):
             yield f"{path}: RECORD and model.json do not agree on its content"
+
+
+def _unrecorded_report(model: ModelFiles, report: Iterable[Mapping[str, str]]) -> Iterator[str]:
+    """Find files where only the build puts those of the report."""
+    recorded = {file["path"] for file in report}
+    for path in sorted(model.listed.keys() - recorded):
+        if path.startswith(f"{model.report_folder}/"):
+            yield f"{path}: RECORD lists it as a file of the report, but model.json does not"
 
 
 def _recorded_pins(model: ModelFiles, pins: list[str], trained: Mapping[str, str]) -> Iterator[str]:
