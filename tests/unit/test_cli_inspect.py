@@ -396,6 +396,16 @@ def test_differences_of_two_models_are_told_as_json(tmp_path: Path) -> None:
     assert not any(changed.values())
 
 
+def test_reports_of_two_versions_are_compared_by_their_paths_in_them(tmp_path: Path) -> None:
+    report = {"plot.svg": "1", "table.csv": "1"}
+    one = make_model(tmp_path, report=report)
+    other = make_model(tmp_path, report={**report, "plot.svg": "2"}, version="0.2.0")
+
+    assert run("diff", "--json", one, other).json["report"] == {
+        "plot.svg": [hashlib.sha256(content).hexdigest() for content in (b"1", b"2")]
+    }
+
+
 def test_wheels_of_other_tools_are_compared_by_their_files(tmp_path: Path) -> None:
     files = {"en/__init__.py": "", "en/model": "1"}
     one = make_wheel(tmp_path, "en", "1", files=files, requires=["spacy>=3"])

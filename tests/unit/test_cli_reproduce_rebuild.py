@@ -259,6 +259,29 @@ def test_the_verdict_is_told_as_json(dist: Path) -> None:
     assert differences["check"] == {}
 
 
+def test_each_file_of_the_report_is_told_and_changes_no_verdict(dist: Path) -> None:
+    make_model(dist, report={"date.svg": "1", "gone.csv": "1", "plot.svg": "1"})
+    make_model(dist / "rebuilt", report={"date.svg": "2", "more.csv": "1", "plot.svg": "1"})
+
+    assert run(*_ARGUMENTS) == Ran(
+        "small 0.1.0: identical\n"
+        "report (not part of the verdict)\n"
+        "  date.svg  different\n"
+        "  gone.csv  missing\n"
+        "  more.csv  new\n"
+        "  plot.svg  identical\n"
+        "\n",
+        "",
+        0,
+    )
+    assert run(*_ARGUMENTS, "--json").json["report"] == {
+        "date.svg": "different",
+        "gone.csv": "missing",
+        "more.csv": "new",
+        "plot.svg": "identical",
+    }
+
+
 def test_the_tolerance_can_be_set(dist: Path) -> None:
     make_model(dist / "rebuilt", _worse, files=_OTHER)
 

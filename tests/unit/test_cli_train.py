@@ -40,7 +40,9 @@ def test_the_last_of_a_name_counts() -> None:
     assert read_arguments(["a=1", "b=2", "a=3"]) == {"a": 3, "b": 2}
 
 
-@pytest.mark.parametrize("assignment", ["depth", "=3", "a b=3", "output_dir=here", "a-b=3"])
+@pytest.mark.parametrize(
+    "assignment", ["depth", "=3", "a b=3", "output_dir=here", "report_dir=here", "a-b=3"]
+)
 def test_what_is_no_argument_is_an_error(assignment: str) -> None:
     with pytest.raises(ValueError, match=assignment):
         read_arguments([assignment])

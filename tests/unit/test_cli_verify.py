@@ -725,6 +725,47 @@ def test_a_record_that_breaks_its_schema_is_a_difference(
     assert run("verify", make_model(tmp_path, change)) == _found(f"{MODEL_JSON}: {fault}")
 
 
+_PLOT = f"{INFO}/extra_metadata/report/plot.svg"
+
+
+def test_a_report_differs_from_neither_record(tmp_path: Path) -> None:
+    wheel = make_model(tmp_path, report={"plot.svg": "<svg/>", "deep/table.csv": "1"})
+
+    assert run("verify", wheel) == Ran("", "small 0.1.0: nothing differs\n", 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "listed", "fault"),
+    [
+        (b"<xml/>", False, "its content is not what RECORD says"),
+        (b"<xml/>", True, "RECORD and model.json do not agree on its content"),
+        (None, False, "missing"),
+        (None, True, "a file of the report of model.json that RECORD does not list"),
+    ],
+)
+def test_a_changed_report_is_a_difference(
+    content: bytes | None, listed: object, fault: str, tmp_path: Path
+) -> None:
+    wheel = make_model(tmp_path, report={"plot.svg": "<svg/>"})
+
+    rewrite(wheel, {_PLOT: content}, record=bool(listed))
+
+    assert run("verify", wheel) == _found(f"{_PLOT}: {fault}")
+
+
+@pytest.mark.parametrize("report", [None, {"table.csv": "1"}])
+def test_a_file_beside_the_recorded_report_is_a_difference(
+    report: dict[str, str] | None, tmp_path: Path
+) -> None:
+    wheel = make_model(tmp_path, report=report)
+
+    rewrite(wheel, {_PLOT: b"<svg/>"}, record=True)
+
+    assert run("verify", wheel) == _found(
+        f"{_PLOT}: RECORD lists it as a file of the report, but model.json does not"
+    )
+
+
 def test_the_records_of_these_tests_are_records() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads((CHECKOUT / "src" / "hatch_model" / "model.schema.json").read_text("utf-8"))

@@ -17,10 +17,18 @@ from hatch_model.check import CheckResult
 from hatch_model.digests import File
 from hatch_model.gates import Gate
 from hatch_model.pins import pin
-from hatch_model.record import Provenance, make_record, read_json, to_bytes
+from hatch_model.record import (
+    Provenance,
+    make_record,
+    name_in_report,
+    read_json,
+    to_bytes,
+)
 from hatch_model.settings import ObjectReference, PinPolicy, TrainingSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hatch_model.git import Commit
 
 _SCHEMA = json.loads((CHECKOUT / "src" / "hatch_model" / "model.schema.json").read_text("utf-8"))
@@ -35,7 +43,9 @@ _INSTALLED = [
 ]
 
 
-def made(check_result: CheckResult | None = None, **settings: Any) -> dict[str, Any]:
+def made(
+    check_result: CheckResult | None = None, report: Sequence[File] = (), **settings: Any
+) -> dict[str, Any]:
     """Make the record of a model with *settings*, which must be valid."""
     environment = FakeEnvironment(_INSTALLED)
     record = make_record(
@@ -55,6 +65,7 @@ def made(check_result: CheckResult | None = None, **settings: Any) -> dict[str, 
         ),
         sources=[],
         artifacts=[_FILE],
+        report=report,
         check=check_result,
     )
     validate(record)
@@ -96,6 +107,17 @@ def test_everything_that_is_set_is_recorded() -> None:
         "artifacts": [_FILE_JSON],
         "generator": {"name": "hatch-model", "version": version("hatch-model")},
     }
+
+
+def test_a_report_is_recorded_only_if_there_is_one() -> None:
+    plot = File(path="m-1.dist-info/extra_metadata/report/plot.svg", sha256="0" * 64, size=4)
+
+    assert "report" not in made()
+    assert made(report=[plot]) == {
+        **made(),
+        "report": [{"path": plot.path, "sha256": "0" * 64, "size": 4}],
+    }
+    assert name_in_report(plot.path) == "plot.svg"
 
 
 def test_what_is_not_set_is_null_or_empty() -> None:

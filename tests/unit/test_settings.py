@@ -504,6 +504,11 @@ _PLAIN = "a string, boolean, finite number, array or table"
             'found "here"'),
         ),
         (
+            f"{_TRAINING}\narguments = {{ report_dir = 3 }}",
+            ("arguments.report_dir: expected no such argument, as the build passes it itself; "
+            "found 3"),
+        ),
+        (
             f"{_TRAINING}\narguments.until = 2026-11-23",
             f"arguments.until: expected {_PLAIN}; found 2026-11-23",
         ),

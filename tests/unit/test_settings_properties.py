@@ -12,6 +12,7 @@ from properties import assert_is_message, few_hundred, names, toml_values, words
 
 from hatch_model.errors import SettingsError
 from hatch_model.settings import (
+    PASSED_FOLDERS,
     Settings,
     read_model_settings,
     read_settings,
@@ -135,7 +136,7 @@ _arguments = st.recursive(
     lock=_paths,
     path=st.lists(_paths, max_size=3),
     inputs=st.lists(_paths, max_size=3),
-    arguments=st.dictionaries(names.filter(lambda name: name != "output_dir"), _arguments),
+    arguments=st.dictionaries(names.filter(lambda name: name not in PASSED_FOLDERS), _arguments),
     environment=st.dictionaries(names, words.filter(lambda value: "\0" not in value)),
     gates=st.dictionaries(words, st.sampled_from([">= 0.9", "<1", ">= 0.9, < 1e3"])),
 )

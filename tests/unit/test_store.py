@@ -101,6 +101,33 @@ def test_a_model_is_taken_as_it_was_kept(
     }
 
 
+def test_a_report_is_taken_apart_from_the_model(
+    store: Store, made: dict[PurePosixPath, Path], tmp_path: Path
+) -> None:
+    plots = {PurePosixPath("deep/plot.svg"): b"<svg/>", WEIGHTS: b"not the weights"}
+    keep(store, _A, made, make(tmp_path / "plots", plots))
+
+    assert take(store, _A, tmp_path / "taken") == ""
+    assert contents_of(tmp_path / "taken") == CONTENTS
+    assert contents_of(tmp_path / "report of taken") == plots
+    assert entry_of(store, _A).size == 802 + 21
+
+    (store.layout / _A / "report" / WEIGHTS).write_bytes(b"the weights, not")
+    damage = "`weights.bin` has changed since it was stored."
+    assert take(store, _A, tmp_path / "again") == damage
+
+
+def test_an_entry_without_a_report_is_what_earlier_releases_wrote(
+    store: Store, made: dict[PurePosixPath, Path]
+) -> None:
+    keep(store, _A, made)
+
+    model = json.loads((store.layout / _A / "entry.json").read_bytes())["model"]
+    assert [*model] == ["description", "kept", "files", "executable"]
+    assert [*model["files"][0]] == ["path", "sha256", "size"]
+    assert entry_of(store, _A).report == {}
+
+
 def test_what_training_wrote_may_change_and_go_once_it_is_kept(
     store: Store, made: dict[PurePosixPath, Path], tmp_path: Path
 ) -> None:

@@ -991,6 +991,60 @@ def test_what_lies_in_the_tree_is_there_for_training_to_read(training: _Training
     assert (training.artifacts / "link").is_symlink()
 
 
+@pytest.mark.parametrize(
+    ("source", "written"),
+    [
+        pytest.param("def train(report_dir): write(report_dir); return [1]", "", id="returned"),
+        pytest.param(
+            "def train(*, output_dir, report_dir=None):"
+            " write(report_dir); (output_dir / 'w.txt').touch()",
+            "w.txt",
+            id="output_dir",
+        ),
+        pytest.param(
+            "def train(report_dir):"
+            " write(report_dir); os.mkdir('data'); open('data/w.txt', 'w').close(); os.chdir('/')",
+            "w.txt",
+            id="tree",
+        ),
+        pytest.param(
+            """
+            def inner(report_dir): write(report_dir); return [1]
+
+            @functools.wraps(inner)
+            def train(**arguments): return inner(**arguments)
+            """,
+            "",
+            id="wrapped",
+        ),
+    ],
+)
+def test_a_report_goes_to_a_folder_of_its_own_whatever_else_is_written(
+    training: _Training, source: str, written: str
+) -> None:
+    setup = """
+import functools, os, pathlib
+
+def write(folder):
+    assert isinstance(folder, pathlib.Path) and folder.is_absolute() and not [*folder.iterdir()]
+    (folder / "plot.svg").touch()
+
+"""
+    result = training.run(setup + dedent(source))
+
+    assert list(tree(result.report_dir)) == ["plot.svg"]
+    assert list(tree(training.output_dir)) == [written or "model.joblib"]
+    assert not result.report_dir.is_relative_to(training.folder)
+    assert not training.artifacts.exists()
+
+
+def test_a_report_is_no_artifact(training: _Training) -> None:
+    result = training.run("def train(report_dir): (report_dir / 'plot.svg').touch()")
+
+    assert tree(training.output_dir) == {}
+    assert list(tree(result.report_dir)) == ["plot.svg"]
+
+
 def test_the_tree_is_left_alone_for_a_function_that_takes_output_dir(training: _Training) -> None:
     training.artifacts.mkdir()
     identity = training.artifacts.stat().st_ino
