@@ -338,7 +338,12 @@ def test_the_readme_quotes_warnings_as_they_are(
     make_wheel(index.folder, "scikit-learn", "9", requires=["numpy"], files=_SKLEARN)
     iris.replace("pyproject.toml", (f'"{_offline_python()}"', f'"{claimed}"'))
     iris.replace(
-        "src/acme_iris/main.py", ("from sklearn", "import packaging.version\nfrom sklearn")
+        "src/acme_iris/main.py",
+        ("from sklearn.datasets", "import packaging.version\nfrom sklearn.datasets"),
+        (
+            "def train():",
+            "def train(report_dir):\n    (report_dir / 'trees.svg').write_bytes(bytes(11 << 20))",
+        ),
     )
     iris.write("src/acme_iris/data/old.joblib", "an earlier model")
 
@@ -351,7 +356,7 @@ def test_the_readme_quotes_warnings_as_they_are(
     ]
     for block in quoted:
         assert block in built.output
-    assert len(quoted) == built.output.count("hatch-model: warning:") == 4
+    assert len(quoted) == built.output.count("hatch-model: warning:") == 5
 
 
 # Snippets and transcript

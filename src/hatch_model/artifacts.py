@@ -214,14 +214,22 @@ def files_in(
     folder: Path,
     refuse: Callable[[PurePosixPath, str], None],
     known: Mapping[PurePosixPath, _Stamp] | None = None,
-    below: PurePosixPath = PurePosixPath(),  # noqa: B008 - it cannot be changed
-    ancestors: tuple[Path, ...] = (),
 ) -> Iterator[PurePosixPath]:
     """Return the files in *folder*, following symbolic links that stay within it.
 
-    *refuse* gets everything else that is no folder, unless it is *known*, and what it is. *below* is
-    the folder in *folder* to search, inside folders with the real paths *ancestors*.
+    *refuse* gets the path of everything else that is no folder, unless it is *known*, and what it is.
     """
+    return _files(folder, PurePosixPath(), (), refuse, known or {})
+
+
+def _files(
+    folder: Path,
+    below: PurePosixPath,
+    ancestors: tuple[Path, ...],
+    refuse: Callable[[PurePosixPath, str], None],
+    known: Mapping[PurePosixPath, _Stamp],
+) -> Iterator[PurePosixPath]:
+    """Return the files below a subfolder, inside folders with the real paths *ancestors*."""
     real = (folder / below).resolve()
     if real in ancestors or not real.is_dir():
         return
@@ -234,12 +242,13 @@ def files_in(
     for entry in entries:
         path = below / entry.name
         kind = _unfit(folder, path, ancestors)
-        if not kind and (folder / path).is_dir():
-            yield from files_in(folder, refuse, known, path, ancestors)
-        elif not kind:
+        if kind:
+            if known.get(path) != _stamp(folder / path):
+                refuse(path, kind)
+        elif entry.is_dir():
+            yield from _files(folder, path, ancestors, refuse, known)
+        else:
             yield path
-        elif not known or known.get(path) != _stamp(folder / path):
-            refuse(path, kind)
 
 
 def _refuse(path: PurePosixPath, kind: str) -> None:

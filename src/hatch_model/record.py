@@ -84,8 +84,8 @@ def make_record(
 
 
 def name_in_report(path: str) -> str:
-    """Return the path below the report's folder, for the *path* of a file of a report in a wheel."""
-    return path.partition(f"/{REPORT_FOLDER}/")[2]
+    """Return the path in the report of the file at *path* in a wheel; *path* if it is not in one."""
+    return path.partition(f"/{REPORT_FOLDER}/")[2] or path
 
 
 def _environment(
