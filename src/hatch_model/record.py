@@ -53,7 +53,7 @@ def make_record(
     report: Sequence[File] = (),
     check: CheckResult | None = None,
 ) -> dict[str, Any]:
-    """Build the record of a model of *project*, a name and a version.
+    """Build the record of a model of *project*, a name and a version, without an empty *report*.
 
     *environment* is the name and the version of everything that was installed for training.
     """
@@ -77,7 +77,6 @@ def make_record(
         "inputs": [as_json(file) for file in provenance.inputs],
         "sources": [as_json(file) for file in sources],
         "artifacts": [as_json(file) for file in artifacts],
-        # Absent from the records of earlier releases.
         **({"report": [as_json(file) for file in report]} if report else {}),
         "generator": {"name": "hatch-model", "version": version("hatch-model")},
     }

@@ -82,20 +82,10 @@ def train_in_tree(
 ) -> Model:
     """Train the project at *root* with *arguments*, which override those in its settings.
 
-    The report is saved to *report_dir*. Raises HatchModelError if hatchling cannot read the project, or for anything that prevents
-    training.
+    The report is saved to *report_dir*, if there is one. Raises HatchModelError if hatchling cannot read
+    the project, or for anything that prevents training.
     """
-    if not (root / "pyproject.toml").is_file():
-        raise HatchModelError(
-            f"`{root}` has no pyproject.toml. Run the command in the project's folder, or name that folder."
-        )
-    try:
-        builder = WheelBuilder(str(root), plugin_manager=PluginManager())
-        builder.metadata.validate_fields()
-        build_data = builder.get_default_build_data()
-        builder.set_build_data_defaults(build_data)
-    except (OSError, TypeError, UnknownPluginError, ValueError) as error:
-        raise HatchModelError(f"`{root}` is no project that can be built: {error}") from None
+    builder, build_data = _read_project(root)
     project = Project.read(builder, log)
     # Neither applies here: the environment may be newer than the lock, or installed from elsewhere.
     policy = replace(project.model.policy, direct_references="version")
@@ -119,6 +109,21 @@ def train_in_tree(
         project.close()
         termination.close()
     return model
+
+
+def _read_project(root: Path) -> tuple[WheelBuilder, dict[str, Any]]:
+    if not (root / "pyproject.toml").is_file():
+        raise HatchModelError(
+            f"`{root}` has no pyproject.toml. Run the command in the project's folder, or name that folder."
+        )
+    try:
+        builder = WheelBuilder(str(root), plugin_manager=PluginManager())
+        builder.metadata.validate_fields()
+        build_data = builder.get_default_build_data()
+        builder.set_build_data_defaults(build_data)
+    except (OSError, TypeError, UnknownPluginError, ValueError) as error:
+        raise HatchModelError(f"`{root}` is no project that can be built: {error}") from None
+    return builder, build_data
 
 
 def _save_report(model: Model, folder: Path, log: Log) -> None:
