@@ -292,8 +292,8 @@ def test_a_link_out_of_the_artifacts_is_refused(failures: _Failures, *, in_tree:
     message = failures.message(f"{main}    (output_dir / 'x.txt').symlink_to({str(target)!r})\n")
 
     assert message == (
-        f"{_TELL}training wrote the symbolic link `x.txt`, which leads to `{target}` outside of "
-        "the artifacts. Write a copy of the file instead.\n"
+        f"{_TELL}training wrote `x.txt`, which is a symbolic link to `{target}` outside of its folder "
+        "and cannot be put into a wheel. Write a regular file instead.\n"
     )
 
 
