@@ -75,9 +75,7 @@ def _comparable(known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "arguments": dict(known["arguments"] or {}),
         "pins": _pins(known["requires"]),
         # Their paths in the wheel contain the version.
-        "report": {
-            name_in_report(each["path"]): each["sha256"] for each in known["report"] or []
-        },
+        "report": {name_in_report(each["path"]): each["sha256"] for each in known["report"] or []},
         **{
             kind: {file["path"]: file["sha256"] for file in known[kind] or []}
             for kind in ("artifacts", "inputs", "sources")

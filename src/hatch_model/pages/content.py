@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hatch_model.cli.inspect import facts
 from hatch_model.cli.open import DAMAGE
+from hatch_model.record import name_in_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -121,14 +122,14 @@ def content_of(model: ModelFiles) -> Content:
 def _files(model: ModelFiles) -> Iterator[ReportFile]:
     left = _LARGEST_CONTENT
     for file in (model.record or {}).get("report", []):
-        path = file["path"].partition("/extra_metadata/report/")[2] or file["path"]
-        kind, content = _shown(model, file["path"], min(left, _LARGEST_PICTURE))
+        name = name_in_report(file["path"])
+        kind, content = _shown(model, model.report.get(name, ""), min(left, _LARGEST_PICTURE))
         left -= len(content)
-        yield ReportFile(path=path, size=file["size"], kind=kind, content=content)
+        yield ReportFile(path=name, size=file["size"], kind=kind, content=content)
 
 
 def _shown(model: ModelFiles, path: str, limit: int) -> tuple[Kind, str]:
-    """Return how a page shows the file at *path* in *model*, and its content."""
+    """Return how a page shows the file at *path* in *model*, "" if it is missing, and its content."""
     suffix = PurePosixPath(path).suffix.lower()
     kind = _TEXT.get(suffix)
     limit = min(limit, _LARGEST_TEXT) if kind else limit
