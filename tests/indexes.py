@@ -1,4 +1,4 @@
-"""Package indexes on this machine: folders that are served over HTTP, real servers, and a relay."""
+"""Package indexes on loopback: folders that are served over HTTP, real servers, and a relay."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Silent(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served(folder: Path, handler: type[SimpleHTTPRequestHandler] = _Silent) -> Iterator[str]:
-    """Serve *folder* over HTTP to this machine alone, and give the address."""
+    """Serve *folder* over HTTP on loopback, and give the address."""
     with _running(partial(handler, directory=str(folder))) as address:
         yield address
 

@@ -17,7 +17,7 @@ from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
 from checkout import CHECKOUT, online
@@ -44,7 +44,6 @@ PINS = {"anchor": "1.2", "chain": "2.0"}
 WHEEL = "small-0.1.0-py3-none-any.whl"
 SIZE = 500_000
 SERVED = "## What an index should serve"
-CLOSED = "--authenticate update,list,download"
 JSON = "application/vnd.pypi.simple.v1+json"
 
 TABLE = """
@@ -66,7 +65,7 @@ def check() -> int:
 """
 STRANGER_SAYS = "a stranger wrote this"
 STRANGER = f"print({STRANGER_SAYS!r})\n"
-# What is configured on this machine is not what is tested.
+# Whatever is configured elsewhere is not what is tested.
 CLIENT = {
     "UV_NO_CACHE": "1",
     "UV_NO_SYSTEM_CONFIG": "1",
@@ -123,15 +122,16 @@ class Server:
         return ask(f"{self.url}{name}/", **headers)
 
     def files(self, name: str = "small") -> dict[str, str]:
-        """Give the address of each file on the page of a project."""
+        """Give the address of each file on the page of a project, by its name."""
+        page = f"{self.url}{name}/"
+        addresses = [urldefrag(urljoin(page, each["href"])).url for each in self.links(name)]
+        return {each.rpartition("/")[2]: each for each in addresses}
+
+    def links(self, name: str) -> list[dict[str, str]]:
+        """Give the attributes of each link on the page of a project."""
         links = Links()
         links.feed(self.page(name)[2])
-        return {
-            urlsplit(each["href"]).path.rpartition("/")[2]: urljoin(
-                f"{self.url}{name}/", each["href"]
-            )
-            for each in links.found
-        }
+        return links.found
 
 
 class Links(HTMLParser):
@@ -418,6 +418,7 @@ def test_the_page_tells_what_each_index_serves_and_what_installers_download(
             **pages(server, dists / "0.1.0" / WHEEL),
             "to learn the pins, uv downloads": download(server, client, "uv"),
             "to learn the pins, pip downloads": download(server, client, "pip"),
+            "uv finds it with `--exclude-newer`": finds_with_a_date(server, client),
             "another file under a released name": overwrite(server, tmp_path),
             "largest file": largest(server),
         }
@@ -427,22 +428,21 @@ def test_the_page_tells_what_each_index_serves_and_what_installers_download(
 
 def pages(server: Server, wheel: Path) -> dict[str, str]:
     """Give the rows of the table about pages and files."""
-    _, _, html = server.page("small")
-    links = Links()
-    links.feed(html)
-    link = next(each for each in links.found if WHEEL in each["href"])
+    link = next(each for each in server.links("small") if WHEEL in each["href"])
     _, kind, text = server.page("small", Accept=JSON)
     files = json.loads(text)["files"] if kind == JSON else []
     fields = {field for file in files for field in file}
     address = server.files()[WHEEL]
-    metadata, _, _ = ask(f"{address}.metadata")
+    status, _, metadata = ask(f"{address}.metadata")
+    pins = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
     part, _, _ = ask(address, Range="bytes=0-9")
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     program = "pypi-server run" if server.name == PYPISERVER else "devpi"
     usage = bash(f"{program} --help", cwd=wheel.parent, environment=server.environment).stdout
     answers = {
         "JSON pages (PEP 691)": kind == JSON,
-        "metadata files (PEP 658)": "data-core-metadata" in link and metadata == 200,
+        "metadata files (PEP 658)": "data-core-metadata" in link
+        and (status, pins) == (200, [f"Requires-Dist: {each}=={PINS[each]}" for each in PINS]),
         "SHA-256 of files": link["href"].endswith(f"#sha256={digest}"),
         "`requires-python`": link.get("data-requires-python") == ">=3.10",
         "size and upload time (PEP 700)": {"size", "upload-time"} <= fields,
@@ -474,6 +474,34 @@ def download(server: Server, client: Surroundings, installer: str) -> str:
     if not wheel:
         return "the metadata" if metadata else "nothing"
     return "the wheel" if wheel > SIZE else "part of the wheel"
+
+
+def finds_with_a_date(server: Server, client: Surroundings) -> str:
+    """Say whether uv finds the model among the releases up to a day that is far in the future."""
+    command = ("uv", "pip", "compile", "--default-index", server.url, "requirements.in")
+    date = ("--exclude-newer", "2100-01-01")
+    done = client.run(*command, *date, cwd=client.temporary, check=False)
+    return "yes" if done.returncode == 0 else "no"
+
+
+@pytest.mark.parametrize("exempt", [True, False])
+def test_a_model_without_upload_time_is_found_once_it_is_exempt_from_exclude_newer(
+    exempt: bool,  # noqa: FBT001
+    server: Server,
+    client: OnLoopback,
+    tmp_path: Path,
+) -> None:
+    app = make_app(server, tmp_path / "app")
+    (setting,) = re.findall(r"`(exclude-newer-package = .+)`", section(SERVED))
+    names = "small = false, anchor = false, chain = false" if exempt else "chain = false"
+    with (app / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write(f"\n[tool.uv]\n{server.here(setting).replace('small = false', names)}\n")
+    client.environment["UV_EXCLUDE_NEWER"] = "2100-01-01"
+
+    said = sync(client, app, check=exempt)
+
+    assert ("is missing an upload date" in said) == (not exempt)
+    assert (app / "uv.lock").exists() == exempt
 
 
 def overwrite(server: Server, tmp_path: Path) -> str:
@@ -529,7 +557,8 @@ def sync(client: Surroundings, app: Path, *, check: bool = True) -> str:
 @pytest.fixture
 def closed(dists: Path, serving: Serving, tmp_path: Path) -> Iterator[Server]:
     """pypiserver, with a password for downloads, too."""
-    change = ("--authenticate update", CLOSED)
+    (option,) = re.findall(r"`(--authenticate update,\S+)`", section("### pypiserver"))
+    change = ("--authenticate update", option)
     with serving(PYPISERVER, tmp_path / "server", change) as server:
         publish(server, "twine", dists / "0.1.0", tmp_path / "project")
         yield server
@@ -610,14 +639,16 @@ def test_the_settings_of_the_page_have_uv_take_a_private_model_from_its_index(
 
 
 @pytest.mark.parametrize(
-    ("at", "version"), [(0, "0.2.0"), (1, "0.1.0"), (2, "0.2.0")], ids=["one", "file", "hashes"]
+    ("at", "version"), [(0, "0.2.0"), (1, "0.1.0"), (2, "0.2.0")], ids=["index", "file", "hashes"]
 )
 def test_the_commands_of_the_page_have_pip_take_a_private_model_from_its_index(
     at: int, version: str, server: Server, client: OnLoopback, tmp_path: Path
 ) -> None:
     app = make_app(server, tmp_path / "app")
     python = client.make_environment(tmp_path / "fresh")
-    file = f"small @ {server.files()[WHEEL]}"
+    address = server.files()[WHEEL]
+    (digest,) = re.findall(rf"{WHEEL}(#sha256=\w+)", server.page("small")[2])
+    file = f"small @ {address}{digest}"
     commands = re.sub(r"acme-iris @ [^\"]+", file, blocks("bash", "### pip")[at])
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
