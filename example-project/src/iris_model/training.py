@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def train(
-    regularization: float, seed: int, report_dir: Path
-) -> tuple[Pipeline, dict[str, float]]:
+def train(regularization: float, seed: int, report_dir: Path) -> tuple[Pipeline, dict[str, float]]:
     """Give the model, which the build saves, and what it is worth; draw what it mixes up."""
     iris = load_iris(as_frame=True)
     species = iris.target.map(dict(enumerate(iris.target_names)))

@@ -227,7 +227,7 @@ def _markers(
             yield Markup('<text class="value{}" x="{}" y="{}">{}</text>').format(
                 " end" if is_near_edge else "",
                 _WIDTH - 2 if is_near_edge else x,
-                _short(scale.y(value) + (18 if before > value else -9)),
+                _short(scale.y(value) + (15 if before > value else -9)),
                 text,
             )
 
