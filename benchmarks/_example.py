@@ -18,10 +18,13 @@ PYPROJECT = tomllib.loads((EXAMPLE / "pyproject.toml").read_text("utf-8"))
 NAME = PYPROJECT["project"]["name"]
 REQUIREMENTS = PYPROJECT["tool"]["hatch"]["metadata"]["hooks"]["model"]["dependencies"]
 TRAINING = PYPROJECT["tool"]["hatch"]["build"]["hooks"]["model"]
+GROUPS = [
+    each for name in TRAINING["dependency-groups"] for each in PYPROJECT["dependency-groups"][name]
+]
 
 PLAIN = f"""\
 [build-system]
-requires = {["hatchling", *REQUIREMENTS]}
+requires = {["hatchling", *REQUIREMENTS, *GROUPS]}
 build-backend = "hatchling.build"
 
 [project]

@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TRAIN_ALONE = f"""\
-import joblib
+import joblib, tempfile
+from pathlib import Path
 from {TRAINING["train"].partition(":")[0]} import {TRAINING["train"].partition(":")[2]} as train
-model, metrics = train(**{TRAINING.get("arguments", {})})
+report = Path(tempfile.mkdtemp(dir="."))
+model, metrics = train(report_dir=report, **{TRAINING.get("arguments", {})})
 joblib.dump(model, "model.joblib")
 """
 
