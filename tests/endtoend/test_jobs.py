@@ -19,7 +19,7 @@ import yaml
 from checkout import CHECKOUT, online
 from filelock import FileLock
 from indexes import free_port
-from support import ModelProject, Surroundings, interpreter_of, make_wheel
+from support import ModelProject, Surroundings, Wheel, interpreter_of, make_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,9 +55,14 @@ _TRAINING, _PREDICTING = _DOCS.split("\n## Predict on many machines\n")
 
 def _block(heading: str, language: str, page: str = _TRAINING) -> str:
     """Give the block of code under a heading of a part of the page, for the tests' model."""
+    (block,) = _blocks(heading, language, page)
+    return block
+
+
+def _blocks(heading: str, language: str, page: str = _TRAINING) -> list[str]:
     under = re.split(rf"^##+ {heading}$", page, flags=re.MULTILINE)[1].partition("\n##")[0]
-    (block,) = re.findall(rf"^```{language}\n(.*?)^```$", under, re.MULTILINE | re.DOTALL)
-    return str(block).replace("acme_iris", "small").replace("acme-iris", "small")
+    found = re.findall(rf"^```{language}\n(.*?)^```$", under, re.MULTILINE | re.DOTALL)
+    return [each.replace("acme_iris", "small").replace("acme-iris", "small") for each in found]
 
 
 @pytest.fixture
@@ -374,3 +379,46 @@ def test_the_skypilot_file_has_the_keys_of_a_task() -> None:
     assert task["resources"].keys() <= {"accelerators", "cpus", "memory", "disk_size", "cloud"}
     assert "uv build --wheel --out-dir /wheels" in task["run"]
     assert list(task["file_mounts"]) == ["/wheels"]
+
+
+# Several processes on one machine, by PyTorch's launchers
+
+
+@pytest.fixture(scope="session")
+def torch_folder() -> Path:
+    """The folder of a CPU build of PyTorch for this Python, as pip is configured to look into."""
+    command = (sys.executable, "-m", "pip", "config", "get", "global.find-links")
+    said = subprocess.run(command, check=False, capture_output=True, text=True).stdout.split()
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    found = [Path(each) for each in said if [*Path(each).glob(f"torch-*+cpu-{tag}-*.whl")]]
+    if not found:
+        pytest.skip("pip is configured to find no CPU build of PyTorch for this Python")
+    return found[0]
+
+
+@pytest.mark.parametrize("launcher", ["torch.distributed.run", "torch.multiprocessing.spawn"])
+def test_the_processes_of_a_launcher_train_one_model(
+    launcher: str,
+    torch_folder: Path,
+    surroundings: Surroundings,
+    shared_folder: Path,
+    tmp_path: Path,
+) -> None:
+    (wheel,) = torch_folder.glob("torch-*+cpu-*.whl")
+    version = wheel.name.split("-")[1].partition("+")[0]
+    project = ModelProject.copy("small", tmp_path / "project")
+    project.replace("pyproject.toml", ("anchor>=1", f"torch=={version}"))
+    with (project.folder / "pyproject.toml").open("a") as file:
+        file.write("arguments = { processes = 2 }\n")
+    worker, by_run, by_spawn = _blocks("Several processes on one machine", "python")
+    project.write("src/small/worker.py", worker)
+    project.write("src/small/main.py", by_run if launcher.endswith("run") else by_spawn)
+    links = f"{torch_folder},{surroundings.variables()['UV_FIND_LINKS']}"
+
+    out = tmp_path / "dist"
+    environment = {**online(shared_folder), "UV_FIND_LINKS": links}
+    command = ("uv", "build", "--wheel", "--python", sys.executable, "--out-dir", out)
+    _run(*command, cwd=project.folder, environment=environment, seconds=600)
+    files = [name for name in Wheel(_wheel_of(out)).files if "/data/" in name]
+    assert files == ["small/data/model.pt"]
+    assert f"torch=={version}" in Wheel(_wheel_of(out)).requires
