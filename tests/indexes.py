@@ -7,17 +7,20 @@ import http.client
 import shlex
 import socket
 import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from support import Index
 
@@ -152,3 +155,14 @@ def _answers(address: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def torch_links() -> Path:
+    """Give the folder of a CPU build of PyTorch for this Python, if pip is configured to look into one."""
+    command = (sys.executable, "-m", "pip", "config", "get", "global.find-links")
+    said = subprocess.run(command, check=False, capture_output=True, text=True).stdout.split()
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    found = [Path(each) for each in said if [*Path(each).glob(f"torch-*+cpu-{tag}-*.whl")]]
+    if not found:
+        pytest.skip("pip is configured to find no CPU build of PyTorch for this Python")
+    return found[0]

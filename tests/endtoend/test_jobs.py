@@ -18,7 +18,7 @@ import pytest
 import yaml
 from checkout import CHECKOUT, online
 from filelock import FileLock
-from indexes import free_port
+from indexes import free_port, torch_links
 from support import ModelProject, Surroundings, Wheel, interpreter_of, make_wheel
 
 if TYPE_CHECKING:
@@ -384,26 +384,14 @@ def test_the_skypilot_file_has_the_keys_of_a_task() -> None:
 # Several processes on one machine, by PyTorch's launchers
 
 
-@pytest.fixture(scope="session")
-def torch_folder() -> Path:
-    """The folder of a CPU build of PyTorch for this Python, as pip is configured to look into."""
-    command = (sys.executable, "-m", "pip", "config", "get", "global.find-links")
-    said = subprocess.run(command, check=False, capture_output=True, text=True).stdout.split()
-    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
-    found = [Path(each) for each in said if [*Path(each).glob(f"torch-*+cpu-{tag}-*.whl")]]
-    if not found:
-        pytest.skip("pip is configured to find no CPU build of PyTorch for this Python")
-    return found[0]
-
-
 @pytest.mark.parametrize("launcher", ["torch.distributed.run", "torch.multiprocessing.spawn"])
 def test_the_processes_of_a_launcher_train_one_model(
     launcher: str,
-    torch_folder: Path,
     surroundings: Surroundings,
     shared_folder: Path,
     tmp_path: Path,
 ) -> None:
+    torch_folder = torch_links()
     (wheel,) = torch_folder.glob("torch-*+cpu-*.whl")
     version = wheel.name.split("-")[1].partition("+")[0]
     project = ModelProject.copy("small", tmp_path / "project")

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from hatch_model.cli.cache import cache
 from hatch_model.cli.diff import changes, metric_changes
 from hatch_model.cli.index import index
+from hatch_model.cli.init import init
 from hatch_model.cli.inspect import facts, sections
 from hatch_model.cli.interpreter import Interpreter, describe, this_interpreter
 from hatch_model.cli.open import open_model, unreadable
@@ -69,6 +70,7 @@ def hatch_model() -> None:
 
 hatch_model.add_command(cache)
 hatch_model.add_command(index)
+hatch_model.add_command(init)
 hatch_model.add_command(train)
 
 

@@ -1,0 +1,118 @@
+"""``hatch-model init``: a model project that builds at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hatch_model.cli.output import exits_on_error, print_line
+from hatch_model.errors import HatchModelError
+from hatch_model.new_project import CI_SYSTEMS, FORMATS, NewProject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import PurePosixPath
+
+    from hatch_model.new_project import Format
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--name", help="The project's name.  [default: the folder's]")
+@click.option("--library", type=click.Choice(list(FORMATS)), help="What to train with.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice([each for formats in FORMATS.values() for each in formats]),
+    help="How to save the model.",
+)
+@click.option("--ci", type=click.Choice(list(CI_SYSTEMS)), help="Whose workflow to write.")
+@click.option("--no-lock", is_flag=True, help="Do not run `uv lock`.")
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@exits_on_error
+def init(
+    folder: Path,
+    *,
+    name: str | None,
+    library: str | None,
+    format_: Format | None,
+    ci: str | None,
+    no_lock: bool,
+    force: bool,
+) -> None:
+    """Write a new model project to FOLDER: it trains, tests and builds as it is.
+
+    On a terminal, asks for what the options do not say.
+    """
+    suggested = name or folder.resolve().name
+    name = name or _answer("Name", suggested)
+    library = library or _answer("Library", _only_library(format_), list(FORMATS))
+    formats = FORMATS[library]
+    chosen: Format = format_ or _answer("Format", formats[0], formats)  # type: ignore[assignment]
+    ci = ci or _answer("Workflow", "github", list(CI_SYSTEMS))
+    project = NewProject(name=name, library=library, format=chosen, ci=ci)
+    files = project.files()
+    _write(folder, files, force=force)
+    for path in files:
+        print_line(f"wrote {path}")
+    if not no_lock:
+        _lock(folder)
+    place = f"cd {folder} && " if folder.resolve() != Path.cwd() else ""
+    print_line(f"Next: {place}uv run pytest, and then uv build")
+
+
+def _only_library(format_: Format | None) -> str:
+    return next((each for each, formats in FORMATS.items() if format_ in formats), "scikit-learn")
+
+
+def _answer(question: str, default: str, choices: Iterable[str] = ()) -> str:
+    """Ask on a terminal, and take *default* elsewhere."""
+    options = list(choices)
+    if not sys.stdin.isatty() or len(options) == 1:
+        return default
+    kind = click.Choice(options) if options else None
+    return str(click.prompt(question, default=default, type=kind))
+
+
+def _write(folder: Path, files: Mapping[PurePosixPath, str], *, force: bool) -> None:
+    """Write *files*: none of them if one is there already, unless *force*."""
+    there = [path for path in files if os.path.lexists(folder / path)]
+    if there and not force:
+        names = ", ".join(f"`{path}`" for path in there)
+        raise HatchModelError(
+            f"`{folder}` has {names} already, so nothing was written. Choose another folder, or overwrite what "
+            f"is there with --force. To make a project that exists a model project, add the tables of a new "
+            f"one's pyproject.toml to its own."
+        )
+    for path, content in files.items():
+        file = folder / path
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, "utf-8")
+        except OSError as error:
+            raise HatchModelError(
+                f"`{file}` cannot be written: {error.strerror or error}."
+            ) from error
+
+
+def _lock(folder: Path) -> None:
+    """Make uv.lock, which the project's settings train with."""
+    uv = shutil.which("uv")
+    if uv is None:
+        print_line("uv is not on PATH. Install it, and run `uv lock` before the first build.")
+        return
+    # What a build around this one may have set is about another project.
+    left_out = ("UV_PROJECT", "UV_WORKING_DIR", "VIRTUAL_ENV")
+    variables = {key: value for key, value in os.environ.items() if key not in left_out}
+    if subprocess.run([uv, "lock", "--quiet"], cwd=folder, env=variables, check=False).returncode:
+        raise HatchModelError(
+            "the project was written, but `uv lock` failed, as uv says above. Run it again before the first "
+            "build."
+        )
+    print_line("wrote uv.lock")
