@@ -77,8 +77,8 @@ def test_linters_and_type_checker_take_the_oldest_claimed_python() -> None:
     assert PYPROJECT["tool"]["mypy"]["python_version"] == oldest
 
 
-def test_there_is_a_workflow_for_tests_and_one_for_releases() -> None:
-    assert WORKFLOWS == ["release.yml", "test.yml"]
+def test_there_are_workflows_for_tests_for_releases_and_for_what_takes_long() -> None:
+    assert WORKFLOWS == ["nightly.yml", "release.yml", "test.yml"]
 
 
 def test_every_claimed_python_is_tested_on_every_system() -> None:
