@@ -201,7 +201,7 @@ def _end(path: Path, lock: FileLock | None) -> None:
 def _put_back(workspace: Path) -> None:
     """Restore what was set aside. Raises OSError."""
     aside = workspace / _ASIDE
-    for kept in aside.iterdir() if aside.is_dir() else ():
+    for kept in aside.iterdir() if aside.is_dir() and not aside.is_symlink() else ():
         target = workspace.parent / kept.name
         if kept.suffix == ".whl" and target.is_file() and not is_unfinished(target):
             continue  # The build was killed when everything was done.
@@ -213,6 +213,8 @@ def _put_back(workspace: Path) -> None:
     absent = workspace / _ABSENT
     if absent.is_file():
         target = workspace.parent / absent.read_text("utf-8")
+        if not _is_below(target, workspace.parent):
+            return
         shutil.rmtree(target, ignore_errors=True)
         with suppress(OSError):  # it was a folder
             target.unlink()
@@ -221,6 +223,11 @@ def _put_back(workspace: Path) -> None:
                 break
             with suppress(OSError):  # another kind of file is there
                 parent.rmdir()
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    """Whether *path* is below *folder*: a copy of somebody else's folder may contain any workspace."""
+    return path.name != ".." and folder.resolve() in (path.parent.resolve() / path.name).parents
 
 
 def is_unfinished(wheel: Path) -> bool:

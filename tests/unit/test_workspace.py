@@ -583,6 +583,26 @@ def test_what_only_looks_like_a_workspace_is_left_alone(tmp_path: Path) -> None:
     assert _names_in(tmp_path) == before
 
 
+@pytest.mark.parametrize("absent", ["../data", "link/data", "..", ".", "", "{tmp_path}/data"])
+def test_a_workspace_that_came_with_a_copied_folder_reaches_nothing_outside_of_it(
+    absent: str, tmp_path: Path
+) -> None:
+    data, folder = tmp_path / "data", tmp_path / "copied"
+    for each in (data, folder):
+        each.mkdir()
+        (each / "old.txt").write_text("old", "utf-8")
+    (folder / "link").symlink_to(tmp_path)
+    workspace = folder / ".hatch-model-abcdefgh"
+    workspace.mkdir()
+    (workspace / "lock").touch()
+    (workspace / "absent").write_text(absent.format(tmp_path=tmp_path), "utf-8")
+    (workspace / "aside").symlink_to(data)
+
+    assert remove_abandoned(folder) == 1
+    assert _names_in(data) == ["old.txt"]
+    assert _names_in(folder) == ["link", "old.txt"]
+
+
 @pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root makes folders for others"
 )
