@@ -112,6 +112,22 @@ def test_a_wheel_of_that_name_with_other_content_is_refused(
     assert tree(folder) == before
 
 
+def test_a_file_that_the_index_does_not_know_is_not_replaced(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    there = model_wheel(folder / "files/iris-model")
+    before = there.read_bytes()
+
+    with pytest.raises(HatchModelError) as error:
+        index.add([model_wheel(tmp_path, weights="0.6\n")])
+    assert str(error.value) == (
+        f"`{tmp_path / there.name}` differs from `{there}`, which is not in the index. Delete that file, "
+        f"or run `hatch-model index update {folder}` to take it in."
+    )
+    assert there.read_bytes() == before
+    index.add([model_wheel(tmp_path)])
+
+
 def test_two_files_of_one_name_in_one_call_are_refused(
     index: Index, folder: Path, tmp_path: Path
 ) -> None:
@@ -580,6 +596,51 @@ def test_a_file_that_changed_since_it_was_added_is_not_promoted(
     model_wheel(folder / "files/iris-model", weights="0.6\n")
 
     with pytest.raises(HatchModelError, match="has changed since it was added there"):
+        _promote(index, production, "0.1.0")
+    assert _files(production) == set()
+
+
+def test_the_gates_hold_for_what_the_wheel_says_and_not_its_index(
+    index: Index, folder: Path, production: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path, metrics={"accuracy": 0.85})])
+    file = folder / "models/iris-model/history.json"
+    file.write_text(file.read_text().replace("0.85", "0.99"))
+    production.mkdir()
+    (production / "gates.toml").write_text('[iris-model]\naccuracy = ">= 0.9"\n')
+
+    with pytest.raises(HatchModelError, match=r"\n  accuracy 0\.85: >= 0\.9"):
+        _promote(index, production, "0.1.0")
+    assert _files(production) == {"gates.toml"}
+
+
+def test_every_wheel_of_a_version_has_to_pass_the_gates(
+    index: Index, production: Path, tmp_path: Path
+) -> None:
+    wheels = []
+    for tag, accuracy in (("py3", 0.85), ("py2.py3", 0.95)):
+        wheel = model_wheel(tmp_path / tag, metrics={"accuracy": accuracy})
+        text = f"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: {tag}-none-any\n"
+        rewrite(wheel, {"iris_model-0.1.0.dist-info/WHEEL": text.encode()}, record=True)
+        wheels.append(wheel.rename(wheel.with_name(f"iris_model-0.1.0-{tag}-none-any.whl")))
+    index.add(wheels)
+    production.mkdir()
+    (production / "gates.toml").write_text('[iris-model]\naccuracy = ">= 0.9"\n')
+
+    with pytest.raises(HatchModelError, match=r"\n  accuracy 0\.85: >= 0\.9"):
+        _promote(index, production, "0.1.0")
+
+
+def test_a_history_cannot_have_another_project_promoted(
+    index: Index, folder: Path, production: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path), model_wheel(tmp_path, "other")])
+    ours, others = (folder / "models" / name / "history.json" for name in ("iris-model", "other"))
+    forged = json.loads(ours.read_text())
+    forged["releases"][0]["archives"] = json.loads(others.read_text())["releases"][0]["archives"]
+    ours.write_text(json.dumps(forged))
+
+    with pytest.raises(HatchModelError, match=r"is not iris-model 0\.1\.0, as the history in"):
         _promote(index, production, "0.1.0")
     assert _files(production) == set()
 

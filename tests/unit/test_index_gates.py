@@ -46,6 +46,9 @@ def _history(*releases: Release) -> History:
         ("== latest", 2**60 + 1, 2**60, False),
         (">= latest", 1e-300, 1e-300, True),
         (">= latest", -5e20, -5e20, True),
+        (">= latest + 1e308", 1e308, 1.7e308, False),
+        (">= latest - 1e400", 0.5, 0.1, True),
+        pytest.param("<= latest + 1", 10**400, 0.5, True, id="more than a float holds"),
     ],
 )
 def test_a_metric_is_compared_with_that_of_the_latest_release(
@@ -69,7 +72,14 @@ def test_the_latest_release_is_the_last_that_installers_take() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", [_history(), _history(_release("1", b=1)), _history(_release("1"))]
+    "target",
+    [
+        _history(),
+        _history(_release("1", b=1)),
+        _history(_release("1")),
+        _history(_release("1", yanked="leaked labels", a=0.9)),
+        _history(_release("1rc1", a=0.9)),
+    ],
 )
 def test_a_metric_is_passed_where_there_is_nothing_to_compare_it_with(target: History) -> None:
     assert check_promotion({"a": ">= latest"}, _release("2", a=0.1), target) == ["a 0.1: >= latest"]
@@ -92,6 +102,7 @@ def test_an_index_without_gates_has_none(tmp_path: Path) -> None:
 def test_all_problems_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "gates.toml").write_text(
         'loose = ">= 1"\n[m]\na = ">= lates"\nb = 0.9\nc = ">= latest"\nd = ">= latest * 2"\n'
+        'e = ">= +latest"\nf = ">= -latest"\n[Two_Tables]\na = ">= 1"\n[two-tables]\nb = ">= 1"\n'
     )
 
     with pytest.raises(SettingsError) as error:
@@ -104,6 +115,10 @@ def test_all_problems_of_a_file_are_told_at_once(tmp_path: Path) -> None:
         f'  gates.toml: m.a: {comparisons}; found ">= lates"',
         f"  gates.toml: m.b: {comparisons}; found 0.9",
         f'  gates.toml: m.d: {comparisons}; found ">= latest * 2"',
+        f'  gates.toml: m.e: {comparisons}; found ">= +latest"',
+        f'  gates.toml: m.f: {comparisons}; found ">= -latest"',
+        "  gates.toml: Two_Tables is one of several tables of a model: merge them",
+        "  gates.toml: two-tables is one of several tables of a model: merge them",
     ]
 
 
@@ -112,4 +127,11 @@ def test_what_is_not_toml_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "gates.toml").write_bytes(content)
 
     with pytest.raises(HatchModelError, match=r"gates\.toml` is not TOML: "):
+        read_gates(tmp_path)
+
+
+def test_gates_that_cannot_be_read_are_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "gates.toml").symlink_to(tmp_path / "elsewhere.toml")
+
+    with pytest.raises(FileNotFoundError):
         read_gates(tmp_path)

@@ -108,8 +108,8 @@ class Index:
 
     def add(self, files: Sequence[Path]) -> list[str]:
         """Verify *files*, copy them to the index, and write the pages that change."""
-        with self._locked():
-            lines = self._add(files)
+        with self._locked(), self._verified(files) as found:
+            lines = self._add(found)
             self._write_histories()
             self._write_pages()
         return lines
@@ -153,14 +153,27 @@ class Index:
         """Copy *release* of *name* from the index in *source*, if it passes the gates here."""
         if source.resolve() == self._folder.resolve():
             raise HatchModelError("Promote a version from one index to another.")
-        with self._locked():
-            there = self._histories.get(name, History(name=name, releases=()))
+        paths = [source / archive.path for archive in release.archives]
+        digests = [archive.sha256 for archive in release.archives]
+        with self._locked(), self._verified(paths, digests) as found:
             gates = read_gates(self._folder).get(name, {})
-            lines = check_promotion(gates, release, there.without(release.version))
-            lines += self._add(
-                [source / archive.path for archive in release.archives],
-                [archive.sha256 for archive in release.archives],
-            )
+            there = self._histories.get(name, History(name=name, releases=()))
+            # What the archives say counts: whoever can write to *source* can change its history.
+            for file, (_, new) in zip(paths, found, strict=True):
+                if (new.name, new.version) != (name, release.version):
+                    raise HatchModelError(
+                        f"`{file}` is not {name} {release.version}, as the history in `{source}` says."
+                    )
+            wheels = [new for _, new in found if new.archive.is_wheel]
+            passed = [
+                check_promotion(
+                    gates,
+                    replace(release, model=new.content.facts),
+                    there.without(release.version),
+                )
+                for new in wheels or [new for _, new in found]
+            ]
+            lines = [*dict.fromkeys(line for each in passed for line in each), *self._add(found)]
             self._write_histories()
             self._write_pages()
         return lines
@@ -284,33 +297,52 @@ class Index:
                 if name.endswith(".whl") or (name.endswith(".tar.gz") and _parsed(name)):
                     yield Path(parent, name)
 
-    def _add(self, files: Sequence[Path], digests: Sequence[str] = ()) -> list[str]:
-        """Verify copies of *files*, whose *digests* may be known, and then take all of them."""
+    @contextmanager
+    def _verified(
+        self, files: Sequence[Path], digests: Sequence[str] = ()
+    ) -> Iterator[list[tuple[Path, _New]]]:
+        """Verify copies of *files*, whose *digests* may be known, and keep the copies until the end."""
         known = {archive.filename: archive for archive in self._known().values()}
-        lines, verified = [], []
-        workspace = Workspace(self._folder)
-        try:
+        found = []
+        with closing(Workspace(self._folder)) as workspace:
             for file, expected in zip_longest(files, digests):
                 copy, new = _verified_copy(file, workspace, self._now())
-                before = known.get(copy.name)
                 if expected and new.archive.sha256 != expected:
                     raise HatchModelError(f"`{file}` has changed since it was added there.")
-                if before is not None and before.sha256 != new.archive.sha256:
+                before = known.setdefault(copy.name, new.archive)
+                if before.sha256 != new.archive.sha256:
                     raise HatchModelError(
                         f"`{file}` differs from `{before.path}`, which is in the index. A file that was "
                         f"published never changes: build a new version."
                     )
-                if before is None:
-                    verified.append((copy, new))
-                    known[copy.name] = new.archive
-                lines.append(f"{known[copy.name].path}: {'there already' if before else 'added'}")
-            for copy, new in verified:
-                place = self._folder / new.archive.path
-                place.parent.mkdir(parents=True, exist_ok=True)
-                copy.replace(place)
-                self._take(new)
-        finally:
-            workspace.close()
+                if before is new.archive:
+                    self._refuse_to_replace(file, new.archive)
+                found.append((copy, new))
+            yield found
+
+    def _refuse_to_replace(self, file: Path, archive: Archive) -> None:
+        """Raise HatchModelError if another file is where *archive* goes, which the index need not know."""
+        place = self._folder / archive.path
+        if place.is_file() and file_of(archive.path, place).sha256 != archive.sha256:
+            raise HatchModelError(
+                f"`{file}` differs from `{place}`, which is not in the index. Delete that file, or run "
+                f"`hatch-model index update {self._folder}` to take it in."
+            )
+
+    def _add(self, found: Sequence[tuple[Path, _New]]) -> list[str]:
+        """Move the copies *found* to their places."""
+        known = {archive.filename: archive for archive in self._known().values()}
+        lines = []
+        for copy, new in found:
+            before = known.setdefault(copy.name, new.archive)
+            if before is not new.archive:
+                lines.append(f"{before.path}: there already")
+                continue
+            place = self._folder / new.archive.path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copy.replace(place)
+            self._take(new)
+            lines.append(f"{new.archive.path}: added")
         return lines
 
     def _delete(self, files: Iterable[Path]) -> None:

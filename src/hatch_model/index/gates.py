@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+from collections import Counter
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -34,7 +37,7 @@ def read_gates(folder: Path) -> dict[str, dict[str, str]]:
     Raises SettingsError for all problems at once.
     """
     file = folder / GATES_FILE
-    if not file.is_file():
+    if not os.path.lexists(file):
         return {}
     try:
         content = tomllib.loads(file.read_text("utf-8"))
@@ -54,6 +57,14 @@ def read_gates(folder: Path) -> dict[str, dict[str, str]]:
         for metric, gate in metrics.items()
         if not _is_gate(gate)
     ]
+    names = Counter(map(canonicalize_name, content))
+    problems += [
+        Problem(
+            f"{GATES_FILE}: {model}", statement="is one of several tables of a model: merge them"
+        )
+        for model in content
+        if names[canonicalize_name(model)] > 1
+    ]
     if problems:
         raise SettingsError(problems)
     return {canonicalize_name(model): metrics for model, metrics in tables.items()}
@@ -61,7 +72,8 @@ def read_gates(folder: Path) -> dict[str, dict[str, str]]:
 
 def _is_gate(gate: object) -> bool:
     try:
-        Gate(_LATEST.sub("0", gate) if isinstance(gate, str) else "")
+        # Negative, so that `-latest` and `+latest` are refused, too.
+        Gate(_LATEST.sub("-1", gate) if isinstance(gate, str) else "")
     except ValueError:
         return False
     return True
@@ -70,10 +82,13 @@ def _is_gate(gate: object) -> bool:
 def check_promotion(gates: Mapping[str, str], release: Release, target: History) -> list[str]:
     """Return a line for each of *gates* that *release* passes in the index that has *target*.
 
-    `latest` is the value in the latest release there; without one, such a gate is passed. Raises
+    `latest` is the value in the latest release there that is neither yanked nor a pre-release; without
+    one, such a gate is passed. Raises
     HatchModelError for metrics that miss their gates.
     """
     latest = target.latest
+    if latest is not None and not latest.is_preferred:
+        latest = None
     before: Mapping[str, float] = (latest.model["metrics"] or {}) if latest else {}
     passed, missed = [], []
     for metric, text in sorted(gates.items()):
@@ -105,6 +120,7 @@ def _resolved(text: str, latest: float) -> str:
 
     def value(match: re.Match[str]) -> str:
         sign, distance = match.groups()
-        return repr(latest + float(f"{sign}{distance}") if sign else latest)
+        # In decimals, as people reckon, and because an integer may be larger than any float.
+        return str(Decimal(repr(latest)) + Decimal(f"{sign}{distance}")) if sign else repr(latest)
 
     return _LATEST.sub(value, text)
