@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -20,7 +21,6 @@ from hatch_model.index.folder import Index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def _clock() -> Callable[[], str]:
@@ -312,6 +312,15 @@ def test_a_yanked_version_is_marked_with_its_reason_until_it_is_unyanked(
     assert tree(folder) == before
 
 
+def test_a_reason_that_is_no_text_is_shown_as_far_as_it_is(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path)])
+
+    index.yank("iris-model", "0.1.0", "wrong \udcff labels")
+    assert _only_release(folder)["yanked"] == "wrong ? labels"
+
+
 def test_the_latest_version_is_the_last_that_installers_take(
     index: Index, folder: Path, tmp_path: Path
 ) -> None:
@@ -456,7 +465,7 @@ def test_archives_that_are_gone_are_left_out(index: Index, folder: Path, tmp_pat
 
     assert index.update() == ([f"{gone}: gone"], [])
     assert _versions(folder) == ["0.2"]
-    assert not (folder / "models/iris-model/0.1").exists()
+    assert not list(folder.rglob("*0.1*"))
 
 
 def test_the_facts_follow_the_wheel_that_is_left(index: Index, folder: Path) -> None:
@@ -500,7 +509,7 @@ def test_what_cannot_be_read_is_left_out_and_told(index: Index, folder: Path) ->
 
     lines, faults = index.update()
     assert lines == ["iris_model-0.1.0-py3-none-any.whl: added"]
-    assert faults == [f"`{bad}` cannot be read: File is not a zip file"]
+    assert faults == [f"left out: `{bad}` cannot be read: File is not a zip file"]
     assert "other" not in (folder / "simple/index.html").read_text()
 
 
@@ -534,6 +543,94 @@ def test_a_page_that_somebody_else_wrote_is_not_overwritten(
 def test_a_folder_that_is_not_there_has_nothing_to_update(tmp_path: Path) -> None:
     with pytest.raises(HatchModelError, match="is not a folder"):
         Index(tmp_path / "none").update()
+
+
+def test_a_version_whose_wheel_was_damaged_keeps_its_digest_and_remains_yanked(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path)])
+    index.yank("iris-model", "0.1.0", "wrong labels")
+    before = tree(folder)
+    (wheel,) = folder.rglob("*.whl")
+    content = wheel.read_bytes()
+    wheel.write_bytes(content[:100])
+
+    lines, faults = index.update()
+    assert (lines, faults) == (
+        [],
+        [f"damaged since it was added: `{wheel}` cannot be read: File is not a zip file"],
+    )
+    wheel.write_bytes(content)
+    assert index.update() == ([], [])
+    assert tree(folder) == before
+
+
+def test_of_two_files_of_one_name_the_index_keeps_the_one_that_it_has_and_removes_both(
+    index: Index, folder: Path
+) -> None:
+    wheel = model_wheel(folder)
+    index.add([wheel])
+    before = tree(folder)
+
+    assert index.update() == (
+        [f"{wheel.name}: ignored, because files/iris-model/{wheel.name} has that name"],
+        [],
+    )
+    assert tree(folder) == before
+    assert index.remove("iris-model", "0.1.0") == [
+        f"files/iris-model/{wheel.name}: removed",
+        f"{wheel.name}: removed",
+    ]
+    assert not list(folder.rglob("*.whl*"))
+
+
+def test_files_behind_a_link_are_part_of_the_index(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    storage = tmp_path / "storage"
+    for each in (storage, folder):
+        each.mkdir()
+    (folder / "files").symlink_to(storage)
+    index.add([model_wheel(tmp_path)])
+    before = tree(folder)
+    (storage / "around").symlink_to(folder)
+
+    assert index.update() == ([], [])
+    (storage / "around").unlink()
+    assert tree(folder) == before
+    assert [each.name for each in storage.iterdir()] == ["iris-model"]
+    index.remove("iris-model", "0.1.0")
+    assert list(storage.iterdir()) == []
+
+
+def test_a_file_is_copied_to_the_file_system_of_the_files_before_it_gets_its_name(
+    index: Index, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = []
+    replace = Path.replace
+
+    def noted(self: Path, target: Path) -> Path:
+        moved.append(self)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    wheel = model_wheel(tmp_path)
+    index.add([wheel])
+
+    (copy,) = [each for each in moved if each.name == wheel.name]
+    assert copy.is_relative_to(folder / "files")
+
+
+def test_versions_that_are_equal_are_one(index: Index, folder: Path, tmp_path: Path) -> None:
+    index.add([model_wheel(tmp_path, version="1.0"), model_wheel(tmp_path, version="1.0.0")])
+
+    assert [archive["path"] for archive in _only_release(folder)["archives"]] == [
+        "files/iris-model/iris_model-1.0-py3-none-any.whl",
+        "files/iris-model/iris_model-1.0.0-py3-none-any.whl",
+    ]
+    assert not (folder / "models/iris-model/1.0.0").exists()
+    index.remove("iris-model", "1")
+    assert not list(folder.rglob("*1.0*"))
 
 
 # promote

@@ -32,11 +32,11 @@ def index() -> None:
 @click.option("--reread", is_flag=True, help="Read all archives again, not only new ones.")
 @exits_on_error
 def update(folder: Path, *, reread: bool) -> None:
-    """Take in the wheels that lie in FOLDER, and write all pages; exit with 1 if some are left out."""
+    """Take in the wheels that lie in FOLDER, and write all pages; exit with 1 if some are damaged."""
     lines, faults = _index(folder).update(reread=reread)
     _print(lines)
     for fault in faults:
-        click.echo(f"hatch-model: left out: {printable_message(fault)}", err=True)
+        click.echo(f"hatch-model: {printable_message(fault)}", err=True)
     sys.exit(1 if faults else 0)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import zip_longest
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from hatch_model.cli.open import ModelFiles
 
 _LOCK = ".hatch-model.lock"
+_FILES = "files"
 _MOST_LINES = 10
 
 
@@ -78,14 +78,14 @@ class Index:
         """Take in what lies in the folder, and write all pages.
 
         Only new archives are read, and those with another size, unless *reread*. Returns also what is
-        wrong with archives that were left out.
+        wrong with archives: new ones are left out, and installers refuse others by their digest.
         """
         faults: list[str] = []
         with self._locked(exists=True):
-            found = {self._relative(file): file for file in self._archives()}
             known = self._known()
+            found, lines = self._found(known)
             gone = known.keys() - found.keys()
-            lines = [f"{path}: gone" for path in sorted(gone)]
+            lines += [f"{path}: gone" for path in sorted(gone)]
             stale = self._forget(gone)
             for path, file in sorted(found.items()):
                 before = known.get(path)
@@ -95,7 +95,8 @@ class Index:
                 try:
                     new = _read(file, path, before.uploaded if before else self._now())
                 except HatchModelError as error:
-                    faults.append(str(error))
+                    state = "left out" if before is None else "damaged since it was added"
+                    faults.append(f"{state}: {error}")
                     continue
                 if before is None:
                     lines.append(f"{path}: added")
@@ -104,6 +105,7 @@ class Index:
                 self._take(new)
             self._write_histories()
             self._write_pages(everything=True)
+            self._delete(_metadata_file(self._folder / path) for path in gone)
         return lines, faults
 
     def add(self, files: Sequence[Path]) -> list[str]:
@@ -118,6 +120,8 @@ class Index:
         """Have installers skip a version, or take it again if *reason* is None."""
         with self._locked(exists=True):
             history, release = self._find(name, version)
+            if reason is not None:  # arguments of a command may be bytes that are no text
+                reason = reason.encode("utf-8", "replace").decode()
             self._histories[history.name] = history.replaced(replace(release, yanked=reason))
             self._write_histories()
             self._write_pages()
@@ -130,12 +134,14 @@ class Index:
             history, release = self._find(name, version)
             self._histories[history.name] = history.without(release.version)
             self._write_pages()
-            for archive in release.archives:
-                file = self._folder / archive.path
-                self._delete([file, _metadata_file(file)])
+            names = {archive.filename for archive in release.archives}
+            paths = {archive.path for archive in release.archives}
+            paths |= {self._relative(file) for file in self._archives() if file.name in names}
+            for path in paths:
+                self._delete([self._folder / path, _metadata_file(self._folder / path)])
             # Last, so that the command can be repeated if it is interrupted.
             self._write_histories()
-        return [f"{archive.path}: removed" for archive in release.archives]
+        return [f"{path}: removed" for path in sorted(paths)]
 
     def promote(self, target: Index, name: str, version: str) -> list[str]:
         """Copy a version to the index *target* if it passes the gates there."""
@@ -193,7 +199,7 @@ class Index:
                 print("another process is changing this index: waiting for it", file=sys.stderr)  # noqa: T201
                 lock = FileLock.acquire(self._folder / _LOCK, wait=True)
             try:
-                remove_abandoned(self._folder)
+                remove_abandoned(self._folder / _FILES)
                 self._load(exists=exists)
                 yield
             finally:
@@ -264,6 +270,8 @@ class Index:
         _write_metadata(self._folder / new.archive.path, new.metadata)
         history = self._histories.get(new.name, History(name=new.name, releases=()))
         release = history.find(new.version)
+        # 1.0 and 1.0.0 are one version.
+        version = release.version if release else new.version
         others = (
             [each for each in release.archives if each.filename != new.archive.filename]
             if release
@@ -271,7 +279,7 @@ class Index:
         )
         archives = sorted([*others, new.archive], key=lambda each: each.filename)
         fresh = Release(
-            version=new.version,
+            version=version,
             yanked=release.yanked if release else None,
             archives=archives,
             summary=new.content.summary,
@@ -281,7 +289,7 @@ class Index:
             # The facts are about another archive.
             fresh = replace(fresh, summary=release.summary, model=release.model)
         else:
-            write_page(self._report(new.name, new.version), _stored(new.content))
+            write_page(self._report(new.name, version), _stored(new.content))
         self._histories[new.name] = history.replaced(fresh)
 
     # Files
@@ -289,13 +297,36 @@ class Index:
     def _relative(self, file: Path) -> str:
         return file.relative_to(self._folder).as_posix()
 
-    def _archives(self) -> Iterator[Path]:
-        """Find wheels and sdists, wherever they lie."""
-        for parent, folders, names in os.walk(self._folder):
-            folders[:] = [each for each in folders if not each.startswith(".")]
-            for name in names:
-                if name.endswith(".whl") or (name.endswith(".tar.gz") and _parsed(name)):
-                    yield Path(parent, name)
+    def _archives(self, folder: Path | None = None, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+        """Find wheels and sdists, wherever they lie, behind links as well."""
+        folder = folder or self._folder
+        real = folder.resolve()
+        if real in above:  # a link to a folder around it
+            return
+        for file in sorted(folder.iterdir()):
+            if file.is_dir() and not file.name.startswith("."):
+                yield from self._archives(file, (*above, real))
+            elif file.suffix == ".whl" or (file.name.endswith(".tar.gz") and _parsed(file.name)):
+                yield file
+
+    def _found(self, known: Collection[str]) -> tuple[dict[str, Path], list[str]]:
+        """Return an archive of each file name by its path, and a line about each of the others.
+
+        Installers could not tell two of a name apart. That which is *known* counts, or else that which
+        is least deep in the folder.
+        """
+        files = {self._relative(file): file for file in self._archives()}
+        found: dict[str, Path] = {}
+        places: dict[str, str] = {}
+        lines = []
+        for path, file in sorted(
+            files.items(), key=lambda item: (item[0] not in known, item[0].count("/"), item[0])
+        ):
+            if places.setdefault(file.name, path) == path:
+                found[path] = file
+            else:
+                lines.append(f"{path}: ignored, because {places[file.name]} has that name")
+        return found, lines
 
     @contextmanager
     def _verified(
@@ -304,7 +335,7 @@ class Index:
         """Verify copies of *files*, whose *digests* may be known, and keep the copies until the end."""
         known = {archive.filename: archive for archive in self._known().values()}
         found = []
-        with closing(Workspace(self._folder)) as workspace:
+        with _workspace(self._folder / _FILES) as workspace:
             for file, expected in zip_longest(files, digests):
                 copy, new = _verified_copy(file, workspace, self._now())
                 if expected and new.archive.sha256 != expected:
@@ -468,6 +499,18 @@ def _parsed(filename: str) -> tuple[str, str] | None:
     return name, str(version)
 
 
+@contextmanager
+def _workspace(folder: Path) -> Iterator[Workspace]:
+    """Make a workspace in *folder*, which may be a link to another file system, and not remain empty."""
+    folder.mkdir(exist_ok=True)
+    try:
+        with closing(Workspace(folder)) as workspace:
+            yield workspace
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def _verified_copy(file: Path, workspace: Workspace, uploaded: str) -> tuple[Path, _New]:
     """Copy *file* to *workspace* and verify the copy, which nothing can change any more."""
     if not file.is_file():
@@ -480,7 +523,7 @@ def _verified_copy(file: Path, workspace: Workspace, uploaded: str) -> tuple[Pat
     shutil.copyfile(file, copy)
     copy.chmod(0o644)
     try:
-        new = _read(copy, f"files/{parsed[0]}/{file.name}", uploaded, verified=True)
+        new = _read(copy, f"{_FILES}/{parsed[0]}/{file.name}", uploaded, verified=True)
     except HatchModelError as error:
         raise HatchModelError(str(error).replace(str(copy), str(file))) from error
     return copy, new
