@@ -75,10 +75,20 @@ def test_a_wheel_without_a_record_has_a_card(tmp_path: Path) -> None:
 
 
 def test_nothing_in_a_model_ends_the_metadata(tmp_path: Path) -> None:
-    wheel = model_wheel(tmp_path, metrics={"a\n---\nb": 0.5, '"': 1, "é: [": 2}, gates={})
+    names = ['"', "a\n---\nb", "x\x7f\u2028", "é: [", "😀"]
+    wheel = model_wheel(tmp_path, metrics=dict.fromkeys(names, 0.5), gates={})
 
     _, metadata, _ = run("inspect", wheel, "--markdown").out.split("---\n", 2)
-    assert yaml.safe_load(metadata)["metrics"] == ['"', "a\n---\nb", "é: ["]
+    assert yaml.safe_load(metadata)["metrics"] == names
+
+
+@pytest.mark.parametrize("value", [1e-05, -2.5e-7, 1e22, 5e-324, 0.5, 3, 10**400])
+def test_a_metric_is_a_number_in_yaml(value: float, tmp_path: Path) -> None:
+    wheel = model_wheel(tmp_path, metrics={"loss": value}, gates={})
+
+    _, metadata, _ = run("inspect", wheel, "--markdown").out.split("---\n", 2)
+    (result,) = yaml.safe_load(metadata)["model-index"][0]["results"]
+    assert result["metrics"] == [{"type": "loss", "name": "loss", "value": value}]
 
 
 def test_only_one_format_is_printed(tmp_path: Path) -> None:

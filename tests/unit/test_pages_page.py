@@ -7,7 +7,7 @@ import hashlib
 import re
 from contextlib import closing
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from models import Ran, install, make_model, run
@@ -17,9 +17,6 @@ from support import make_sdist, make_wheel
 from hatch_model.cli.open import open_model
 from hatch_model.pages.content import Content, ReportFile, content_of
 from hatch_model.pages.page import breakable, comparison_page, load_snippet, report_page, table_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 
@@ -155,6 +152,7 @@ def test_nothing_in_a_model_becomes_a_tag(tmp_path: Path) -> None:
         ("a.pdf", b"%PDF", "other"),
         ("a.csv", b"a,b\n", "table"),
         ("a.md", b"# a", "markdown"),
+        ("a.md", 101_000 * b"#", "text"),
         ("a.json", b"{}", "text"),
         ("a.txt", b"\xff", "text"),
         ("a.txt", 201 * 1024 * b"x", "other"),
@@ -184,6 +182,13 @@ def test_a_file_of_the_report_that_is_not_there_is_named(tmp_path: Path) -> None
     wheel = model_wheel(tmp_path, changes={"report": [{**missing, "size": 7}]})
 
     assert _content(wheel).files == [ReportFile(path="a.png", size=7, kind="other")]
+
+
+def test_a_long_readme_is_cut_and_says_so(tmp_path: Path) -> None:
+    readme = _content(model_wheel(tmp_path, readme=2_000_000 * "a")).readme
+
+    assert readme.endswith("a\n\n… (the rest is in the archive)")
+    assert len(readme) < 101_000
 
 
 def test_contents_survive_json(tmp_path: Path) -> None:
@@ -251,6 +256,7 @@ def test_names_may_break_after_their_punctuation() -> None:
         ("iris/data/model.joblib", "import joblib"),
         ("iris/data/model.onnx", "import onnxruntime"),
         ("iris/data/model.bin", 'files("iris") / "data" / "model.bin"'),
+        ('iris/" + print(1) + "\\.bin', r'files("iris") / "\" + print(1) + \"\\.bin"'),
         ("iris-data/model.joblib", ""),
         ("model.joblib", ""),
     ],
@@ -344,6 +350,15 @@ def test_a_file_that_is_no_page_is_not_overwritten(tmp_path: Path) -> None:
         1,
     )
     assert file.read_text() == "my notes"
+
+
+def test_a_device_is_written_to_and_remains(tmp_path: Path) -> None:
+    device = tmp_path / "null"
+    device.symlink_to("/dev/null")
+
+    assert run("report", model_wheel(tmp_path), "-o", device).code == 0
+    assert device.readlink() == Path("/dev/null")
+    assert run("report", model_wheel(tmp_path), "-o", tmp_path).code == 2
 
 
 def test_a_page_is_opened_in_a_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

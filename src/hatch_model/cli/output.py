@@ -97,9 +97,15 @@ _HEAD = 2_000  # bytes, in which every page, style sheet and feed names what wro
 def write_page(file: Path, content: bytes) -> None:
     """Write *content* to *file* as a whole or not at all, unless it is there already.
 
-    Raises HatchModelError rather than overwrite a file that hatch-model did not write.
+    Raises HatchModelError rather than overwrite a file that hatch-model did not write. A device or a pipe
+    is written to.
     """
     try:
+        if (
+            file.exists() and not file.is_file()
+        ):  # such as a pipe or /dev/null, which stay what they are
+            file.write_bytes(content)
+            return
         before = file.read_bytes() if file.exists() else None
         if before == content:
             return

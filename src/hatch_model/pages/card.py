@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hatch_model.pages.content import Content
 
 _SPDX_IDENTIFIER = re.compile(r"(?!LicenseRef-)[\w.+-]+")
+_NOT_ASCII = re.compile(r"[^ -~]")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
 
 
@@ -69,8 +70,13 @@ def _metadata(content: Content) -> Iterator[str]:
 
 
 def _yaml(value: object) -> str:
-    """Return *value* in YAML, of which JSON is a part."""
-    return json.dumps(value, ensure_ascii=True)
+    """Return *value* in YAML, which JSON is nearly a part of."""
+    text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        # YAML does not join the two escapes that JSON has for one character.
+        return _NOT_ASCII.sub(lambda match: f"\\U{ord(match[0]):08x}", text)
+    # Without a point, 1e-05 is a string (https://yaml.org/type/float.html).
+    return text.replace("e", ".0e") if "." not in text else text
 
 
 def _table(title: str, rows: Sequence[tuple[str, str]]) -> str:

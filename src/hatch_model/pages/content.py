@@ -22,7 +22,7 @@ _LARGEST_PICTURE = 2 << 20
 _LARGEST_TEXT = 200 << 10
 _LARGEST_CONTENT = 8 << 20
 _LONGEST_SUMMARY = 500  # characters
-_LONGEST_README = 100_000
+_LONGEST_MARKDOWN = 100_000  # what is longer could take seconds to render
 
 Kind = Literal["picture", "table", "markdown", "text", "other"]
 
@@ -112,11 +112,17 @@ def content_of(model: ModelFiles) -> Content:
         facts=facts(model),
         summary=str(model.metadata["Summary"] or "")[:_LONGEST_SUMMARY],
         license=str(model.metadata["License-Expression"] or "")[:_LONGEST_SUMMARY],
-        readme=readme[:_LONGEST_README],
+        readme=_cut(readme),
         readme_is_markdown=kind.partition(";")[0].strip().lower() == "text/markdown",
         packed_size=model.packed_size,
         files=list(_files(model)),
     )
+
+
+def _cut(readme: str) -> str:
+    if len(readme) <= _LONGEST_MARKDOWN:
+        return readme
+    return f"{readme[:_LONGEST_MARKDOWN]}\n\n… (the rest is in the archive)"
 
 
 def _files(model: ModelFiles) -> Iterator[ReportFile]:
@@ -143,7 +149,10 @@ def _shown(model: ModelFiles, path: str, limit: int) -> tuple[Kind, str]:
     if len(content) > limit:
         return "other", ""
     if kind:
-        return kind, content.decode("utf-8", "replace")
+        text = content.decode("utf-8", "replace")
+        return (
+            (kind, text) if kind != "markdown" or len(text) <= _LONGEST_MARKDOWN else ("text", text)
+        )
     # An SVG picture runs no scripts in an <img>. Other types go by their first bytes.
     types = (each for mark, each in _RASTER.items() if re.match(mark, content, re.DOTALL))
     mime = "image/svg+xml" if suffix == ".svg" else next(types, "")

@@ -9,6 +9,7 @@ import base64
 import csv
 import hashlib
 import io
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -269,7 +270,7 @@ def load_snippet(known: Mapping[str, Any]) -> str:
     if path.parts[0] != package:
         return ""  # it is in no package
     module, load = _LOADERS.get(path.suffix, _OTHER_LOADER)
-    inner = " / ".join(f'"{part}"' for part in path.parts[1:])
+    inner = " / ".join(json.dumps(part, ensure_ascii=False) for part in path.parts[1:])
     lines = [
         "from importlib.resources import as_file, files",
         *([f"\nimport {module}"] if module else []),
