@@ -49,6 +49,8 @@ license: mit
 [a link](https://example.org/) [a script](javascript:alert(1)) {_HOSTILE}
 """
 
+_QUOTES = f"\n{30 * '>'} quoted\n"
+
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -85,12 +87,15 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model_wheel(
             folder,
             "hostile-model",
-            metrics={_HOSTILE: 0.9, 90 * "m": 1e-12},
+            "2026.11.28.1234567890.post1+local.version.of.mine",
+            metrics={_HOSTILE: 0.9, 90 * "m": 1e-12, 5_000 * "n": 1},
             gates={_HOSTILE: ">= 0.1"},
-            arguments={_HOSTILE: _HOSTILE},
+            arguments={_HOSTILE: _HOSTILE, 90 * "a": 5_000 * "b"},
             summary=_HOSTILE,
-            readme=_README,
+            readme=_README + "".join(f"{depth * '  '}- deep\n" for depth in range(30)) + _QUOTES,
+            license_expression=f"LicenseRef-{200 * 'l'}",
             report={
+                f"{150 * 'p'}.png": png(),
                 "e.svg": b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
                 'a"b.csv': f"{_HOSTILE},x\n".encode(),
                 "c.png": _HOSTILE.encode(),
@@ -100,7 +105,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     index = Index(folder / "index", now=lambda: "2026-01-01T00:00:00Z")
     index.add(wheels)
     index.yank("iris-model", "0.1.0", f"wrong labels {_HOSTILE}")
-    for name, models in (("one", wheels[:1]), ("two", wheels[1:3])):
+    for name, models in (
+        ("one", wheels[:1]),
+        ("two", wheels[1:3]),
+        ("hostile", wheels[-1:]),
+        ("hostiles", [wheels[0], wheels[-1]]),
+    ):
         run("report", *models, "-o", folder / "index" / f"report-{name}.html")
     return folder / "index"
 
@@ -163,9 +173,11 @@ _PAGES = [
     "models/iris-model/0.1.0/index.html",
     "models/many-versions/index.html",
     "models/hostile-model/index.html",
-    "models/hostile-model/0.1.0/index.html",
+    "models/hostile-model/2026.11.28.1234567890.post1+local.version.of.mine/index.html",
     "report-one.html",
     "report-two.html",
+    "report-hostile.html",
+    "report-hostiles.html",
 ]
 
 

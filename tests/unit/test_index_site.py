@@ -53,6 +53,13 @@ def test_a_change_says_its_cause_in_a_few_words(index: Index, tmp_path: Path) ->
             model_wheel(
                 tmp_path, version="5", requires=["anchor==1.3", "chain==2"], changes=changed
             ),
+            model_wheel(
+                tmp_path,
+                version="6",
+                requires=["anchor==1.3", "chain==2"],
+                changes=changed,
+                metrics={"accuracy": 0.8},
+            ),
         ]
     )
 
@@ -64,7 +71,10 @@ def test_a_change_says_its_cause_in_a_few_words(index: Index, tmp_path: Path) ->
         "only the artifacts",
         "1 argument, 2 pins, 2 inputs",
         "nothing",
+        "only the metrics",
     ]
+    # A few bytes more or less are no change of the size.
+    assert [section.title for each in changes[4:] if each for section in each.sections] == []
 
 
 def test_a_version_is_compared_with_the_last_that_installers_took(
@@ -128,6 +138,16 @@ def test_the_front_page_shows_each_model_with_its_first_metric(
     assert page.index("models/a-model/index.html") < page.index("models/b-model/index.html")
     assert page.count("gates held") == 1
     assert 'data-search="a-model tells the species of an iris accuracy"' in page
+
+
+def test_long_names_are_cut_and_digests_are_not(index: Index, tmp_path: Path) -> None:
+    metric = 5_000 * "m"
+    index.add([model_wheel(tmp_path, metrics={metric: 0.5}, gates={})])
+
+    (archive,) = _history(tmp_path).releases[0].archives
+    model = tmp_path / "index/models/iris-model"
+    assert f"{300 * 'm'}…</span>" in (model / "index.html").read_text("utf-8")
+    assert archive.sha256 in (model / "0.1.0/index.html").read_text("utf-8")
 
 
 def test_an_index_without_models_says_how_to_add_one() -> None:

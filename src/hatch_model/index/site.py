@@ -75,8 +75,8 @@ def change_of(history: History, release: Release) -> Change | None:
         return None
     differences = changed_facts(before.model, release.model)
     sections = sections_of(differences)
-    if before.size != release.size:
-        sizes = human_size(before.size), human_size(release.size)
+    sizes = human_size(before.size), human_size(release.size)
+    if sizes[0] != sizes[1]:
         sections.append(Section(title="Size", rows=[(release.main.path[-3:], *sizes)]))
     return Change(
         before=before,

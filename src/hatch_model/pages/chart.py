@@ -150,11 +150,13 @@ def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     digits = min(max(math.floor(math.log10(largest)) - power + 2, 1), _MOST_DIGITS)
     first = math.ceil(low / step)
     values = [index * step for index in range(first, first + 2 * _TICKS)]
-    return [
+    ticks = [
         (each, f"{each:.{decimals}f}" if is_plain else number(each, digits=digits))
         for each in values
         if low <= each <= high
     ]
+    # Halves of large integers have no text of their own.
+    return [(each, text) for each, text in ticks if abs(float(text) - each) < step / 4]
 
 
 def _grid(scale: _Scale) -> Iterator[Markup]:

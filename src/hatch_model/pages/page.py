@@ -86,7 +86,8 @@ def environment() -> Environment:
         breakable=breakable,
         size=human_size,
         number=number,
-        shown=_cut,
+        cut=_cut,
+        shown=_shown,
         digest=lambda text: text[:12],
         markdown=render,
         split=split,
@@ -179,7 +180,7 @@ def sections_of(differences: Differences) -> list[Section]:
         Section(
             title=title,
             rows=[
-                (label, _cut(before), _cut(after))
+                (label, _shown(before), _shown(after))
                 for label, (before, after) in differences[name].items()
                 if name != "summary" or label not in _IN_HEADINGS
             ],
@@ -197,22 +198,26 @@ def cause_of(differences: Differences) -> str:
     others = [name for name in ("entry point", "python") if name in differences["summary"]]
     if counted or others:
         return ", ".join([*others, *counted])
-    return "only the artifacts" if differences["artifacts"] else "nothing"
+    left = next((name for name in ("artifacts", "metrics") if differences[name]), "")
+    return f"only the {left}" if left else "nothing"
 
 
 def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _cut(value: object) -> str:
-    text = shown(value)
+def _shown(value: object) -> str:
+    return _cut(shown(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 def breakable(text: str) -> Markup:
-    """Let a browser break *text*, a name or a path, after its punctuation."""
+    """Let a browser break *text*, a name or a path, after its punctuation, and cut it if it is very long."""
     # No entity that escape() writes has such a character in it.
-    return Markup(_BREAKS.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped
+    return Markup(_BREAKS.sub(r"\1<wbr>", str(escape(_cut(text)))))  # noqa: S704 - escaped
 
 
 @dataclass(frozen=True, slots=True)
