@@ -24,8 +24,8 @@ one build to the next: the working directory, the folder that is written to, the
 threads OpenMP and BLAS may use, one and then two. What a case sets itself holds for both.
 
 Prints the table in Markdown, with the versions found. What is not installed is left out and named
-on standard error: torch, keras and safetensors are too large to be fetched unless asked for, by
-`uv run --with torch --with keras --with safetensors benchmarks/byte_identical.py`.
+on standard error: some are too large to be fetched unless asked for, by `--with` of `uv run`: torch,
+keras, safetensors, gensim, mlflow-skinny, optuna, prophet, spacy and statsmodels.
 """
 
 # Each case imports its own libraries, which the type checker need not find.
@@ -56,7 +56,7 @@ SECONDS_APART = 2.1
 """The time between the two, at least: zip archives count in steps of two seconds."""
 
 Save = Callable[[Path], object]
-"""Trains, and writes one file into the folder that it is given."""
+"""Trains, and writes files into the folder that it is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -493,6 +493,118 @@ def h5py_dataset_with_times(folder: Path) -> None:
     hdf5(folder, track_times=True)
 
 
+# statsmodels
+
+
+@case("statsmodels", "`AutoReg(…).fit()`", '`save("….pickle")`')
+def statsmodels_save(folder: Path) -> None:
+    import statsmodels.api as sm
+    from statsmodels.tsa.ar_model import AutoReg
+
+    activity = sm.datasets.sunspots.load_pandas().data["SUNACTIVITY"].to_numpy()
+    AutoReg(activity, lags=9).fit().save(folder / "model.pickle")
+
+
+# Prophet
+
+
+@case("prophet", "`Prophet().fit(…, seed=0)`", "`prophet.serialize.model_to_json`")
+def prophet_json(folder: Path) -> None:
+    import numpy as np
+    import pandas as pd
+    from prophet import Prophet
+    from prophet.serialize import model_to_json
+
+    days = pd.date_range("2026-01-01", periods=200)
+    values = np.sin(np.arange(200) / 7) + np.arange(200) / 50
+    model = Prophet().fit(pd.DataFrame({"ds": days, "y": values}), seed=0)
+    (folder / "model.json").write_text(model_to_json(model))
+
+
+# spaCy
+
+
+@case("spacy", "a text categorizer after `spacy.util.fix_random_seed(0)`", "`to_disk`")
+def spacy_to_disk(folder: Path) -> None:
+    import spacy
+    from spacy.training import Example
+
+    spacy.util.fix_random_seed(0)
+    pipeline = spacy.blank("en")
+    pipeline.add_pipe("textcat")
+    examples = [
+        Example.from_dict(pipeline.make_doc(text), {"cats": {"good": good, "bad": not good}})
+        for text, good in (("a wonderful day", True), ("an awful day", False))
+    ]
+    optimizer = pipeline.initialize(lambda: examples)
+    for _ in range(5):
+        pipeline.update(examples, sgd=optimizer)
+    pipeline.to_disk(folder / "pipeline")
+
+
+# gensim
+
+
+def word_vectors(**options: Any) -> Any:
+    from gensim.models import Word2Vec
+
+    texts = [["rain", "wind", "snow"], ["team", "match", "goal"], ["rain", "match"]] * 200
+    return Word2Vec(texts, vector_size=20, min_count=1, seed=0, **options)
+
+
+@case(
+    "gensim",
+    "`Word2Vec(seed=0, workers=1)`",
+    "`save`",
+    "the time, in `lifecycle_events`; see the next row",
+)
+def gensim_save(folder: Path) -> None:
+    word_vectors(workers=1).save(str(folder / "model"))
+
+
+@case("gensim", "`Word2Vec(seed=0, workers=1)`", "`wv.save_word2vec_format`")
+def gensim_vectors(folder: Path) -> None:
+    word_vectors(workers=1).wv.save_word2vec_format(str(folder / "vectors.txt"))
+
+
+# MLflow
+
+
+@case(
+    "mlflow-skinny", "a logistic regression", "`mlflow.sklearn.save_model`", "a UUID and the time"
+)
+def mlflow_save(folder: Path) -> None:
+    import mlflow.sklearn
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression().fit(*samples())
+    mlflow.sklearn.save_model(model, folder / "model", serialization_format="pickle")
+
+
+# Optuna
+
+
+def study(storage: str | None) -> Any:
+    import optuna
+
+    found = optuna.create_study(
+        study_name="search", storage=storage, sampler=optuna.samplers.TPESampler(seed=0)
+    )
+    found.optimize(lambda trial: trial.suggest_float("x", -1, 1) ** 2, n_trials=5)
+    return found
+
+
+@case("optuna", "a study", "SQLite as its storage", "the times of the trials; see the next row")
+def optuna_sqlite(folder: Path) -> None:
+    study(f"sqlite:///{folder}/study.db")
+
+
+@case("optuna", "a study", '`trials_dataframe(attrs=("number", "value", "params")).to_csv`')
+def optuna_csv(folder: Path) -> None:
+    found = study(None).trials_dataframe(attrs=("number", "value", "params"))
+    found.to_csv(folder / "trials.csv", index=False)
+
+
 # Python
 
 
@@ -572,7 +684,11 @@ def train(each: Case, threads: str, folder: Path) -> dict[str, str]:
     if completed.returncode:
         sys.stdout.buffer.write(completed.stdout)
         raise SystemExit(completed.returncode)
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in written.iterdir()}
+    files = (file for file in written.rglob("*") if file.is_file())
+    return {
+        file.relative_to(written).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+    }
 
 
 def measure(cases: list[Case]) -> list[bool]:
