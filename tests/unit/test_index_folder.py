@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -208,6 +209,20 @@ def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(HatchModelError, match=r"file`: (File exists|Not a directory)"):
         Index(tmp_path / "file").add([model_wheel(tmp_path)])
+
+
+def test_a_full_disk_is_named_by_the_folder_and_nothing_is_taken(
+    index: Index, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy(source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    with pytest.raises(HatchModelError) as error:
+        index.add([model_wheel(tmp_path)])
+    assert str(error.value) == f"`{folder}`: No space left on device"
+    assert [each.name for each in folder.iterdir()] == [".hatch-model.lock"]
 
 
 def test_sdists_and_wheels_of_other_tools_are_taken(
@@ -788,6 +803,48 @@ def test_a_history_that_cannot_be_read_stops_every_change(
     assert str(error.value).startswith(f"`{file}` cannot be read: ")
     assert "run `hatch-model index update`" in str(error.value)
     assert tree(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda release: release.update(model={}), "KeyError: 'arguments'"),
+        (lambda release: release.update(summary=None), "TypeError: summary is None"),
+        (lambda release: release.update(yanked=True), "TypeError: yanked is True"),
+        (lambda release: release["archives"][0].update(size="1"), "TypeError: size is '1'"),
+        (lambda release: release["model"].update(metrics=[1]), "TypeError: metrics is [1]"),
+        (lambda release: release["model"].update(metrics={"a": "b"}), "TypeError: a is 'b'"),
+    ],
+)
+def test_a_history_that_was_edited_by_hand_is_refused_with_a_reason(
+    change: Callable[[dict[str, Any]], None],
+    reason: str,
+    index: Index,
+    folder: Path,
+    tmp_path: Path,
+) -> None:
+    index.add([model_wheel(tmp_path)])
+    file = folder / "models/iris-model/history.json"
+    content = json.loads(file.read_text())
+    change(content["releases"][0])
+    file.write_text(json.dumps(content))
+
+    with pytest.raises(HatchModelError) as error:
+        index.update()
+    assert f"`{file}` cannot be read: {reason}. Restore it, or " in str(error.value)
+
+
+def test_a_history_has_each_version_once_and_in_order(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path, version=version) for version in ("1", "2")])
+    file = folder / "models/iris-model/history.json"
+    content = json.loads(file.read_text())
+    content["releases"].reverse()
+    file.write_text(json.dumps(content))
+
+    with pytest.raises(HatchModelError, match="the versions are not in order"):
+        index.update()
 
 
 def test_a_history_cannot_lead_out_of_the_index(index: Index, folder: Path, tmp_path: Path) -> None:

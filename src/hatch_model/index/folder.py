@@ -212,9 +212,8 @@ class Index:
         try:
             yield
         except OSError as error:
-            if error.errno in DISK_FULL:
-                raise
-            place = error.filename or self._folder
+            # Of a copy to a full disk, it names the file that was read.
+            place = self._folder if error.errno in DISK_FULL else error.filename or self._folder
             raise HatchModelError(f"`{place}`: {error.strerror or error}") from error
 
     def _load(self, *, exists: bool) -> None:

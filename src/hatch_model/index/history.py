@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version as installed_version
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -161,6 +162,9 @@ def _read(content: Mapping[str, Any], name: str) -> History:
     releases = [_read_release(each) for each in content["releases"]]
     if canonicalize_name(name, validate=True) != content["name"]:
         raise ValueError(content["name"])
+    versions = [Version(each.version) for each in releases]
+    if versions != sorted(set(versions)):
+        raise ValueError("the versions are not in order")
     return History(name=content["name"], releases=releases)
 
 
@@ -168,11 +172,35 @@ def _read_release(content: Mapping[str, Any]) -> Release:
     """Read a release. Raises ValueError, KeyError or TypeError."""
     if str(Version(content["version"])) != content["version"]:
         raise ValueError(content["version"])
-    archives = [Archive(**each) for each in content["archives"]]
+    archives = [_read_fields(Archive, each) for each in content["archives"]]
     for archive in archives:
         path = PurePosixPath(archive.path)
         if path.is_absolute() or ".." in path.parts:
             raise ValueError(archive.path)
     if not archives:
         raise ValueError(f"{content['version']} has no archives")
-    return Release(**{**content, "archives": archives})
+    for key, kind in _FACTS.items():
+        if not isinstance(content["model"][key], (kind, NoneType)):
+            raise TypeError(f"{key} is {content['model'][key]!r}")
+    for metric, value in (content["model"]["metrics"] or {}).items():
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"{metric} is {value!r}")
+    return _read_fields(Release, {**content, "archives": archives})
+
+
+# What pages take apart.
+_FACTS = {
+    **dict.fromkeys(("arguments", "metrics", "gates", "check", "python", "platform", "git"), dict),
+    **dict.fromkeys(("inputs", "sources", "artifacts", "report", "requires"), list),
+    **dict.fromkeys(("entry_point", "requires_python"), str),
+}
+_TYPES: Mapping[str, Any] = {"str": str, "int": int, "str | None": (str, NoneType)}
+_T = TypeVar("_T", Archive, Release)
+
+
+def _read_fields(kind: type[_T], content: Mapping[str, Any]) -> _T:
+    """Make an Archive or a Release of *content*. Raises KeyError or TypeError."""
+    for field in fields(kind):
+        if not isinstance(content[field.name], _TYPES.get(str(field.type), object)):
+            raise TypeError(f"{field.name} is {content[field.name]!r}")
+    return kind(**content)
