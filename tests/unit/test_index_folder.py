@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
+import stat
+import sys
 import zipfile
 from functools import partial
 from itertools import count
@@ -22,6 +25,9 @@ from hatch_model.index.folder import Index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_WHEEL = "iris_model-0.1.0-py3-none-any.whl"
 
 
 def _clock() -> Callable[[], str]:
@@ -421,6 +427,26 @@ def _crash(_: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize("step", ["_write_pages", "_write_histories"])
+def test_interrupted_changes_can_be_repeated(
+    step: str, index: Index, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = model_wheel(tmp_path)
+
+    def interrupted(change: Callable[[], object]) -> None:
+        monkeypatch.setattr(Index, step, _crash)
+        with pytest.raises(KeyboardInterrupt):
+            change()
+        monkeypatch.undo()
+
+    interrupted(partial(index.add, [wheel]))
+    index.add([wheel])
+    assert _versions(folder) == ["0.1.0"]
+    interrupted(partial(index.yank, "iris-model", "0.1.0", "wrong labels"))
+    index.yank("iris-model", "0.1.0", "wrong labels")
+    assert 'data-yanked="wrong labels"' in (folder / "simple/iris-model/index.html").read_text()
+
+
 # update
 
 
@@ -553,6 +579,61 @@ def test_a_page_that_somebody_else_wrote_is_not_overwritten(
         f"`{file}` is there already, and hatch-model did not write it. Move it away."
     )
     assert file.read_text() == "<h1>mine</h1>"
+
+
+@pytest.mark.parametrize("page", ["index.html", "simple/index.html"])
+def test_nothing_is_added_where_somebody_elses_page_is(
+    page: str, index: Index, folder: Path, tmp_path: Path
+) -> None:
+    file = folder / page
+    file.parent.mkdir(parents=True)
+    file.write_text("a page of mine")
+
+    with pytest.raises(HatchModelError, match="is there already, and hatch-model did not write it"):
+        index.add([model_wheel(tmp_path)])
+    assert _files(folder) == {page}
+
+
+def test_a_link_at_the_place_of_a_partial_file_is_not_followed(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.write_text("mine")
+    files = folder / "files/iris-model"
+    files.mkdir(parents=True)
+    for place in (folder / ".index.html.partial", files / f".{_WHEEL}.metadata.partial"):
+        place.symlink_to(other)
+
+    index.add([model_wheel(tmp_path)])
+    assert other.read_text() == "mine"
+    assert not list(folder.rglob("*.partial"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no modes")
+def test_all_who_may_change_the_folder_may_lock_it(index: Index, folder: Path) -> None:
+    folder.mkdir()
+    before = os.umask(0o002)
+    try:
+        index.update()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((folder / ".hatch-model.lock").stat().st_mode) == 0o664
+
+
+def test_what_is_missing_of_a_version_whose_wheel_is_elsewhere_is_named(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path)])
+    shutil.rmtree(folder / "files")
+    lost = folder / "models/iris-model/0.1.0/report.json"
+    lost.unlink()
+
+    with pytest.raises(HatchModelError) as error:
+        index.yank("iris-model", "0.1.0", "")
+    assert str(error.value) == (
+        f"`{lost}` is missing or was written by another release of hatch-model. To write it again, "
+        f"`files/iris-model/{_WHEEL}` has to be in the folder."
+    )
 
 
 def test_a_folder_that_is_not_there_has_nothing_to_update(tmp_path: Path) -> None:

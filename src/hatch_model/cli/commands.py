@@ -211,7 +211,7 @@ def report(
         return
     names = [f"{canonicalize_name(each.name)}-{each.version}" for each in contents]
     file = output or Path(f"{re.sub(_NOT_IN_A_NAME, '_', '-'.join(names))}.html")
-    write_page(file, page.encode("utf-8", "replace"))
+    write_page(file.resolve(), page.encode("utf-8", "replace"))
     print_line(str(file))
     if is_opened:
         webbrowser.open(file.resolve().as_uri())

@@ -94,6 +94,17 @@ _GENERATOR = b"hatch-model"
 _HEAD = 2_000  # bytes, in which every page, style sheet and feed names what wrote it
 
 
+def refuse_foreign(file: Path) -> None:
+    """Raise HatchModelError if there is a *file* that hatch-model did not write, or OSError."""
+    if file.is_file():
+        with file.open("rb") as stream:
+            head = stream.read(_HEAD)
+        if head and _GENERATOR not in head:
+            raise HatchModelError(
+                f"`{file}` is there already, and hatch-model did not write it. Move it away."
+            )
+
+
 def write_page(file: Path, content: bytes) -> None:
     """Write *content* to *file* as a whole or not at all, unless it is there already.
 
@@ -105,23 +116,24 @@ def write_page(file: Path, content: bytes) -> None:
             file.exists() and not file.is_file()
         ):  # such as a pipe or /dev/null, which stay what they are
             file.write_bytes(content)
-            return
-        before = file.read_bytes() if file.exists() else None
-        if before == content:
-            return
-        if before and _GENERATOR not in before[:_HEAD]:
-            raise HatchModelError(
-                f"`{file}` is there already, and hatch-model did not write it. Move it away."
-            )
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".{file.name}.partial")
-        try:
-            partial.write_bytes(content)
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
+        elif not file.exists() or file.read_bytes() != content:
+            refuse_foreign(file)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(file, content)
     except OSError as error:
         raise HatchModelError(f"`{file}` cannot be written: {error.strerror or error}.") from error
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write *content* to *file* as a whole or not at all. Raises OSError."""
+    partial = file.with_name(f".{file.name}.partial")
+    partial.unlink(missing_ok=True)  # which could be a link to another file
+    try:
+        with partial.open("xb") as stream:
+            stream.write(content)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def print_json(value: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion
 
 from hatch_model.cli.open import open_model
-from hatch_model.cli.output import write_page
+from hatch_model.cli.output import refuse_foreign, replace_file, write_page
 from hatch_model.cli.verify import differences, is_of
 from hatch_model.digests import file_of
 from hatch_model.errors import DISK_FULL, HatchModelError, printable
@@ -103,8 +104,8 @@ class Index:
                 elif before.sha256 != new.archive.sha256:
                     lines.append(f"{path}: changed, so locks that have its digest refuse it")
                 self._take(new)
-            self._write_histories()
             self._write_pages(everything=True)
+            self._write_histories()
             self._delete(_metadata_file(self._folder / path) for path in gone)
         return lines, faults
 
@@ -112,8 +113,8 @@ class Index:
         """Verify *files*, copy them to the index, and write the pages that change."""
         with self._locked(), self._verified(files) as found:
             lines = self._add(found)
-            self._write_histories()
             self._write_pages()
+            self._write_histories()
         return lines
 
     def yank(self, name: str, version: str, reason: str | None) -> list[str]:
@@ -123,8 +124,8 @@ class Index:
             if reason is not None:  # arguments of a command may be bytes that are no text
                 reason = reason.encode("utf-8", "replace").decode()
             self._histories[history.name] = history.replaced(replace(release, yanked=reason))
-            self._write_histories()
             self._write_pages()
+            self._write_histories()
         state = "not yanked" if reason is None else "yanked"
         return [f"{history.name} {release.version} is {state}"]
 
@@ -139,7 +140,6 @@ class Index:
             paths |= {self._relative(file) for file in self._archives() if file.name in names}
             for path in paths:
                 self._delete([self._folder / path, _metadata_file(self._folder / path)])
-            # Last, so that the command can be repeated if it is interrupted.
             self._write_histories()
         return [f"{path}: removed" for path in sorted(paths)]
 
@@ -180,8 +180,8 @@ class Index:
                 for new in wheels or [new for _, new in found]
             ]
             lines = [*dict.fromkeys(line for each in passed for line in each), *self._add(found)]
-            self._write_histories()
             self._write_pages()
+            self._write_histories()
         return lines
 
     # The state
@@ -194,12 +194,15 @@ class Index:
                 self._folder.mkdir(parents=True, exist_ok=True)
             elif not self._folder.is_dir():
                 raise HatchModelError(f"`{self._folder}` is not a folder.")
+            _make_lock(self._folder / _LOCK)
             lock = FileLock.acquire(self._folder / _LOCK)
             if lock is None:
                 print("another process is changing this index: waiting for it", file=sys.stderr)  # noqa: T201
                 lock = FileLock.acquire(self._folder / _LOCK, wait=True)
             try:
                 remove_abandoned(self._folder / _FILES)
+                for page in _FRONT:
+                    refuse_foreign(self._folder / page)
                 self._load(exists=exists)
                 yield
             finally:
@@ -393,6 +396,7 @@ class Index:
         return self._folder / "models" / name / version / "report.json"
 
     def _write_histories(self) -> None:
+        """Write what is known now, after all else, so that an interrupted command can be repeated."""
         for name, history in self._histories.items():
             file = self._folder / "models" / name / "history.json"
             if not history.releases:
@@ -455,12 +459,25 @@ class Index:
             return Content.from_json(json.loads(file.read_bytes())["content"])
         except (OSError, ValueError, KeyError, TypeError):
             archive = release.main
+            if not (self._folder / archive.path).is_file():
+                raise HatchModelError(
+                    f"`{file}` is missing or was written by another release of hatch-model. To write it "
+                    f"again, `{archive.path}` has to be in the folder."
+                ) from None
             new = _read(self._folder / archive.path, archive.path, archive.uploaded)
             write_page(file, _stored(new.content))
             return new.content
 
 
 _STATIC = ("style.css", "script.js")
+_FRONT = ("index.html", "feed.xml", "simple/index.html", "simple/index.json")
+"""The pages that every change writes."""
+
+
+def _make_lock(file: Path) -> None:
+    """Create the lock's file for all who may change the index, not for one user as FileLock does."""
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o666))
 
 
 def _stored(content: Content) -> bytes:
@@ -481,9 +498,7 @@ def _write_metadata(archive: Path, metadata: bytes | None) -> None:
     file = _metadata_file(archive)
     if metadata is None or (file.is_file() and file.read_bytes() == metadata):
         return
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_bytes(metadata)
-    partial.replace(file)
+    replace_file(file, metadata)
 
 
 def _parsed(filename: str) -> tuple[str, str] | None:
