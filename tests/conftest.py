@@ -29,7 +29,14 @@ _BUILD_TOOLS = [
 ]
 _BUILD_TOOLS += ["cyclonedx-python-lib"]  # with `sbom = true`
 _BUILD_TOOLS += ["platformdirs"]  # with `inputs`
-_BUILD_TOOLS += ["click", "jsonschema", "rich"]  # with the command line
+_BUILD_TOOLS += [
+    "click",
+    "jinja2",
+    "jsonschema",
+    "markdown-it-py",
+    "nh3",
+    "rich",
+]  # with the command line
 
 
 def pytest_configure() -> None:

@@ -26,12 +26,20 @@ def all_files(wheel: Wheel) -> list[str]:
         return archive.namelist()
 
 
-def test_the_wheel_holds_the_modules_of_the_tree_and_nothing_else(wheel: Wheel) -> None:
+def test_the_wheel_holds_the_modules_and_templates_of_the_tree_and_nothing_else(
+    wheel: Wheel,
+) -> None:
     source = _CHECKOUT / "src"
     modules = {path.relative_to(source).as_posix() for path in source.glob("hatch_model/**/*.py")}
+    templates = {
+        path.relative_to(source).as_posix()
+        for folder in ("pages/templates", "new_project/template")
+        for path in source.glob(f"hatch_model/{folder}/**/*")
+        if path.is_file()
+    }
 
     assert wheel.files == sorted(
-        {*modules, "hatch_model/model.schema.json", "hatch_model/py.typed"}
+        {*modules, *templates, "hatch_model/model.schema.json", "hatch_model/py.typed"}
     )
     assert {
         "hatch_model/__init__.py",
