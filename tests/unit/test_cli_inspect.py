@@ -7,7 +7,8 @@ import hashlib
 import io
 import json
 import tarfile
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from models import (
@@ -24,6 +25,8 @@ from models import (
     run,
 )
 from support import make_wheel, tree
+
+from hatch_model.cli.open import open_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -226,6 +229,25 @@ def test_metadata_of_an_sdist_that_is_no_file_in_the_end_is_none(
     assert run("inspect", sdist) == Ran(
         "", f"hatch-model: error: `{sdist}` cannot be read: it has nothing for metadata\n", 1
     )
+
+
+def test_a_file_of_an_sdist_is_read_without_unpacking_what_comes_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = {f"small-0.1.0/{number}.bin": b"weights" for number in range(50)}
+    sdist = _sdist(tmp_path, {"small-0.1.0/PKG-INFO": _PKG_INFO, **weights})
+    found: list[object] = []
+    following = tarfile.TarFile.next
+
+    def noted(self: tarfile.TarFile) -> tarfile.TarInfo | None:
+        found.append(following(self))
+        return cast("tarfile.TarInfo | None", found[-1])
+
+    with closing(open_model(str(sdist))) as model:
+        monkeypatch.setattr(tarfile.TarFile, "next", noted)
+        with model.open("small-0.1.0/0.bin") as stream:
+            assert stream.read() == b"weights"
+    assert len(found) <= 1
 
 
 @pytest.mark.parametrize("number", [10**400, -(10**309)])

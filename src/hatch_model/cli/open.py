@@ -417,7 +417,7 @@ def _open_sdist(file: Path) -> ModelFiles:
             sizes={path: entry.size for path, entry in files.items()},
             packed_size=packed_size,
             report_folder=f"{folder}/{CARRIED_REPORT}",
-            open=partial(_open_in_sdist, file),
+            open=lambda path: _open_in_sdist(file, files[path]),
         )
 
 
@@ -447,10 +447,12 @@ def _read_metadata(stream: IO[bytes], path: str) -> str:
     return _within_limit(path, content.decode())
 
 
-def _open_in_sdist(sdist: Path, path: str) -> IO[bytes]:
-    """Read a file of *sdist* to memory: unlike a wheel, it is not kept open."""
+def _open_in_sdist(sdist: Path, entry: tarfile.TarInfo) -> IO[bytes]:
+    """Read *entry* of *sdist* to memory: unlike a wheel, it is not kept open.
+
+    An entry that is looked for by its name would be found by unpacking all of the sdist.
+    """
     with tarfile.open(sdist, tarinfo=_Entry) as archive:
-        stream = archive.extractfile(path)
-        if stream is None:
-            raise KeyError(path)
+        stream = archive.extractfile(entry)
+        assert stream is not None  # noqa: S101 - it is a file
         return io.BytesIO(stream.read())
