@@ -196,6 +196,10 @@ def _unfinished(folder: Path) -> Path:
             "`{file}` holds iris-model 0.1.0, which is not what its name says.",
         ),
         (_called_anything, "`{file}` is not called as a wheel or an sdist is."),
+        *(
+            (partial(model_wheel, name=name), "`{file}` is not called as a wheel or an sdist is.")
+            for name in ("münchen", "_x_", ".")
+        ),
         (_no_zip, "`{file}` cannot be read: File is not a zip file"),
         (_unfinished, "`{file}` was left by a build that was interrupted. Build it again."),
     ],

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import (
+    InvalidName,
     InvalidSdistFilename,
     InvalidWheelFilename,
     canonicalize_name,
@@ -508,9 +509,10 @@ def _parsed(filename: str) -> tuple[str, str] | None:
             name, version, _, _ = parse_wheel_filename(filename)
         else:
             name, version = parse_sdist_filename(filename)
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+        # Parsing takes more than the names that installers accept, such as `ü` and `_`.
+        return canonicalize_name(name, validate=True), str(version)
+    except (InvalidName, InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
         return None
-    return name, str(version)
 
 
 @contextmanager
