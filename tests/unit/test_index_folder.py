@@ -195,9 +195,12 @@ def _unfinished(folder: Path) -> Path:
             _of_another_name,
             "`{file}` holds iris-model 0.1.0, which is not what its name says.",
         ),
-        (_called_anything, "`{file}` is not called as a wheel or an sdist is."),
+        (_called_anything, "`{file}` does not have the name of a wheel or an sdist."),
         *(
-            (partial(model_wheel, name=name), "`{file}` is not called as a wheel or an sdist is.")
+            (
+                partial(model_wheel, name=name),
+                "`{file}` does not have the name of a wheel or an sdist.",
+            )
             for name in ("münchen", "_x_", ".")
         ),
         (_no_zip, "`{file}` cannot be read: File is not a zip file"),

@@ -515,6 +515,14 @@ def _parsed(filename: str) -> tuple[str, str] | None:
         return None
 
 
+def _named(file: Path) -> tuple[str, str]:
+    """Return the normalized name and version in the name of *file*. Raises HatchModelError."""
+    parsed = _parsed(file.name)
+    if parsed is None:
+        raise HatchModelError(f"`{file}` does not have the name of a wheel or an sdist.")
+    return parsed
+
+
 @contextmanager
 def _workspace(folder: Path) -> Iterator[Workspace]:
     """Make a workspace in *folder*, which may be a link to another file system, and not remain empty."""
@@ -531,15 +539,13 @@ def _verified_copy(file: Path, workspace: Workspace, uploaded: str) -> tuple[Pat
     """Copy *file* to *workspace* and verify the copy, which nothing can change any more."""
     if not file.is_file():
         raise HatchModelError(f"`{file}` is not a file.")
-    parsed = _parsed(file.name)
-    if parsed is None:
-        raise HatchModelError(f"`{file}` is not called as a wheel or an sdist is.")
+    name, _ = _named(file)
     folder = Path(tempfile.mkdtemp(dir=workspace.path))
     copy = folder / file.name
     shutil.copyfile(file, copy)
     copy.chmod(0o644)
     try:
-        new = _read(copy, f"{_FILES}/{parsed[0]}/{file.name}", uploaded, verified=True)
+        new = _read(copy, f"{_FILES}/{name}/{file.name}", uploaded, verified=True)
     except HatchModelError as error:
         raise HatchModelError(str(error).replace(str(copy), str(file))) from error
     return copy, new
@@ -550,12 +556,9 @@ def _read(file: Path, path: str, uploaded: str, *, verified: bool = False) -> _N
 
     Raises HatchModelError.
     """
-    parsed = _parsed(file.name)
-    if parsed is None:
-        raise HatchModelError(f"`{file}` is not called as a wheel or an sdist is.")
+    name, version = _named(file)
     if is_unfinished(file):
         raise HatchModelError(f"`{file}` was left by a build that was interrupted. Build it again.")
-    name, version = parsed
     with closing(open_model(str(file))) as model:
         if not is_of(model, name, version):
             raise HatchModelError(
