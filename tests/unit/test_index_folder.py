@@ -857,6 +857,19 @@ def test_a_yanked_version_is_not_promoted(
     assert not production.exists()
 
 
+def test_a_version_that_is_yanked_in_the_target_remains_yanked(
+    index: Index, production: Path, tmp_path: Path
+) -> None:
+    index.add([model_wheel(tmp_path)])
+    _promote(index, production, "0.1.0")
+    Index(production).yank("iris-model", "0.1.0", "wrong labels")
+
+    assert _promote(index, production, "0.1.0") == [
+        f"files/iris-model/{_WHEEL}: there already, and yanked"
+    ]
+    assert _only_release(production)["yanked"] == "wrong labels"
+
+
 def test_an_index_is_not_promoted_to_itself(index: Index, folder: Path, tmp_path: Path) -> None:
     index.add([model_wheel(tmp_path)])
 

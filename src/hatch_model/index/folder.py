@@ -370,7 +370,9 @@ class Index:
         for copy, new in found:
             before = known.setdefault(copy.name, new.archive)
             if before is not new.archive:
-                lines.append(f"{before.path}: there already")
+                _, release = self._find(new.name, new.version)
+                state = "there already" if release.yanked is None else "there already, and yanked"
+                lines.append(f"{before.path}: {state}")
                 continue
             place = self._folder / new.archive.path
             place.parent.mkdir(parents=True, exist_ok=True)
