@@ -49,7 +49,7 @@ def collect(folder: Path, target: Path, warn: Callable[[str], None]) -> list[Art
         size += len(content)
     if unfit:
         warn(
-            f"the wheel is without a part of what training wrote to `report_dir`:{as_lines(unfit)}\n"
+            f"files that training wrote to `report_dir` are left out:{as_lines(unfit)}\n"
             f"A report has up to {MOST_FILES} regular files of up to {human_size(LARGEST_FILE)} each and "
             f"{human_size(LARGEST_REPORT)} in all, under names that every system takes. Write larger files "
             f"to `output_dir`."

@@ -143,7 +143,7 @@ def test_what_cannot_travel_is_named_once_and_fails_nothing(
     built = project.build(surroundings)
 
     assert (
-        "hatch-model: warning: the wheel is without a part of what training wrote to `report_dir`:\n"
+        "hatch-model: warning: files that training wrote to `report_dir` are left out:\n"
         "  `passwords`: a symbolic link to `/etc/passwd` outside of its folder\n"
         "  `pipe`: neither a file nor a folder\n"
         "  `plot.svg`: the same as `Plot.svg` on macOS and Windows\n"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _posix = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes are not for everyone")
 _linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
-_LEFT_OUT = "the wheel is without a part of what training wrote to `report_dir`:"
+_LEFT_OUT = "files that training wrote to `report_dir` are left out:"
 _ADVICE = (
     "A report has up to 100 regular files of up to 10.0 MiB each and 25.0 MiB in all, under names "
     "that every system takes. Write larger files to `output_dir`."
