@@ -47,7 +47,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test by what it needs, where it does not say so itself."""
-    tiers = {"frontend", "network", "large", "browser", "library"}
+    tiers = {"frontend", "network", "large", "browser", "library", "engine"}
     for item in items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         if parameters.get("frontend") or parameters.get("installer") == "pip":

@@ -149,6 +149,7 @@ def test_the_other_defaults_in_the_option_tables() -> None:
         "lock": "none",
         "inputs": "none",
         "check": "none",
+        "parallel": "none",
         "artifacts": "`data` beside the module of `train`",
     }
     or_group = "an array of PEP 508 strings, or `dependency-group` with the name of a group"

@@ -61,6 +61,8 @@ class TrainedModel:
     """A model was returned and saved with joblib."""
     report: Sequence[Artifact] = ()
     """Files for people, which travel in the wheel's metadata; see :mod:`hatch_model.report`."""
+    engine: Mapping[str, str] | None = None
+    """The name and the version of the cluster's engine that training ran on, if it did."""
 
     @property
     def is_reused(self) -> bool:

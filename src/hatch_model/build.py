@@ -116,6 +116,8 @@ def build_requirements(project: Project) -> list[str]:
         check_layout(cast("WheelBuilder", project.builder), project.training, trains=trains)
     if not trains:
         return []
+    if project.training.parallel is not None:
+        project.training.parallel.address_in(project.training.environment)
     if record is not None and project.training.lock is None:
         # The metadata already lists the pins, and retraining must agree with them.
         groups = project.requirements_of(project.training.groups)

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
+from packaging.utils import canonicalize_name
+
 from hatch_model import git
 from hatch_model.artifacts import Artifact, TrainedModel, publish, refuse_lfs_pointers, written
 from hatch_model.closure import closure_of, holds, installed_root
@@ -21,18 +23,20 @@ from hatch_model.installed import (
 )
 from hatch_model.layout import python_path, source_files
 from hatch_model.phase import is_unpacked_sdist
-from hatch_model.pins import check_same_pins, marker_environment
+from hatch_model.pins import check_same_pins, marker_environment, pinned_version
 from hatch_model.project import CARRIED_FILE
 from hatch_model.record import Provenance
 from hatch_model.sources import (
     artifacts_folder,
     distribution_path,
     input_files,
+    is_module,
     lay_out_installed,
     published_in,
     shipped_files,
     top_level,
 )
+from hatch_model.tables import Root
 from hatch_model.workspace import remove_abandoned
 
 if TYPE_CHECKING:
@@ -183,6 +187,7 @@ class _Making:
             python_path=[self._installed, *self._python_path],
             artifacts_dir=project.root / self._folder,
             environment=training.environment,
+            parallel=self._parallel(),
             modules=[file.module for file in self._files if file.module],
         )
         project.log.info(f"training with {training.train}")
@@ -208,7 +213,32 @@ class _Making:
             imported=result.imported,
             model_saved=result.model_saved,
             report=self._report(result),
+            engine=self._engine(environment),
         )
+
+    def _parallel(self) -> Mapping[str, Any] | None:
+        """Return what the child is told of the engine that training runs on."""
+        parallel = self._training.parallel
+        if parallel is None:
+            return None
+        return parallel.request(
+            self._training.environment,
+            train=str(self._training.train),
+            versions={
+                name: pinned_version(each.version, self._pins.policy)
+                for name, each in self._pins.closure.distributions.items()
+            },
+            modules=[(place, file) for place, file in self._shipped if is_module(place)],
+            archive=self._project.workspace.path / "modules.zip",
+        )
+
+    def _engine(self, environment: Environment) -> Mapping[str, str] | None:
+        parallel = self._training.parallel
+        if parallel is None or not parallel.distribution:
+            return None
+        found = environment.find(canonicalize_name(parallel.distribution))
+        assert found is not None  # noqa: S101 - Project.check_tools()
+        return {"name": parallel.backend, "version": found.raw_version}
 
     def _report(self, result: Result) -> list[Artifact]:
         if not (result.report_dir.is_dir() and any(result.report_dir.iterdir())):
@@ -233,9 +263,9 @@ class _Making:
                 f"or take its folder out of {self._training.key}.python-path or PYTHONPATH."
             )
 
-    def _closure_for_training(self, environment: Environment) -> Closure:
+    def _closure_for_training(self, environment: Environment, *more: Root) -> Closure:
         return closure_of(
-            self._training.groups,
+            (*self._training.groups, *more),
             environment,
             marker_environment(),
             project=self._project.name,
@@ -252,7 +282,10 @@ class _Making:
 
     def _strangers(self, result: Result, environment: Environment) -> list[str]:
         """Return the distributions that training imported but that only the build tools require."""
-        for_training = self._closure_for_training(environment)
+        parallel = self._training.parallel
+        needed = parallel.requirements if parallel else ()
+        for_engine = [Root(text=each, origin=f"{self._training.key}.parallel") for each in needed]
+        for_training = self._closure_for_training(environment, *for_engine)
         known = {
             self._project.name,
             *self._pins.closure.distributions,

@@ -168,6 +168,9 @@ class Project:
             options["sbom = true"] = _SBOM
         if self.training.is_reusable:
             options["inputs"] = _STORE
+        if self.training.parallel is not None and self.training.parallel.requirements:
+            parallel = self.training.parallel
+            options[f'parallel.backend = "{parallel.backend}"'] = parallel.requirements
         return options
 
     def check_origins(self, distributions: Iterable[Distribution]) -> None:

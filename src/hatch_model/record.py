@@ -51,9 +51,10 @@ def make_record(
     sources: Sequence[File],
     artifacts: Sequence[File],
     report: Sequence[File] = (),
+    engine: Mapping[str, str] | None = None,
     check: CheckResult | None = None,
 ) -> dict[str, Any]:
-    """Build the record of a model of *project*, a name and a version, without an empty *report*.
+    """Build the record of a model of *project*, a name and a version, without an empty *report* or *engine*.
 
     *environment* is the name and the version of everything that was installed for training.
     """
@@ -62,6 +63,7 @@ def make_record(
         "schema_version": SCHEMA_VERSION,
         "project": {"name": name, "version": project_version},
         "training": {"entry_point": str(training.train), "arguments": dict(training.arguments)},
+        **({"engine": dict(engine)} if engine else {}),
         "metrics": dict(metrics),
         "gates": {metric: gate.text for metric, gate in training.gates.items()},
         "check": _check(training, check),

@@ -322,6 +322,7 @@ class TrainedContent:
             ],
             artifacts=sorted(artifacts.values(), key=lambda file: PurePosixPath(file.path)),
             report=[file_of(f"{wheel.info}{path}", file) for path, file in report.items()],
+            engine=trained.engine,
             check=self._result,
         )
         written = {RECORD_FILE: to_bytes(record)}

@@ -367,6 +367,7 @@ def _stored(claim: Claim, ingredients: Ingredients, folder: Path, log: Log) -> T
         imported=(),
         model_saved=description["model_saved"],
         report=[Artifact(path=path, source=report / path) for path in entry.report],
+        engine=description.get("engine"),
     )
 
 
@@ -383,6 +384,8 @@ def _is_description(description: Mapping[str, Any]) -> bool:
             each for name, version in description["environment"] for each in (name, version)
         ]
         numbers = [*description["metrics"].values()]
+        engine = description.get("engine", {"name": "", "version": ""})
+        texts += [engine["name"], engine["version"]]
         return all(
             isinstance(each, str)
             for each in (*names, *texts, *environment, *description["strangers"])
@@ -434,6 +437,7 @@ def _keep(
         "environment": trained.environment,
         "strangers": trained.strangers,
         "model_saved": trained.model_saved,
+        **({"engine": dict(trained.engine)} if trained.engine else {}),
     }
     files = {artifact.path: artifact.source.resolve() for artifact in trained.artifacts}
     report = {file.path: file.source for file in trained.report}

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from hatch_model.deflate import Compression
     from hatch_model.gates import Gate
+    from hatch_model.parallel import Parallel
 
 PASSED_FOLDERS = ("output_dir", "report_dir")
 """The parameters of a training function that the build passes itself, as the child script does."""
@@ -225,6 +226,8 @@ class TrainingSettings:
 
     compression: Compression = "auto"
     """How large artifacts are compressed in the wheel."""
+    parallel: Parallel | None = None
+    """The engine that joblib runs on during training; None for joblib's own choice."""
 
     @property
     def is_reusable(self) -> bool:
@@ -264,6 +267,7 @@ def read_training_settings(
         editable=_choice(table, "editable", "skip", "train"),
         sdist=_read_sdist(table),
         compression=_choice(table, "compression", "auto", "stored", "deflate"),
+        parallel=_read_parallel(table),
     )
     table.note_unknown(also_known=HATCHLING_KEYS)
     return settings
@@ -397,6 +401,14 @@ def _read_gates(table: Table) -> dict[str, Gate]:
         for metric in content
     }
     return {metric: gate for metric, gate in read.items() if gate is not None}
+
+
+def _read_parallel(table: Table) -> Parallel | None:
+    if "parallel" not in table:
+        return None
+    from hatch_model.parallel import read_parallel  # noqa: PLC0415 - only for this option
+
+    return read_parallel(table)
 
 
 def _read_environment(table: Table) -> dict[str, str]:

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 _MODULES = (".py", ".so", ".pyd")
 
 
+def is_module(place: PurePosixPath) -> bool:
+    """Whether the file at *place* in a wheel is one that can be imported."""
+    return place.suffix in _MODULES
+
+
 def shipped_files(
     builder: WheelBuilder, build_data: Mapping[str, Any]
 ) -> list[tuple[PurePosixPath, Path]]:
@@ -141,7 +146,7 @@ def lay_out_installed(
         builder.metadata, extra_dependencies=build_data["dependencies"]
     )
     (info / "METADATA").write_text(metadata, "utf-8")
-    modules = {place: file for place, file in shipped if place.suffix in _MODULES}
+    modules = {place: file for place, file in shipped if is_module(place)}
     tops = sorted({place.parts[0].partition(".")[0] for place in modules})
     (info / "top_level.txt").write_text("".join(f"{top}\n" for top in tops), "utf-8")
     entry_points = builder.construct_entry_points_file()

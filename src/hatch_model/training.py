@@ -52,6 +52,8 @@ class Request:
     """Where in the tree a function without the parameter ``output_dir`` writes."""
     environment: Mapping[str, str]
     """Variables to set, in addition to the build's own."""
+    parallel: Mapping[str, Any] | None = None
+    """The engine that joblib runs on, as :mod:`hatch_model.engines` takes it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,6 +122,7 @@ def _call(
                 "module": request.train.module,
                 "attribute": request.train.attribute,
                 "arguments": request.arguments,
+                "parallel": request.parallel,
                 **{name: str(folder) for name, folder in folders.items()},
                 "artifacts_dir": str(request.artifacts_dir),
                 "scratch": str(workspace),

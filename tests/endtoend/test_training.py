@@ -269,6 +269,36 @@ def test_processes_of_joblib_train(project: ModelProject, surroundings: Surround
     assert tree(surroundings.temporary) == {}
 
 
+@pytest.mark.parametrize(("backend", "is_own"), [("loky", False), ("threading", True)])
+def test_joblib_runs_on_the_engine_of_the_settings(
+    backend: str, project: ModelProject, surroundings: Surroundings, *, is_own: bool
+) -> None:
+    main = """
+        import os, threading, time
+        from joblib import Parallel, delayed
+
+        def where(number):
+            time.sleep(0.1)
+            return os.getpid(), threading.get_ident()
+
+        def train(output_dir):
+            places = Parallel()(delayed(where)(number) for number in range(8))
+            own = os.getpid() in {process for process, _ in places}
+            (output_dir / "places.txt").write_text(f"{len({*places})} {own}")
+        """
+    project.replace("pyproject.toml", ('["anchor>=1"]', '["anchor>=1", "joblib"]'))
+
+    built = _build(
+        project, surroundings, main, f'parallel = {{ backend = "{backend}", n-jobs = 2 }}'
+    )
+
+    assert built.wheel.read("small/data/places.txt") == f"2 {is_own}"
+    assert built.backend_output == "hatch-model: training with small.main:train\n"
+    record = json.loads(built.wheel.read("small-0.1.0.dist-info/extra_metadata/model.json"))
+    assert "engine" not in record
+    assert tree(surroundings.temporary) == {}
+
+
 @pytest.mark.parametrize("layout", ["src", "renamed"])
 def test_processes_that_multiprocessing_spawns_train(
     layout: str, project: ModelProject, surroundings: Surroundings

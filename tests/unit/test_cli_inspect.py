@@ -293,6 +293,14 @@ def test_a_file_that_is_no_archive_is_told_in_one_line(
     )
 
 
+def test_the_engine_that_training_ran_on_is_shown(tmp_path: Path) -> None:
+    engine = {"name": "dask", "version": "2026.8.0"}
+    wheel = make_model(tmp_path, lambda record: record.update(engine=engine))
+
+    assert "  engine      dask 2026.8.0\n" in run("inspect", wheel).out
+    assert run("inspect", wheel, "--json").json["engine"] == engine
+
+
 def test_an_installed_model_is_shown_like_its_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

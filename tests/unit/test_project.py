@@ -14,6 +14,7 @@ from hatchling.plugin.manager import PluginManager
 from packaging.requirements import Requirement
 
 from hatch_model.errors import HatchModelError
+from hatch_model.parallel import Parallel
 from hatch_model.project import Project, check_source_date_epoch
 from hatch_model.settings import ModelSettings, ObjectReference, PinPolicy, TrainingSettings
 
@@ -34,12 +35,14 @@ def project(**options: Any) -> Project:
 
 
 _PLAIN, _WITH_BOM, _REUSABLE = project(), project(sbom=True), project(inputs=())
+_ON_DASK = project(parallel=Parallel(key="model.parallel", backend="dask"))
 
 
 def test_only_the_options_that_are_on_take_anything() -> None:
     assert _PLAIN.tool_requirements() == []
     assert _WITH_BOM.tool_requirements() == ["cyclonedx-python-lib>=8", "hatchling>=1.28"]
     assert _REUSABLE.tool_requirements() == ["platformdirs>=3"]
+    assert _ON_DASK.tool_requirements() == ["distributed>=2025.4", "joblib>=1.5"]
     _PLAIN.check_tools(FakeEnvironment([]))
 
 
@@ -69,8 +72,11 @@ def test_what_is_missing_or_too_old_is_asked_for(cyclonedx: str | None, hatchlin
 
 
 def test_the_option_is_named_that_takes_what_is_missing() -> None:
+    environment = FakeEnvironment([distribution("filelock", "3.20")])
     with pytest.raises(HatchModelError, match=r"^`inputs` requires platformdirs>=3\. "):
-        _REUSABLE.check_tools(FakeEnvironment([distribution("filelock", "3.20")]))
+        _REUSABLE.check_tools(environment)
+    with pytest.raises(HatchModelError, match=r'^`parallel.backend = "dask"` requires distributed'):
+        _ON_DASK.check_tools(environment)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +114,7 @@ def test_asking_for_the_requirements_does_not_import_what_training_needs(
     source = (
         "import json, sys; from hatchling import build\n"
         f"required = build.get_requires_for_build_{target}()\n"
-        "names = ('hatch_model.installed', 'hatch_model.gates', 'importlib_metadata',"
+        "names = ('hatch_model.installed', 'hatch_model.gates', 'hatch_model.parallel', 'importlib_metadata',"
         " 'packaging.requirements', 'packaging.specifiers', 'packaging.utils', 'subprocess')\n"
         "print(json.dumps([required, [name for name in names if name in sys.modules]]))"
     )

@@ -44,7 +44,10 @@ _INSTALLED = [
 
 
 def made(
-    check_result: CheckResult | None = None, report: Sequence[File] = (), **settings: Any
+    check_result: CheckResult | None = None,
+    report: Sequence[File] = (),
+    engine: dict[str, str] | None = None,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Make the record of a model with *settings*, which must be valid."""
     environment = FakeEnvironment(_INSTALLED)
@@ -66,6 +69,7 @@ def made(
         sources=[],
         artifacts=[_FILE],
         report=report,
+        engine=engine,
         check=check_result,
     )
     validate(record)
@@ -106,6 +110,14 @@ def test_everything_that_is_set_is_recorded() -> None:
         "sources": [],
         "artifacts": [_FILE_JSON],
         "generator": {"name": "hatch-model", "version": version("hatch-model")},
+    }
+
+
+def test_an_engine_is_recorded_only_if_training_ran_on_one() -> None:
+    assert "engine" not in made()
+    assert made(engine={"name": "dask", "version": "2026.8.0"}) == {
+        **made(),
+        "engine": {"name": "dask", "version": "2026.8.0"},
     }
 
 

@@ -13,8 +13,8 @@ request.json (read)
 
     For training:
 
-    ``arguments``
-        Its keyword arguments.
+    ``arguments``, ``parallel``
+        Its keyword arguments, and the engine that joblib runs on (see hatch_model.engines) or ``null``.
     ``output_dir``
         An empty folder for the model. It is passed to a function that has a parameter of this name.
     ``report_dir``
@@ -58,7 +58,7 @@ result.json (written atomically, just before the process ends)
 
 This script is the only file in its folder, so that no other file can shadow a module of the user.
 Before the function has returned, it only imports the standard library, and the parts of hatch_model
-that protect the source tree if a function writes to it.
+that run an engine, or that protect the source tree if a function writes to it.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ _LONGEST = 200  # characters of a value in a message
 _DEEPEST = 64  # arrays or objects inside each other that a record may have
 _at_end: list[Any] = []
 """What to call before this process ends because its parent is gone."""
+_own_errors: list[Any] = []  # which the user's code only passes on
 
 
 class _Failure(Exception):  # noqa: N818 - an outcome of the protocol, not an error of this script
@@ -104,9 +105,8 @@ def main(folder: Path) -> None:
         result = failure.result
     if request["task"] == "check":
         result["missed"] = _Hiding.missed
-    entries: list[Any] = [
-        *sys.path
-    ]  # Python ignores entries that are not strings, and so does this
+    # Python ignores entries that are not strings, and so does this.
+    entries: list[Any] = [*sys.path]
     result["path"] = [entry for entry in entries if isinstance(entry, str)]
     try:
         _write(folder / "result.json", result)
@@ -152,6 +152,19 @@ def _leave_no_trace_of_this_script() -> None:
 
 def _train(request: dict[str, Any]) -> dict[str, Any]:
     own_modules = set(sys.modules)
+    if request["parallel"] is None:
+        return _call_training(request, own_modules)
+    from hatch_model import engines  # noqa: PLC0415 - only for this option
+
+    _own_errors.append(engines.EngineError)
+    try:
+        with engines.running(request["parallel"]):
+            return _call_training(request, own_modules)
+    except engines.EngineError as error:
+        raise _Failure("refused", message=str(error)) from None
+
+
+def _call_training(request: dict[str, Any], own_modules: set[str]) -> dict[str, Any]:
     function = _load(request["module"], request["attribute"])
     # Everything that is imported by now stays until the end. A garbage collection of it when the
     # interpreter exits would take a good part of a second with scikit-learn.
@@ -233,7 +246,7 @@ def _guarded(call: Any, absent: str = "") -> Any:
         raise _Failure("exited", code=code) from None
     except BaseException as error:
         # importlib.metadata also raises a ModuleNotFoundError, with a distribution's name.
-        if (
+        if isinstance(error, tuple(_own_errors)) or (
             isinstance(error, ModuleNotFoundError)
             and "PackageNotFoundError" not in {each.__name__ for each in type(error).__mro__}
             and f"{absent}.".startswith(f"{error.name}.")

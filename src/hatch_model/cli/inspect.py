@@ -32,6 +32,7 @@ def facts(model: ModelFiles) -> dict[str, Any]:
         "tags": sorted(model.tags),
         "entry_point": training.get("entry_point"),
         "arguments": training.get("arguments"),
+        "engine": record.get("engine"),
         "metrics": record.get("metrics"),
         "gates": record.get("gates"),
         "check": record.get("check"),
@@ -77,7 +78,7 @@ def sections(known: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
 
 def _summary(known: Mapping[str, Any]) -> list[tuple[str, str]]:
     git, python, built_by, check = known["git"], known["python"], known["built_by"], known["check"]
-    system = known["platform"]
+    system, engine = known["platform"], known["engine"]
     rows = [
         ("built by", built_by and f"{built_by['name']} {built_by['version']}"),
         ("trained by", known["entry_point"]),
@@ -87,6 +88,7 @@ def _summary(known: Mapping[str, Any]) -> list[tuple[str, str]]:
             and f"{python['implementation']} {python['version']}, "
             f"{system['system']} {system['machine']}",
         ),
+        ("engine", engine and f"{engine['name']} {engine['version']}"),
         ("commit", git and f"{git['commit']}{' and uncommitted changes' if git['dirty'] else ''}"),
         ("lock", known["lock"] and known["lock"]["path"]),
         ("checked by", check and check["entry_point"]),

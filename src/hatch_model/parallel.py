@@ -1,0 +1,172 @@
+"""The table `parallel`: the engine that joblib runs on during training, and what the child is told of it.
+
+The child's part is :mod:`hatch_model.engines`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from hatch_model.errors import HatchModelError
+from hatch_model.tables import Table, one_of, string
+from hatch_model.tables import table as table_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path, PurePosixPath
+
+_Backend = Literal["loky", "threading", "dask"]
+
+_VARIABLES = {"dask": "DASK_SCHEDULER_ADDRESS"}
+"""The environment variables that name an engine's address, as its own tools read them."""
+_REQUIREMENTS = {"dask": ("distributed>=2025.4", "joblib>=1.5")}
+_DISTRIBUTIONS = {"dask": "distributed"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parallel:
+    """The table `parallel` of the build hook."""
+
+    key: str
+    """Its full dotted key."""
+    backend: _Backend
+    address: str = ""
+    """Of the cluster; if empty, an environment variable says it."""
+    n_jobs: int = -1
+    timeout: float = 10
+    """Seconds to wait for the cluster and its first worker."""
+    patience: float = 60
+    """Seconds to go on without any worker."""
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether the engine is one that runs in other processes than the build's."""
+        return self.backend in _DISTRIBUTIONS
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What the engine needs in the training environment."""
+        return _REQUIREMENTS.get(self.backend, ())
+
+    @property
+    def distribution(self) -> str:
+        """The distribution whose version is the engine's; "" for joblib's own engines."""
+        return _DISTRIBUTIONS.get(self.backend, "")
+
+    def address_in(self, environment: Mapping[str, str]) -> str:
+        """Return the address of the cluster. *environment* is what `environment` sets for training.
+
+        Raises HatchModelError if nothing names one.
+        """
+        if not self.is_cluster:
+            return ""
+        variable = _VARIABLES[self.backend]
+        address = self.address or {**os.environ, **environment}.get(variable, "")
+        if not address:
+            raise HatchModelError(
+                f"{self.key} names no address. Set {self.key}.address or the environment variable "
+                f"{variable}."
+            )
+        return address
+
+    def request(
+        self,
+        environment: Mapping[str, str],
+        *,
+        train: str,
+        versions: Mapping[str, str],
+        modules: Iterable[tuple[PurePosixPath, Path]],
+        archive: Path,
+    ) -> dict[str, Any]:
+        """Return what the child is told, and write *modules*, by their paths in the wheel, to *archive*.
+
+        *train* is the training function, for messages, and *versions* are those that workers must have.
+        """
+        told = {"backend": self.backend, "n_jobs": self.n_jobs}
+        if not self.is_cluster:
+            return told
+        return {
+            **told,
+            "key": self.key,
+            "train": train,
+            "address": self.address_in(environment),
+            "timeout": self.timeout,
+            "patience": self.patience,
+            "versions": dict(versions),
+            "archive": str(archive),
+            "packages": _pack(modules, archive),
+        }
+
+
+def _pack(modules: Iterable[tuple[PurePosixPath, Path]], archive: Path) -> list[str]:
+    """Write *modules* to *archive*, the same bytes for the same modules, and return their packages.
+
+    These are dotted names: whoever imports none of them and of what is below imports no module of these.
+    """
+    import zipfile  # noqa: PLC0415 - only for a cluster
+
+    by_place = dict(modules)
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for place, file in sorted(by_place.items()):
+            packed.writestr(zipfile.ZipInfo(str(place)), file.read_bytes())
+    regular = {place.parent for place in by_place if place.stem == "__init__"}
+    return sorted({_outermost(place, regular) for place in by_place})
+
+
+def _outermost(place: PurePosixPath, regular: set[PurePosixPath]) -> str:
+    """Return the name of the outermost regular package that the module at *place* is in, or its own."""
+    for folder in reversed(place.parents):
+        if folder in regular:
+            return ".".join(folder.parts)
+    return ".".join((*place.parent.parts, place.name.partition(".")[0]))
+
+
+def read_parallel(table: Table) -> Parallel | None:
+    """Read the key `parallel` of the build hook's *table*, and add its errors to the table's problems."""
+    content = table.get("parallel", "a table", table_value, cast("dict[str, Any] | None", None))
+    if content is None:
+        return None
+    inside = Table(table.key_of("parallel"), content, table.problems)
+    choices = '"loky" or "threading" or "dask"'
+    if "backend" not in inside:
+        inside.note_missing("backend", choices)
+    backend = inside.get("backend", choices, one_of("loky", "threading", "dask"), "loky")
+    seconds = "a positive number of seconds"
+    parallel = Parallel(
+        key=inside.key,
+        backend=cast("_Backend", backend),
+        address=inside.get("address", 'an address such as "tcp://127.0.0.1:8786"', _address, ""),
+        n_jobs=inside.get("n-jobs", "a whole number other than 0", _n_jobs, -1),
+        timeout=inside.get("timeout", seconds, _seconds, 10.0),
+        patience=inside.get("patience", seconds, _seconds, 60.0),
+    )
+    if not parallel.is_cluster and content.get("backend") == backend:
+        for name in ("address", "timeout", "patience"):
+            if name in inside:
+                inside.note(name, f'no such key with backend = "{backend}", which needs no cluster')
+    inside.note_unknown()
+    return parallel
+
+
+def _address(value: object) -> str:
+    address = string(value)
+    if not address.isprintable() or " " in address:
+        raise ValueError
+    return address
+
+
+def _n_jobs(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value == 0:
+        raise ValueError
+    return value
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError
+    return value

@@ -1,0 +1,462 @@
+"""Training on a Dask cluster: where joblib's tasks run, what is refused, and that nothing stays there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from clusters import Cluster, wait_for
+from filelock import FileLock
+from models import contents, run
+from registries import sha256_of
+from support import Index, ModelProject, OnlineSurroundings, interpreter_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.engine
+
+_TRAIN = 'train = "search.main:train"'
+_EMPTY = {"tasks": [], "plugins": [], "processing": 0, "clients": 0}
+
+
+@pytest.fixture(scope="session")
+def environment(
+    shared_folder: Path, build_tools: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """An environment with what builds, schedulers and workers need."""
+    folder = shared_folder / "engine-environment"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "complete").exists():
+            base = tmp_path_factory.mktemp("engines")
+            surroundings = OnlineSurroundings(
+                index=Index(base / "index"),
+                temporary=base / "tmp",
+                find_links=[build_tools],
+                caches=shared_folder / "caches",
+            )
+            surroundings.make_environment(
+                folder, "--compile-bytecode", *("hatch-model", "scikit-learn", "distributed")
+            )
+            (folder / "complete").touch()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_workers(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster that all tests share that do no harm to it."""
+    cluster = Cluster(environment, tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.start()
+        cluster.add("one")
+        cluster.add("two")
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def cluster(environment: Path, tmp_path: Path) -> Iterator[Cluster]:
+    """A scheduler of the test's own, without workers."""
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    cluster = Cluster(environment, folder)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> ModelProject:
+    return ModelProject.copy("search", tmp_path / "search")
+
+
+def on(
+    project: ModelProject, cluster: Cluster, main: str | None = None, settings: str = ""
+) -> ModelProject:
+    """Have *project* train on *cluster*, with *main* in its training module."""
+    parallel = f'parallel = {{ backend = "dask", address = "{cluster.address}"{settings} }}'
+    project.replace("pyproject.toml", (_TRAIN, f"{_TRAIN}\n{parallel}"))
+    if main is not None:
+        project.write("src/search/main.py", main)
+    return project
+
+
+def log_of(project: ModelProject) -> Path:
+    """Have the training function be told of a file that tasks write to."""
+    log = project.folder.parent / "log"
+    project.replace("pyproject.toml", (_TRAIN, f'{_TRAIN}\narguments = {{ log = "{log}" }}'))
+    return log
+
+
+def error_of(output: str) -> str:
+    """Give what the build ended with."""
+    return output.rpartition("hatch-model: error: ")[2].rstrip("\n")
+
+
+# Where tasks run
+
+
+def test_a_search_and_a_forest_run_on_the_workers_and_the_model_is_the_same(
+    search: ModelProject, two_workers: Cluster
+) -> None:
+    log = log_of(search)
+    local = two_workers.build(search, "local")
+    log.unlink()
+
+    built = two_workers.build(on(search, two_workers))
+
+    assert built.wheel.read(_MODEL_JSON) != local.wheel.read(_MODEL_JSON)
+    assert _artifacts(built.wheel.path) == _artifacts(local.wheel.path)
+    lines = log.read_text("utf-8").split()
+    pids = {str(two_workers.pid("one")), str(two_workers.pid("two"))}
+    # The best pipeline is fitted once more where the search was called.
+    assert (len(lines), {*lines[:-1]} == pids, lines[-1] in pids) == (19, True, False)
+    state = two_workers.state()
+    assert {"fit_and_score", "parallel_build_trees"} <= {*state["kinds"]}
+    address = re.escape(two_workers.address)
+    version = json.loads(built.wheel.read(_MODEL_JSON))["engine"]["version"]
+    assert re.search(
+        rf"^hatch-model: training with search.main:train\n"
+        rf"hatch-model: training on Dask {version} at {address}: 2 workers, 2 threads, dashboard "
+        rf"http://127.0.0.1:\d+/status\n"
+        rf"hatch-model: warning: {address} is not protected by TLS: everybody on its network can run "
+        rf"code on the scheduler and the workers, and change the model\n"
+        rf"hatch-model: metric  value\n",
+        built.output,
+        re.MULTILINE,
+    )
+    assert run("verify", built.wheel.path).code == 0
+    assert f"engine        dask {version}" in run("inspect", built.wheel.path).out
+
+
+_MODEL_JSON = "search-1.0.dist-info/extra_metadata/model.json"
+
+
+def _artifacts(wheel: Path) -> dict[str, str]:
+    return {
+        name.rpartition("/")[2]: sha256_of(content)
+        for name, content in contents(wheel).items()
+        if name.startswith("search/data/")
+    }
+
+
+def _is_clean(cluster: Cluster) -> bool:
+    state = cluster.state()
+    own = [(each["path"], each["files"], each["modules"]) for each in state["workers"].values()]
+    return {key: state[key] for key in _EMPTY} == _EMPTY and own == [([], [], [])] * len(own)
+
+
+def test_nothing_stays_on_the_cluster(search: ModelProject, two_workers: Cluster) -> None:
+    two_workers.build(on(search, two_workers))
+
+    assert _is_clean(two_workers)
+
+
+_TELLS = """
+from joblib import Parallel, delayed
+from search import steps
+
+def train():
+    print(Parallel()(delayed(steps.version)() for _ in range(4)))
+    return [0.5], {}
+"""
+
+
+def test_changed_code_is_used_at_once_on_the_same_cluster(
+    search: ModelProject, two_workers: Cluster
+) -> None:
+    on(search, two_workers, _TELLS)
+    outputs = []
+    for version in range(2):
+        search.write("src/search/steps.py", f"def version(): return {version}\n")
+        outputs.append(two_workers.build(search).output)
+
+    assert ["[0, 0, 0, 0]" in outputs[0], "[1, 1, 1, 1]" in outputs[1]] == [True, True]
+
+
+def test_a_cluster_of_one_thread_gets_the_tasks(search: ModelProject, cluster: Cluster) -> None:
+    cluster.add("only")
+    main = _TELLS.replace("_ in range(4)", "_ in range(1)")
+    search.write("src/search/steps.py", "import os\ndef version(): return os.getpid()\n")
+
+    built = cluster.build(on(search, cluster, main))
+
+    assert f"[{cluster.pid('only')}]\n" in built.output
+
+
+# Versions
+
+
+def test_workers_with_other_versions_are_refused_by_name(
+    search: ModelProject, cluster: Cluster
+) -> None:
+    cluster.add("good")
+    cluster.add("old", PYTHONPATH=_other_versions(cluster.folder))
+    log = log_of(search)
+
+    built = cluster.build(on(search, cluster))
+
+    here = _versions(cluster)
+    old = re.search(r"old \(tcp://[\d.:]+\)", built.output)
+    assert old is not None
+    assert error_of(built.output) == (
+        f"the Dask cluster at {cluster.address} is not the environment that the wheel will be pinned "
+        f"to:\n"
+        f"  {old[0]}: numpy: here {here['numpy']}, there 1.0\n"
+        f"  {old[0]}: threadpoolctl: here {here['threadpoolctl']}, there 0.1\n"
+        f"Install the same versions there, or lock the versions that it has."
+    )
+    assert not log.exists()
+
+
+def _other_versions(folder: Path) -> str:
+    """Give a folder that tells other versions of two distributions than those that are installed."""
+    for name, version in (("numpy", "1.0"), ("threadpoolctl", "0.1")):
+        info = folder / "other" / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Name: {name}\nVersion: {version}\n", "utf-8")
+    return str(folder / "other")
+
+
+def _versions(cluster: Cluster) -> dict[str, str]:
+    source = (
+        "import importlib.metadata as m, json\n"
+        "print(json.dumps({each.name: each.version for each in m.distributions()}))"
+    )
+    command = [str(interpreter_of(cluster.environment)), "-c", source]
+    found: dict[str, str] = json.loads(subprocess.check_output(command))
+    return found
+
+
+_SLOW = """
+import os, time
+from joblib import Parallel, delayed
+from pathlib import Path
+
+def wait(number, log, seconds):
+    with Path(log).open("a") as file:
+        file.write(f"{os.getpid()}\\n")
+    time.sleep(seconds)
+    return number
+
+def train(log):
+    numbers = Parallel(pre_dispatch=2)(delayed(wait)(n, log, SECONDS) for n in range(TASKS))
+    return [numbers], {}
+"""
+
+
+def _slow(seconds: float, tasks: int) -> str:
+    return _SLOW.replace("SECONDS", str(seconds)).replace("TASKS", str(tasks))
+
+
+def test_a_worker_that_joins_is_checked_before_it_gets_work(
+    search: ModelProject, cluster: Cluster
+) -> None:
+    cluster.add("first")
+    log = log_of(search)
+    on(search, cluster, _slow(0.5, 20))
+
+    with cluster.building(search, log.exists) as process:
+        cluster.add("old", PYTHONPATH=_other_versions(cluster.folder))
+        cluster.add("good")
+        output, _ = process.communicate()
+
+    assert process.returncode == 0
+    assert re.search(
+        r"^hatch-model: warning: a worker that has joined gets no work: old \(tcp://[\d.:]+\): "
+        r"numpy: here \S+, there 1.0; old \(tcp://[\d.:]+\): threadpoolctl: here \S+, there 0.1$",
+        output,
+        re.MULTILINE,
+    )
+    assert {*log.read_text("utf-8").split()} == {
+        str(cluster.pid("first")),
+        str(cluster.pid("good")),
+    }
+
+
+# What happens to a cluster
+
+
+def test_a_second_build_of_the_project_is_refused(
+    search: ModelProject, two_workers: Cluster, tmp_path: Path
+) -> None:
+    log = log_of(search)
+    on(search, two_workers, _slow(0.5, 12))
+    other = ModelProject.copy("search", tmp_path / "other" / "search")
+
+    with two_workers.building(search, log.exists) as process:
+        built = two_workers.build(on(other, two_workers))
+        process.communicate()
+
+    assert error_of(built.output) == (
+        f"tool.hatch.build.hooks.model.parallel.address: another build is training with `search` on the "
+        f"Dask cluster at {two_workers.address}. Build again when it has ended, or on another cluster."
+    )
+    assert process.returncode == 0
+    assert _is_clean(two_workers)
+
+
+def test_a_worker_that_is_killed_changes_nothing(search: ModelProject, cluster: Cluster) -> None:
+    cluster.add("one")
+    cluster.add("two")
+    log = log_of(search)
+    on(search, cluster, _slow(0.5, 8))
+
+    with cluster.building(search, log.exists) as process:
+        cluster.kill("one")
+        output, _ = process.communicate()
+
+    assert (process.returncode, "error" in output) == (0, False)
+    assert str(cluster.pid("two")) in log.read_text("utf-8").split()
+
+
+def test_workers_that_come_back_take_over(search: ModelProject, cluster: Cluster) -> None:
+    cluster.add("one")
+    log = log_of(search)
+    on(search, cluster, _slow(0.5, 8))
+
+    with cluster.building(search, log.exists) as process:
+        cluster.kill("one")
+        cluster.add("two")
+        output, _ = process.communicate()
+
+    assert (process.returncode, "error" in output) == (0, False)
+    assert str(cluster.pid("two")) in log.read_text("utf-8").split()
+
+
+_LOST = "training failed: search.main:train lost the Dask cluster at {address}: {reason}. Look at the output of the scheduler and of the workers."
+
+
+def test_a_build_ends_when_all_workers_are_gone(search: ModelProject, cluster: Cluster) -> None:
+    cluster.add("one")
+    log = log_of(search)
+    on(search, cluster, _slow(60, 8), ", patience = 1")
+
+    with cluster.building(search, log.exists) as process:
+        cluster.kill("one")
+        output, _ = process.communicate(timeout=10)
+
+    assert process.returncode == 1
+    assert "Traceback" not in output, output
+    assert error_of(output) == _LOST.format(
+        address=cluster.address, reason="no worker was left for 1 s"
+    )
+
+
+def test_a_build_ends_when_the_scheduler_is_gone(search: ModelProject, cluster: Cluster) -> None:
+    cluster.add("one")
+    log = log_of(search)
+    on(search, cluster, _slow(60, 8))
+
+    with cluster.building(search, log.exists) as process:
+        cluster.kill("scheduler")
+        output, _ = process.communicate(timeout=15)
+
+    assert process.returncode == 1
+    assert "Traceback" not in output, output
+    assert error_of(output) == _LOST.format(
+        address=cluster.address, reason="the connection to the scheduler was lost"
+    )
+
+
+def test_a_task_that_cannot_be_loaded_on_a_worker_fails_the_build(
+    search: ModelProject, two_workers: Cluster
+) -> None:
+    search.write("tools/helpers.py", "def help_out(): return 1\n")
+    main = _TELLS.replace("from search import steps", "import helpers").replace(
+        "steps.version", "helpers.help_out"
+    )
+    on(search, two_workers, main)
+    search.replace("pyproject.toml", (_TRAIN, f'{_TRAIN}\npython-path = ["tools", "src"]'))
+
+    built = two_workers.build(search)
+
+    assert error_of(built.output).startswith(
+        "training failed: search.main:train raised ModuleNotFoundError: No module named 'helpers'"
+    )
+    assert _is_clean(two_workers)
+
+
+def test_an_error_in_a_task_is_raised_in_training_with_its_traceback(
+    search: ModelProject, two_workers: Cluster
+) -> None:
+    search.write("src/search/steps.py", "def version(): raise ValueError('no version')\n")
+
+    built = two_workers.build(on(search, two_workers, _TELLS))
+
+    assert error_of(built.output) == (
+        "training failed: search.main:train raised ValueError: no version"
+    )
+    assert "def version(): raise ValueError('no version')" in built.output
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_build_that_is_stopped_leaves_nothing_on_the_cluster(
+    end: signal.Signals, search: ModelProject, two_workers: Cluster
+) -> None:
+    log = log_of(search)
+    on(search, two_workers, _slow(1, 30))
+
+    with two_workers.building(search, log.exists) as process:
+        os.kill(process.pid, end)
+        process.communicate(timeout=5)
+        assert process.returncode == (130 if end == signal.SIGINT else -signal.SIGKILL)
+
+    wait_for(lambda: _is_clean(two_workers), 10)
+    # Dask cannot interrupt a task: those of the two threads have ended, and no other has begun.
+    assert len(log.read_text("utf-8").split()) <= 4
+
+
+# The address
+
+
+def test_nothing_at_the_address_is_told_in_time_and_without_its_password(
+    search: ModelProject, two_workers: Cluster
+) -> None:
+    search.replace(
+        "pyproject.toml", (_TRAIN, f'{_TRAIN}\nparallel = {{ backend = "dask", timeout = 1 }}')
+    )
+    address = "tcp://me:s3cret@127.0.0.1:1"
+
+    built = two_workers.build(search, DASK_SCHEDULER_ADDRESS=address)
+
+    assert error_of(built.output) == (
+        "tool.hatch.build.hooks.model.parallel.address: no Dask scheduler answered at "
+        "tcp://…@127.0.0.1:1 within 1 s. Start it, or correct the address."
+    )
+    assert "s3cret" not in built.output
+
+
+def test_a_server_that_says_nothing_is_given_up_in_time(
+    search: ModelProject, two_workers: Cluster
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        silent = Cluster(
+            two_workers.environment, two_workers.folder, address=f"tcp://127.0.0.1:{port}"
+        )
+        built = two_workers.build(on(search, silent, settings=", timeout = 1"))
+
+    assert error_of(built.output) == (
+        f"tool.hatch.build.hooks.model.parallel.address: no Dask scheduler answered at {silent.address} "
+        f"within 1 s. Start it, or correct the address."
+    )
+
+
+def test_a_cluster_without_workers_is_told_in_time(search: ModelProject, cluster: Cluster) -> None:
+    built = cluster.build(on(search, cluster, settings=", timeout = 1"))
+
+    assert error_of(built.output) == (
+        f"tool.hatch.build.hooks.model.parallel.address: the Dask scheduler at {cluster.address} has no "
+        f"workers, and none joined within 1 s. Start workers: `dask worker {cluster.address}`."
+    )
