@@ -147,6 +147,8 @@ def read_parallel(table: Table) -> Parallel | None:
         for name in ("address", "timeout", "patience"):
             if name in inside:
                 inside.note(name, f'no such key with backend = "{backend}", which needs no cluster')
+    if parallel.is_cluster and parallel.n_jobs == 1:
+        inside.note("n-jobs", "another number than 1, with which nothing runs on the cluster")
     inside.note_unknown()
     return parallel
 

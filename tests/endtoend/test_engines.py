@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -240,18 +241,23 @@ def _versions(cluster: Cluster) -> dict[str, str]:
 
 _SLOW = """
 import os, time
+import numpy
 from joblib import Parallel, delayed
 from pathlib import Path
 
-def wait(number, log, seconds):
+def wait(number, log, seconds, data):
     with Path(log).open("a") as file:
         file.write(f"{os.getpid()}\\n")
     time.sleep(seconds)
-    return number
+    return number + data.sum()
 
 def train(log):
-    numbers = Parallel(pre_dispatch=2)(delayed(wait)(n, log, SECONDS) for n in range(TASKS))
-    return [numbers], {}
+    # Large enough to be sent ahead of the tasks.
+    data = numpy.arange(100_000)
+    parallel = Parallel(pre_dispatch=2)
+    sums = parallel(delayed(wait)(n, log, SECONDS, data=data) for n in range(TASKS))
+    assert sums == [n + data.sum() for n in range(TASKS)]
+    return [0.5], {}
 """
 
 
@@ -316,7 +322,7 @@ def test_a_worker_that_is_killed_changes_nothing(search: ModelProject, cluster: 
         cluster.kill("one")
         output, _ = process.communicate()
 
-    assert (process.returncode, "error" in output) == (0, False)
+    assert (process.returncode, "error" in output) == (0, False), output
     assert str(cluster.pid("two")) in log.read_text("utf-8").split()
 
 
@@ -330,7 +336,7 @@ def test_workers_that_come_back_take_over(search: ModelProject, cluster: Cluster
         cluster.add("two")
         output, _ = process.communicate()
 
-    assert (process.returncode, "error" in output) == (0, False)
+    assert (process.returncode, "error" in output) == (0, False), output
     assert str(cluster.pid("two")) in log.read_text("utf-8").split()
 
 
@@ -415,6 +421,66 @@ def test_a_build_that_is_stopped_leaves_nothing_on_the_cluster(
     wait_for(lambda: _is_clean(two_workers), 10)
     # Dask cannot interrupt a task: those of the two threads have ended, and no other has begun.
     assert len(log.read_text("utf-8").split()) <= 4
+
+
+# Security
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
+def test_tls_is_taken_from_the_configuration_of_dask(
+    search: ModelProject, environment: Path, tmp_path: Path
+) -> None:
+    cluster = Cluster(environment, tmp_path, options=("--protocol", "tls"))
+    cluster.variables.update(_tls(tmp_path))
+    on(search, cluster, _TELLS)
+    search.write("src/search/steps.py", "def version(): return 1\n")
+    try:
+        cluster.start()
+        cluster.add("one")
+        address = {"DASK_SCHEDULER_ADDRESS": cluster.address}
+        search.replace("pyproject.toml", (', address = ""', ", timeout = 1"))
+        built = cluster.build(search, **address)
+        cluster.variables["DASK_DISTRIBUTED__COMM__TLS__CA_FILE"] = _tls(tmp_path / "other")[_CA]
+        refused = cluster.build(search, "refused", **address)
+    finally:
+        cluster.close()
+
+    assert cluster.address.startswith("tls://127.0.0.1:")
+    assert f" at {cluster.address}: 1 worker, 1 thread" in built.output
+    assert "TLS" not in built.output
+    assert "[1, 1, 1, 1]" in built.output
+    assert f"no Dask scheduler answered at {cluster.address} within 1 s" in error_of(refused.output)
+
+
+_CA = "DASK_DISTRIBUTED__COMM__TLS__CA_FILE"
+
+
+def _tls(folder: Path) -> dict[str, str]:
+    """Make a CA and a certificate of it, and give the configuration that uses them."""
+    folder.mkdir(exist_ok=True)
+    request = ("openssl", "req", "-newkey", "rsa:2048", "-nodes")
+    sign = ("-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", "2", "-days", "2")
+    for command in (
+        (
+            *request,
+            "-x509",
+            "-subj",
+            "/CN=A CA",
+            "-days",
+            "2",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+        ),
+        (*request, "-subj", "/CN=127.0.0.1", "-keyout", "own.key", "-out", "own.csr"),
+        ("openssl", "x509", "-req", "-in", "own.csr", *sign, "-out", "own.pem"),
+    ):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    prefix = "DASK_DISTRIBUTED__COMM__TLS__"
+    roles = {f"{prefix}{role}__CERT": "own.pem" for role in ("CLIENT", "SCHEDULER", "WORKER")}
+    files = {**roles, **{name.replace("__CERT", "__KEY"): "own.key" for name in roles}}
+    return {name: str(folder / file) for name, file in {_CA: "ca.pem", **files}.items()}
 
 
 # The address

@@ -96,6 +96,15 @@ _SECONDS = "expected a positive number of seconds; found"
                 f'parallel.patience: {_SECONDS} "1"',
             ],
         ),
+        (
+            {"backend": "dask", "n-jobs": 1},
+            [
+                (
+                    "parallel.n-jobs: expected another number than 1, with which nothing runs on the "
+                    "cluster; found 1"
+                )
+            ],
+        ),
         ({"backend": "dask", "timeout": float("inf")}, [f"parallel.timeout: {_SECONDS} inf"]),
         (
             {"backend": "loky", "address": "tcp://u:pw@h:1", "patience": 1},

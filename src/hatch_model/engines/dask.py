@@ -285,6 +285,10 @@ class _Failed:
         self.error = error
 
 
+class _NotSentError(Exception):
+    """Data could not be sent to the workers."""
+
+
 class _RemoteTraceback(Exception):  # noqa: N818 - shown as the cause of an error
     def __init__(self, text: str) -> None:
         super().__init__(f"\n{text}")
@@ -378,8 +382,13 @@ class _Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc] # 
                 )
             job.future.add_done_callback(partial(self._done, job))
         except Exception as error:  # noqa: BLE001 - it may not be possible to pickle it
-            # joblib does not expect the callback before this call returns.
-            threading.Thread(target=self._end, args=(job, _Failed(error))).start()
+            is_temporary = isinstance(error, _NotSentError) and job.attempts < _MOST_ATTEMPTS
+            if is_temporary:
+                job.workers = frozenset()  # so that the watch sends it again
+            else:
+                # joblib does not expect the callback before this call returns.
+                reason = error.__cause__ or error
+                threading.Thread(target=self._end, args=(job, _Failed(reason))).start()
 
     def _packed(self, batch: Any, workers: frozenset[str]) -> tuple[bytes, list[Any]]:
         """Return *batch* as :func:`remote.call` takes it: pickled, with large arguments sent ahead."""
@@ -408,13 +417,16 @@ class _Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc] # 
                 return None
         except TypeError:
             return None  # Lists and other objects without weak references go with each task.
-        future = self._client.scatter(
-            [argument],
-            workers=list(workers),
-            broadcast=True,
-            hash=False,
-            timeout=self._options["patience"],
-        )[0]
+        try:
+            (future,) = self._client.scatter(
+                [argument],
+                workers=list(workers),
+                broadcast=True,
+                hash=False,
+                timeout=self._options["patience"],
+            )
+        except Exception as error:
+            raise _NotSentError from error  # One of the workers may just have gone.
         self._data[id(argument)] = reference, future
         return future
 
@@ -430,12 +442,13 @@ class _Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc] # 
                 self._end(job, future.result())
             elif future.status == "error":
                 self._end(job, _Failed(future.exception()))
-            elif self._client.status != "running":
-                self.fail("the connection to the scheduler was lost")
-            else:  # It was cancelled, as data on a worker is gone.
+            elif self._client.status == "running":  # It was cancelled, as data on a worker is gone.
                 self._send_again(job)
         except Exception as error:  # noqa: BLE001 - joblib has to hear of it
-            self._end(job, _Failed(error))
+            if self._client.status == "running":
+                self._end(job, _Failed(error))
+        if self._client.status != "running" and self._jobs:
+            self.fail("the connection to the scheduler was lost")
 
     def _send_again(self, job: _Job) -> None:
         if job.attempts == _MOST_ATTEMPTS:
