@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
@@ -24,6 +27,7 @@ from hatch_model.errors import HatchModelError, Problem, SettingsError
 from hatch_model.layout import source_files
 from hatch_model.lock import Lock, read_lock, read_pylock, read_requirements
 from hatch_model.locked_pins import check_installed, check_up_to_date
+from hatch_model.parallel import Parallel
 from hatch_model.pins import check_same_pins, refuse_reference
 from hatch_model.settings import (
     HATCHLING_KEYS,
@@ -230,6 +234,7 @@ def test_the_readme_quotes_messages_as_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV", str(tmp_path / "absent"))
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
     monkeypatch.setitem(sys.modules, "packaging.pylock", None)
     train = "acme_iris.main:train"
     produced = [
@@ -248,6 +253,7 @@ def test_the_readme_quotes_messages_as_they_are(
                 "reason": "missing a required argument: 'trees'",
             }
         ),
+        _refusal(Parallel(key=f"{_TRAINING}.parallel", backend="dask").address_in, {}),
         _failed(
             {"outcome": "raised", "exception": "ValueError: Input X contains NaN.", "modules": []}
         ),
@@ -480,6 +486,51 @@ def test_the_first_screen_holds_with_the_packages_of_today(
     wheel = Wheel(project.folder / "dist" / "acme_iris-0.1.0-py3-none-any.whl")
     pinned = [requirement.partition("==")[0] for requirement in wheel.requires]
     assert {"joblib", "numpy", "pandas", "scikit-learn", "scipy"} <= set(pinned)
+
+
+@pytest.mark.engine
+@pytest.mark.skipif(os.name == "nt", reason="the commands name programs as POSIX systems do")
+def test_a_build_runs_on_the_cluster_that_the_page_says_how_to_start(
+    shared_folder: Path, build_tools: Path, tmp_path: Path
+) -> None:
+    page = _DOCUMENTS["docs/engines.md"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    project = _write_iris(tmp_path / "acme-iris")
+    parallel = _blocks("toml", page)[0].splitlines()[2].replace("8786", port)
+    train = 'train = "acme_iris.main:train"'
+    project.replace(
+        "pyproject.toml", (">=3.12", _offline_python()), (train, f"{train}\n{parallel}")
+    )
+    variables = {
+        **online(shared_folder),
+        "UV_FIND_LINKS": str(build_tools),
+        "UV_PYTHON": sys.executable,
+    }
+    commands = [
+        shlex.split(line.removeprefix("$ ").replace("8786", port))
+        for line in _blocks("console", page)[0].splitlines()
+    ]
+    for command in commands[:2]:
+        _run(*command, cwd=tmp_path, variables=variables)
+    cluster = [
+        subprocess.Popen(command, cwd=tmp_path, env=variables, start_new_session=True)
+        for command in commands[2:]
+    ]
+    try:
+        said = _run("uv", "build", cwd=project.folder, variables=variables)
+    finally:
+        for process in cluster:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    (quoted,) = (each for each in _blocks("text", page) if "training on Dask" in each)
+    pattern = re.escape(quoted.replace("8786", port))
+    for version in ("2026\\.8\\.0", "8787"):
+        pattern = pattern.replace(version, r"[\d.]+")
+    assert re.search(
+        pattern.replace("2\\ workers,\\ 2\\ threads", r"\d workers?, \d threads?"), said
+    )
 
 
 @pytest.mark.network

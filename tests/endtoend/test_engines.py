@@ -12,6 +12,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from checkout import CHECKOUT
 from clusters import Cluster, wait_for
 from filelock import FileLock
 from models import contents, run
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 _TRAIN = 'train = "search.main:train"'
+_PAGE = (CHECKOUT / "docs/engines.md").read_text("utf-8")
 _EMPTY = {"tasks": [], "plugins": [], "processing": 0, "clients": 0}
 
 
@@ -207,16 +209,15 @@ def test_workers_with_other_versions_are_refused_by_name(
 
     built = cluster.build(on(search, cluster))
 
-    here = _versions(cluster)
-    old = re.search(r"old \(tcp://[\d.:]+\)", built.output)
+    old = re.search(r"old \((tcp://[\d.:]+)\)", built.output)
     assert old is not None
-    assert error_of(built.output) == (
-        f"the Dask cluster at {cluster.address} is not the environment that the wheel will be pinned "
-        f"to:\n"
-        f"  {old[0]}: numpy: here {here['numpy']}, there 1.0\n"
-        f"  {old[0]}: threadpoolctl: here {here['threadpoolctl']}, there 0.1\n"
-        f"Install the same versions there, or lock the versions that it has."
-    )
+    here = _versions(cluster)
+    (quoted,) = re.findall(r"^hatch-model: error: (.*?)\n```", _PAGE, re.MULTILINE | re.DOTALL)
+    expected = quoted.replace("tcp://127.0.0.1:8786", cluster.address)
+    expected = expected.replace("tcp://127.0.0.1:40123", old[1])
+    expected = expected.replace("2.5.5", here["numpy"]).replace("2.4.6", "1.0")
+    more = f"  {old[0]}: threadpoolctl: here {here['threadpoolctl']}, there 0.1\n"
+    assert error_of(built.output) == expected.replace("Install", f"{more}Install")
     assert not log.exists()
 
 

@@ -125,6 +125,68 @@ def test_asking_for_the_requirements_does_not_import_what_training_needs(
     assert json.loads(completed.stdout) == [required, []]
 
 
+_ON_CLUSTER = """
+[project]
+name = "small"
+version = "1"
+dynamic = ["dependencies"]
+
+[tool.hatch.metadata.hooks.model]
+dependencies = ["anchor>=1"]
+
+[tool.hatch.build.hooks.model]
+train = "small:train"
+parallel = { backend = "dask" }
+"""
+
+
+def _asked_for(folder: Path, settings: str = "") -> subprocess.CompletedProcess[str]:
+    """Ask what a wheel of a project on a cluster, with more *settings*, requires of its build."""
+    (folder / "pyproject.toml").write_text(_ON_CLUSTER + settings, "utf-8")
+    (folder / "small.py").write_text("def train(): ...\n", "utf-8")
+    source = (
+        "import json; from hatchling import build\n"
+        "print(json.dumps(build.get_requires_for_build_wheel()))"
+    )
+    command = [sys.executable, "-c", source]
+    return subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+
+
+def test_an_engine_is_installed_beside_the_requirements_or_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:1")
+    (tmp_path / "requirements.lock").write_text("anchor==1.2\ndistributed==2026.8.0\n", "utf-8")
+    group = '[dependency-groups]\ncluster = ["distributed"]\n'
+    locked = f'lock = "requirements.lock"\ndependency-groups = ["cluster"]\n{group}'
+
+    asked = [json.loads(_asked_for(tmp_path, each).stdout) for each in ("", locked)]
+
+    engine = ["distributed>=2025.4", "joblib>=1.5"]
+    assert asked == [
+        ["anchor>=1", *engine],
+        ["anchor==1.2", "distributed==2026.8.0", *engine],
+    ]
+
+
+def test_a_missing_address_is_told_before_anything_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+
+    asked = _asked_for(tmp_path)
+
+    assert (asked.returncode, asked.stdout, asked.stderr) == (
+        1,
+        "",
+        (
+            "hatch-model: error: tool.hatch.build.hooks.model.parallel names no address. Set "
+            "tool.hatch.build.hooks.model.parallel.address or the environment variable "
+            "DASK_SCHEDULER_ADDRESS.\n"
+        ),
+    )
+
+
 def test_metadata_without_pins_keeps_the_variables_in_an_address(tmp_path: Path) -> None:
     """As an editable install has it: hatchling would take the braces for a field of its own."""
     (tmp_path / "pyproject.toml").write_text(

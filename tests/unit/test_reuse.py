@@ -18,6 +18,7 @@ from hatch_model.artifacts import Artifact, TrainedModel
 from hatch_model.closure import closure_of
 from hatch_model.digests import File
 from hatch_model.installed import Distribution
+from hatch_model.parallel import Parallel
 from hatch_model.reuse import Ingredients, changes, ingredients_of, reuse_or_train
 from hatch_model.settings import ObjectReference, TrainingSettings
 from hatch_model.store import Store
@@ -441,6 +442,32 @@ class _Log:
     output = info
 
 
+def test_the_engine_is_no_ingredient_and_is_stored_with_the_model(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HATCH_MODEL_CACHE_DIR", str(tmp_path / "store"))
+    made = write(tmp_path / "made", **{"weights.txt": "0.5"}) / "weights.txt"
+    engine = {"name": "dask", "version": "2026.8.0"}
+    model = replace(
+        trained(root / "src/small/main.py"),
+        artifacts=[Artifact(path=PurePosixPath("weights.txt"), source=made)],
+        engine=engine,
+    )
+    on_dask = replace(_SETTINGS, parallel=Parallel(key="model.parallel", backend="dask"))
+    found = [ingredients(root, settings=settings) for settings in (on_dask, _SETTINGS)]
+
+    built = []
+    for index, each in enumerate(found):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        built.append(
+            reuse_or_train(each, lambda: model, project="small", folder=folder, log=_Log())
+        )
+
+    assert found[0].fingerprint == found[1].fingerprint
+    assert [(each.is_reused, each.engine) for each in built] == [(False, engine), (True, engine)]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -450,6 +477,8 @@ class _Log:
         {"metrics": {"accuracy": "high"}},
         {"environment": [["anchor"]]},
         {"strangers": None},
+        {"engine": {"name": "dask"}},
+        {"engine": {"name": "dask", "version": 2026}},
     ],
 )
 def test_a_stored_model_whose_description_is_not_ours_is_trained_again(

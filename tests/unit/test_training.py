@@ -278,6 +278,17 @@ def test_what_is_no_missing_package_is_not_called_one(training: _Training, sourc
     assert "training environment" not in training.message(source)
 
 
+def test_without_an_engine_nothing_of_engines_is_imported(training: _Training) -> None:
+    result = training.run(
+        "import sys\n"
+        "def train(output_dir):\n"
+        "    names = [name for name in sys.modules if name.startswith(('hatch_model', 'joblib'))]\n"
+        "    return {name: 1 for name in names}, [0.5]\n"
+    )
+
+    assert (result.metrics, result.model_saved) == ({}, True)
+
+
 def test_a_metric_has_a_string_for_a_name(training: _Training) -> None:
     assert training.message("def train(): return [], {1: 0.5}") == (
         "model:train returned a mapping with 1: 0.5, but metrics must map names to finite numbers. "
