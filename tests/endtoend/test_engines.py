@@ -215,7 +215,7 @@ def test_workers_with_other_versions_are_refused_by_name(
     (quoted,) = re.findall(r"^hatch-model: error: (.*?)\n```", _PAGE, re.MULTILINE | re.DOTALL)
     expected = quoted.replace("tcp://127.0.0.1:8786", cluster.address)
     expected = expected.replace("tcp://127.0.0.1:40123", old[1])
-    expected = expected.replace("2.5.5", here["numpy"]).replace("2.4.6", "1.0")
+    expected = expected.replace("2.5.5, there 2.4.6", f"{here['numpy']}, there 1.0")
     more = f"  {old[0]}: threadpoolctl: here {here['threadpoolctl']}, there 0.1\n"
     assert error_of(built.output) == expected.replace("Install", f"{more}Install")
     assert not log.exists()
@@ -373,6 +373,22 @@ def test_a_build_ends_when_the_scheduler_is_gone(search: ModelProject, cluster: 
     assert "Traceback" not in output, output
     assert error_of(output) == _LOST.format(
         address=cluster.address, reason="the connection to the scheduler was lost"
+    )
+
+
+def test_a_build_ends_when_the_scheduler_hangs(search: ModelProject, cluster: Cluster) -> None:
+    cluster.add("one")
+    log = log_of(search)
+    on(search, cluster, _slow(60, 8), ", patience = 1")
+
+    with cluster.building(search, log.exists) as process:
+        os.kill(cluster.pid("scheduler"), signal.SIGSTOP)
+        output, _ = process.communicate(timeout=25)
+
+    assert process.returncode == 1
+    assert "Traceback" not in output, output
+    assert error_of(output) == _LOST.format(
+        address=cluster.address, reason="the scheduler did not answer for 1 s"
     )
 
 

@@ -55,11 +55,8 @@ def running(options: Mapping[str, Any]) -> Iterator[None]:
     _silence_dask()
     cloudpickle.register_pickle_by_value(remote)
     client = _connect(options)
-    workers = _Workers(client, options)
     try:
-        workers.check()
-        _introduce(client, workers, options)
-        name = _put_modules(client, options)
+        workers, name = _prepare(client, options)
         backend = _Backend(client, workers, options)
         with _watched(backend, workers, options["patience"]):
             try:
@@ -70,9 +67,25 @@ def running(options: Mapping[str, Any]) -> Iterator[None]:
                     raise EngineError(backend.lost) from None
                 _remove_modules(client, name)
     finally:
-        # Without the plugins' removal, that is what the scheduler notices.
+        # The scheduler notices, and removes what is still there.
         with suppress(Exception):
             client.close(timeout=_CLOSING)
+
+
+def _prepare(client: Client, options: Mapping[str, Any]) -> tuple[_Workers, str]:
+    """Check the workers and give them the project's modules. Return the name of what does so, as well."""
+    workers = _Workers(client, options)
+    try:
+        workers.check()
+        _introduce(client, workers, options)
+        return workers, _put_modules(client, options)
+    except EngineError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it may be lost at any moment
+        raise EngineError(
+            f"{options['key']}.address: the Dask cluster at {printable(options['address'])} cannot be "
+            f"used: {printable(repr(error))}. Look at the output of the scheduler and of the workers."
+        ) from None
 
 
 def _silence_dask() -> None:
@@ -97,7 +110,7 @@ def _connect(options: Mapping[str, Any]) -> Client:
             f"{reason}. Start it, or correct the address."
         ) from None
     try:
-        client.wait_for_workers(1, timeout=timeout)
+        _within(timeout + _MARGIN, lambda: client.wait_for_workers(1, timeout=timeout))
     except Exception:  # noqa: BLE001 - Dask's TimeoutError, which has changed its base class
         client.close(timeout=_CLOSING)
         raise EngineError(
@@ -166,25 +179,22 @@ def _put_modules(client: Client, options: Mapping[str, Any]) -> str:
     name = f"{remote.PREFIX}{client.id}"
     try:
         client.register_plugin(remote.Tenant(name, client.id, packages), name=name)
-        client.register_plugin(remote.Modules(name, digest, archive, packages), name=name)
-    except Exception as error:  # noqa: BLE001 - of the plugins, or of the connection
+    except Exception as error:
         if remote.TAKEN not in str(error):
-            raise EngineError(
-                f"{options['key']}: the project's modules could not be put on the Dask cluster at "
-                f"{printable(options['address'])}: {printable(repr(error))}"
-            ) from None
+            raise
         names = ", ".join(f"`{each}`" for each in packages)
         raise EngineError(
             f"{options['key']}.address: another build is training with {names} on the Dask cluster at "
             f"{printable(options['address'])}. Build again when it has ended, or on another cluster."
         ) from None
+    client.register_plugin(remote.Modules(name, digest, archive, packages), name=name)
     return name
 
 
 def _remove_modules(client: Client, name: str) -> None:
     for unregister in (client.unregister_worker_plugin, client.unregister_scheduler_plugin):
         with suppress(Exception):
-            unregister(name)
+            _within(_CLOSING, partial(unregister, name))
 
 
 # The workers
