@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from support import Index, ModelProject, Surroundings, make_wheel
+from support import Index, ModelProject, OnlineSurroundings, Surroundings, make_wheel
 
 _PYTHON = ".".join(map(str, sys.version_info[:2]))
 _CHECKOUT = Path(__file__).parent.parent
@@ -96,6 +96,27 @@ def surroundings(shared_folder: Path, build_tools: Path, tmp_path: Path) -> Surr
         find_links=[build_tools, index.folder],
         caches=shared_folder / "caches",
     )
+
+
+@pytest.fixture(scope="session")
+def engine_environment(
+    shared_folder: Path, build_tools: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """An environment with what builds, and the processes of clusters, need."""
+    folder = shared_folder / "engine-environment"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "complete").exists():
+            base = tmp_path_factory.mktemp("engines")
+            surroundings = OnlineSurroundings(
+                index=Index(base / "index"),
+                temporary=base / "tmp",
+                find_links=[build_tools],
+                caches=shared_folder / "caches",
+            )
+            packages = ("hatch-model", "scikit-learn", "distributed", "ray")
+            surroundings.make_environment(folder, "--compile-bytecode", *packages)
+            (folder / "complete").touch()
+    return folder
 
 
 @pytest.fixture

@@ -192,13 +192,7 @@ class _Making:
         )
         project.log.info(f"training with {training.train}")
         result = train(request, project.workspace.path, project.log.output, self._run)
-        artifacts = written(result.output_dir)
-        if not artifacts:
-            raise HatchModelError(
-                f"{training.train} returned no model and wrote nothing to `{self._folder}`, so there is "
-                f"nothing to ship. Return the model, take `output_dir` and write there, or set "
-                f"{training.key}.artifacts to the folder that it writes to."
-            )
+        artifacts = self._artifacts(result)
         # Files that the build laid out for training are not part of the environment.
         path = [each for each in result.path if each != str(self._installed)]
         pins = project.pins_on(path)
@@ -239,6 +233,16 @@ class _Making:
         found = environment.find(canonicalize_name(parallel.distribution))
         assert found is not None  # noqa: S101 - Project.check_tools()
         return {"name": parallel.backend, "version": found.raw_version}
+
+    def _artifacts(self, result: Result) -> list[Artifact]:
+        artifacts = written(result.output_dir)
+        if not artifacts:
+            raise HatchModelError(
+                f"{self._training.train} returned no model and wrote nothing to `{self._folder}`, so "
+                f"there is nothing to ship. Return the model, take `output_dir` and write there, or set "
+                f"{self._training.key}.artifacts to the folder that it writes to."
+            )
+        return artifacts
 
     def _report(self, result: Result) -> list[Artifact]:
         if not (result.report_dir.is_dir() and any(result.report_dir.iterdir())):

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path, PurePosixPath
 
-_Backend = Literal["loky", "threading", "dask"]
+_Backend = Literal["loky", "threading", "dask", "ray"]
 
-_VARIABLES = {"dask": "DASK_SCHEDULER_ADDRESS"}
+_VARIABLES = {"dask": "DASK_SCHEDULER_ADDRESS", "ray": "RAY_ADDRESS"}
 """The environment variables that name an engine's address, as its own tools read them."""
-_REQUIREMENTS = {"dask": ("distributed>=2025.4", "joblib>=1.5")}
-_DISTRIBUTIONS = {"dask": "distributed"}
+_REQUIREMENTS = {
+    "dask": ("distributed>=2025.4", "joblib>=1.5"),
+    "ray": ("cloudpickle>=3", "joblib>=1.5", "ray>=2.50"),
+}
+_DISTRIBUTIONS = {"dask": "distributed", "ray": "ray"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,10 +133,10 @@ def read_parallel(table: Table) -> Parallel | None:
     if content is None:
         return None
     inside = Table(table.key_of("parallel"), content, table.problems)
-    choices = '"loky" or "threading" or "dask"'
+    choices = '"loky" or "threading" or "dask" or "ray"'
     if "backend" not in inside:
         inside.note_missing("backend", choices)
-    backend = inside.get("backend", choices, one_of("loky", "threading", "dask"), "loky")
+    backend = inside.get("backend", choices, one_of("loky", "threading", "dask", "ray"), "loky")
     seconds = "a positive number of seconds"
     parallel = Parallel(
         key=inside.key,

@@ -168,6 +168,8 @@ def _died(request: Request, returncode: int, *, when: str) -> HatchModelError:
     advice = ""
     if sys.platform != "win32" and returncode == -9:  # noqa: PLR2004 - SIGKILL
         advice = " SIGKILL often means that the machine ran out of memory."
+    if returncode == 1 and request.parallel and request.parallel["backend"] == "ray":
+        advice = " Ray ends a process that has lost its cluster. Look at the logs of Ray."
     return HatchModelError(
         f"training failed: the process that ran {request.train} {how_it_ended(returncode)} {when} the "
         f"function had returned.{advice}"

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 from checkout import CHECKOUT
 from clusters import Cluster, wait_for
-from filelock import FileLock
 from models import contents, run
 from registries import sha256_of
-from support import Index, ModelProject, OnlineSurroundings, interpreter_of
+from support import ModelProject, interpreter_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,32 +29,12 @@ _PAGE = (CHECKOUT / "docs/engines.md").read_text("utf-8")
 _EMPTY = {"tasks": [], "plugins": [], "processing": 0, "clients": 0}
 
 
-@pytest.fixture(scope="session")
-def environment(
-    shared_folder: Path, build_tools: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """An environment with what builds, schedulers and workers need."""
-    folder = shared_folder / "engine-environment"
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "complete").exists():
-            base = tmp_path_factory.mktemp("engines")
-            surroundings = OnlineSurroundings(
-                index=Index(base / "index"),
-                temporary=base / "tmp",
-                find_links=[build_tools],
-                caches=shared_folder / "caches",
-            )
-            surroundings.make_environment(
-                folder, "--compile-bytecode", *("hatch-model", "scikit-learn", "distributed")
-            )
-            (folder / "complete").touch()
-    return folder
-
-
 @pytest.fixture(scope="module")
-def two_workers(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def two_workers(
+    engine_environment: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
     """A cluster that all tests share that do no harm to it."""
-    cluster = Cluster(environment, tmp_path_factory.mktemp("cluster"))
+    cluster = Cluster(engine_environment, tmp_path_factory.mktemp("cluster"))
     try:
         cluster.start()
         cluster.add("one")
@@ -66,11 +45,11 @@ def two_workers(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def cluster(environment: Path, tmp_path: Path) -> Iterator[Cluster]:
+def cluster(engine_environment: Path, tmp_path: Path) -> Iterator[Cluster]:
     """A scheduler of the test's own, without workers."""
     folder = tmp_path / "cluster"
     folder.mkdir()
-    cluster = Cluster(environment, folder)
+    cluster = Cluster(engine_environment, folder)
     try:
         cluster.start()
         yield cluster
@@ -445,9 +424,9 @@ def test_a_build_that_is_stopped_leaves_nothing_on_the_cluster(
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
 def test_tls_is_taken_from_the_configuration_of_dask(
-    search: ModelProject, environment: Path, tmp_path: Path
+    search: ModelProject, engine_environment: Path, tmp_path: Path
 ) -> None:
-    cluster = Cluster(environment, tmp_path, options=("--protocol", "tls"))
+    cluster = Cluster(engine_environment, tmp_path, options=("--protocol", "tls"))
     cluster.variables.update(_tls(tmp_path))
     on(search, cluster, _TELLS)
     search.write("src/search/steps.py", "def version(): return 1\n")

@@ -76,12 +76,12 @@ _SECONDS = "expected a positive number of seconds; found"
         ("dask", ['parallel: expected a table; found "dask"']),
         (
             {},
-            ['parallel.backend: expected "loky" or "threading" or "dask"; it is missing'],
+            ['parallel.backend: expected "loky" or "threading" or "dask" or "ray"; it is missing'],
         ),
         (
             {"backend": "spark", "addres": "tcp://h:1", "n-jobs": 0, "timeout": True},
             [
-                'parallel.backend: expected "loky" or "threading" or "dask"; found "spark"',
+                'parallel.backend: expected "loky" or "threading" or "dask" or "ray"; found "spark"',
                 "parallel.n-jobs: expected a whole number other than 0; found 0",
                 f"parallel.timeout: {_SECONDS} true",
                 "parallel.addres: unknown key; did you mean `address`?",
@@ -130,6 +130,8 @@ def test_an_address_comes_from_the_table_or_a_variable(monkeypatch: pytest.Monke
 
     assert _DASK.address_in({}) == "tcp://127.0.0.1:8786"
     assert _UNSET.address_in({}) == "tcp://127.0.0.1:1"
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:3")
+    assert Parallel(key="parallel", backend="ray").address_in({}) == "127.0.0.1:3"
     set_for_training = {"DASK_SCHEDULER_ADDRESS": "tcp://127.0.0.1:2"}
     assert _UNSET.address_in(set_for_training) == "tcp://127.0.0.1:2"
 

@@ -39,5 +39,11 @@ def running(options: Mapping[str, Any]) -> Iterator[None]:
         with dask.running(options):
             yield
         return
+    if options["backend"] == "ray":
+        from hatch_model.engines import ray  # noqa: PLC0415 - only for this engine
+
+        with ray.running(options):
+            yield
+        return
     with joblib.parallel_config(backend=options["backend"], n_jobs=options["n_jobs"]):
         yield

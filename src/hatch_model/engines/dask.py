@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import queue
-import sys
 import threading
 import time
 import uuid
-import warnings
 import weakref
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -25,15 +22,27 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 import joblib
 from dask.sizeof import sizeof
-from dask.utils import funcname
 from distributed import Client
-from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, ThreadingBackend
 
-from hatch_model.engines import EngineError, remote
+from hatch_model.engines import EngineError, backend, remote
+from hatch_model.engines.backend import (
+    LARGE,
+    ClusterBackend,
+    Failed,
+    Job,
+    NotSentError,
+    call,
+    counted,
+    differing,
+    name_of,
+    other_versions,
+    say,
+    within,
+)
 from hatch_model.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _OWN = ("cloudpickle", "dask", "distributed", "joblib")
 """What both sides exchange objects with, so that its versions matter as well."""
@@ -42,10 +51,6 @@ _TICK = 0.5  # seconds between two looks at the cluster
 _ANSWER = 5.0  # seconds that the scheduler has for answering such a look
 _CLOSING = 5.0
 _MARGIN = 2.0  # seconds that Dask may need beyond a timeout of its own
-_LARGE = (
-    1 << 16
-)  # bytes of an argument that is sent once to each worker, rather than with each task
-_MOST_DIFFERENCES = 20
 _MOST_ATTEMPTS = 3
 
 
@@ -53,18 +58,19 @@ _MOST_ATTEMPTS = 3
 def running(options: Mapping[str, Any]) -> Iterator[None]:
     """Have joblib run on the cluster at ``options["address"]``. Raises EngineError."""
     _silence_dask()
-    cloudpickle.register_pickle_by_value(remote)
+    for module in (backend, remote):
+        cloudpickle.register_pickle_by_value(module)
     client = _connect(options)
     try:
         workers, name = _prepare(client, options)
-        backend = _Backend(client, workers, options)
-        with _watched(backend, workers, options["patience"]):
+        own = _Backend(client, workers, options)
+        with _watched(own, workers, options["patience"]):
             try:
-                with joblib.parallel_config(backend=backend, n_jobs=options["n_jobs"]):
+                with joblib.parallel_config(backend=own, n_jobs=options["n_jobs"]):
                     yield
             finally:
-                if backend.lost:
-                    raise EngineError(backend.lost) from None
+                if own.lost:
+                    raise EngineError(own.lost) from None
                 _remove_modules(client, name)
     finally:
         # The scheduler notices, and removes what is still there.
@@ -99,7 +105,7 @@ def _connect(options: Mapping[str, Any]) -> Client:
     address, timeout = options["address"], options["timeout"]
     shown = printable(address)
     try:
-        client = _within(
+        client = within(
             timeout + _MARGIN, lambda: Client(address, timeout=timeout, set_as_default=False)
         )
     except Exception as error:  # noqa: BLE001 - of sockets, TLS, the address's syntax, Dask's configuration
@@ -110,7 +116,7 @@ def _connect(options: Mapping[str, Any]) -> Client:
             f"{reason}. Start it, or correct the address."
         ) from None
     try:
-        _within(timeout + _MARGIN, lambda: client.wait_for_workers(1, timeout=timeout))
+        within(timeout + _MARGIN, lambda: client.wait_for_workers(1, timeout=timeout))
     except Exception:  # noqa: BLE001 - Dask's TimeoutError, which has changed its base class
         client.close(timeout=_CLOSING)
         raise EngineError(
@@ -120,28 +126,6 @@ def _connect(options: Mapping[str, Any]) -> Client:
     return client
 
 
-def _within(seconds: float, call: Callable[[], Any]) -> Any:
-    """Call in a thread, as Dask waits forever for a server that accepts a connection and is silent."""
-    outcome: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of versions, which are compared anyway
-            try:
-                outcome.put((call(), None))
-            except Exception as error:  # noqa: BLE001 - raised below
-                outcome.put((None, error))
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        result, error = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return result
-
-
 def _introduce(client: Client, workers: _Workers, options: Mapping[str, Any]) -> None:
     """Say what training runs on."""
     address = printable(options["address"])
@@ -149,24 +133,16 @@ def _introduce(client: Client, workers: _Workers, options: Mapping[str, Any]) ->
     with suppress(Exception):  # it is made of Dask's configuration and environment variables
         dashboard = client.dashboard_link
     threads = workers.threads
-    _say(
+    say(
         f"training on Dask {version('distributed')} at {address}: "
-        f"{_counted(len(workers.admitted), 'worker')}, {_counted(threads, 'thread')}"
+        f"{counted(len(workers.admitted), 'worker')}, {counted(threads, 'thread')}"
         + (f", dashboard {printable(dashboard)}" if dashboard else "")
     )
     if not client.scheduler.address.startswith("tls://"):
-        _say(
+        say(
             f"warning: {address} is not protected by TLS: everybody on its network can run code on the "
             f"scheduler and the workers, and change the model"
         )
-
-
-def _say(line: str) -> None:
-    print(f"hatch-model: {line}", flush=True)  # noqa: T201 - the build shows what training prints
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # The project's modules
@@ -194,7 +170,7 @@ def _put_modules(client: Client, options: Mapping[str, Any]) -> str:
 def _remove_modules(client: Client, name: str) -> None:
     for unregister in (client.unregister_worker_plugin, client.unregister_scheduler_plugin):
         with suppress(Exception):
-            _within(_CLOSING, partial(unregister, name))
+            within(_CLOSING, partial(unregister, name))
 
 
 # The workers
@@ -220,14 +196,8 @@ class _Workers:
         present = self._present()
         differences = self._differences(present, with_scheduler=True)
         if differences:
-            lines = [f"\n  {line}" for each in differences.values() for line in each]
-            more = len(lines) - _MOST_DIFFERENCES
-            raise EngineError(
-                f"the Dask cluster at {printable(self._options['address'])} is not the environment that "
-                f"the wheel will be pinned to:{''.join(lines[:_MOST_DIFFERENCES])}"
-                + (f"\n  and {more} more" if more > 0 else "")
-                + "\nInstall the same versions there, or lock the versions that it has."
-            )
+            lines = [line for each in differences.values() for line in each]
+            raise other_versions("Dask", self._options["address"], lines)
         self.admitted = present
 
     def refresh(self) -> None:
@@ -237,7 +207,7 @@ class _Workers:
         differences = self._differences(new) if new else {}
         for address, lines in differences.items():
             self._refused.add(address)
-            _say(f"warning: a worker that has joined gets no work: {'; '.join(lines)}")
+            say(f"warning: a worker that has joined gets no work: {'; '.join(lines)}")
         self.admitted = {
             address: threads for address, threads in present.items() if address not in self._refused
         }
@@ -254,257 +224,146 @@ class _Workers:
         differences = {}
         if with_scheduler:
             own = {name: self._expected[name] for name in _OF_SCHEDULER}
-            differences[""] = _differing("the scheduler", own, found["scheduler"])
+            differences[""] = differing("the scheduler", own, found["scheduler"]["packages"])
         for address in sorted(addresses):
             name = str(names.get(address, {}).get("name", address))
             title = address if name == address else f"{printable(name)} ({address})"
-            differences[address] = _differing(title, self._expected, found["workers"].get(address))
+            differences[address] = differing(
+                title, self._expected, (found["workers"].get(address) or {}).get("packages")
+            )
         return {address: lines for address, lines in differences.items() if lines}
-
-
-def _differing(title: str, expected: Mapping[str, str], found: Any) -> list[str]:
-    """Return a line for each of the *expected* versions that is not *found*, as Dask reports it."""
-    theirs = (found or {}).get("packages") or {}
-    minor = "{}.{}".format(*sys.version_info)
-    there = ".".join(str(theirs.get("python") or "nothing").split(".")[:2])
-    lines = [] if there == minor else [f"{title}: Python: here {minor}, there {there}"]
-    for name, here in sorted(expected.items()):
-        there = theirs.get(name) or "nothing"
-        if here not in (there, there.partition("+")[0]):
-            lines.append(f"{title}: {name}: here {here}, there {there}")
-    return lines
 
 
 # joblib's backend
 
 
-class _Job:
-    """A batch of joblib's that is on its way."""
-
-    def __init__(self, batch: Any, callback: Callable[[Any], None]) -> None:
-        self.batch = batch
-        self.callback = callback
-        self.attempts = 0
-        self.workers: frozenset[str] = frozenset()
-        """Those that it was sent to; empty as long as it waits for one."""
-        self.future: Any = None
-
-
-class _Failed:
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-class _NotSentError(Exception):
-    """Data could not be sent to the workers."""
-
-
-class _RemoteTraceback(Exception):  # noqa: N818 - shown as the cause of an error
-    def __init__(self, text: str) -> None:
-        super().__init__(f"\n{text}")
-
-
-class _Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc] # joblib has no types
-    """joblib's interface to the cluster.
-
-    Each job ends with a call of its callback, whatever happens to the cluster: joblib waits for that.
-    """
-
-    supports_retrieve_callback = True
-    default_n_jobs = -1
-    MIN_IDEAL_BATCH_DURATION = 0.2
-    MAX_IDEAL_BATCH_DURATION = 1.0
-
+class _Backend(ClusterBackend):
     def __init__(self, client: Client, workers: _Workers, options: Mapping[str, Any]) -> None:
-        super().__init__()
+        super().__init__(options)
         self._client = client
         self._workers = workers
-        self._options = options
         # A copy is no attribute of the module, and so goes by value.
-        self._call = cloudpickle.loads(cloudpickle.dumps(remote.call))
-        self._jobs: dict[int, _Job] = {}
-        self._lock = threading.RLock()
+        self._call = cloudpickle.loads(cloudpickle.dumps(call))
         self._data: dict[int, tuple[Any, Any]] = {}
-        self.lost = ""
-        """Why the cluster is of no use any more."""
 
-    # What joblib calls
+    def threads(self) -> int:
+        return self._workers.threads
 
-    def effective_n_jobs(self, n_jobs: int | None) -> int:
-        if n_jobs == 1 or n_jobs is None:
-            return 1
-        # With 1, joblib would do it all in this process.
-        return max(2, n_jobs if n_jobs > 0 else self._workers.threads + 1 + n_jobs)
-
-    def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
-        self.parallel = parallel
-        return self.effective_n_jobs(n_jobs)
-
-    def get_nested_backend(self) -> tuple[Any, None]:
-        return ThreadingBackend(nesting_level=(self.nesting_level or 0) + 1), None
-
-    def submit(self, func: Any, callback: Callable[[Any], None]) -> _Job:
-        job = _Job(func, callback)
-        with self._lock:
-            self._jobs[id(job)] = job
-        self._send(job)
-        return job
-
-    def retrieve_result_callback(self, out: Any) -> Any:
-        if isinstance(out, _Failed):
-            raise out.error
-        succeeded, content = cloudpickle.loads(out)
-        if succeeded:
-            return content
-        error, text = content
-        error.__cause__ = _RemoteTraceback(text)
-        raise error
-
-    def abort_everything(self, ensure_ready: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002 - joblib's
-        with self._lock:
-            jobs, self._jobs = [*self._jobs.values()], {}
+    def cancel(self, futures: Sequence[Any]) -> None:
         with suppress(Exception):
-            self._client.cancel([job.future for job in jobs if job.future is not None])
+            self._client.cancel(futures)
 
     def stop_call(self) -> None:
         self._data.clear()
 
     # Sending, and what comes of it
 
-    def _send(self, job: _Job) -> None:
+    def send(self, job: Job) -> None:
         """Send *job* to the workers, or let it wait until there are any."""
-        workers = frozenset(self._workers.admitted)
-        job.workers, job.future = workers, None
-        if not workers:
+        job.workers = workers = frozenset(self._workers.admitted)
+        job.is_held = not workers
+        if job.is_held:
             return
         job.attempts += 1
         try:
-            with self._lock:
-                batch, data = self._packed(job.batch, workers)
-                name = funcname(job.batch.items[0][0]).rpartition(".")[2]
+            with self.lock:
+                batch, data = self.packed(job.batch)
                 job.future = self._client.submit(
                     self._call,
                     batch,
-                    data,
-                    key=f"{name}-{uuid.uuid4().hex}",
+                    *data,
+                    key=f"{name_of(job.batch)}-{uuid.uuid4().hex}",
                     workers=list(workers),
                     pure=False,
                 )
             job.future.add_done_callback(partial(self._done, job))
         except Exception as error:  # noqa: BLE001 - it may not be possible to pickle it
-            is_temporary = isinstance(error, _NotSentError) and job.attempts < _MOST_ATTEMPTS
-            if is_temporary:
-                job.workers = frozenset()  # so that the watch sends it again
-            else:
-                # joblib does not expect the callback before this call returns.
-                reason = error.__cause__ or error
-                threading.Thread(target=self._end, args=(job, _Failed(reason))).start()
+            job.is_held = isinstance(error, NotSentError) and job.attempts < _MOST_ATTEMPTS
+            if not job.is_held:
+                self.failed(job, error.__cause__ or error)
 
-    def _packed(self, batch: Any, workers: frozenset[str]) -> tuple[bytes, list[Any]]:
-        """Return *batch* as :func:`remote.call` takes it: pickled, with large arguments sent ahead."""
-        items: list[Any] = []
-        data: list[Any] = []
-        for function, args, kwargs in batch.items:
-            given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
-            places = {}
-            for place, argument in given.items():
-                future = self._sent_ahead(argument, workers)
-                if future is not None:
-                    places[place] = len(data)
-                    data.append(future)
-            items.append((function, {**given, **dict.fromkeys(places)}, places))
-        return cloudpickle.dumps((items, *self.get_nested_backend())), data
-
-    def _sent_ahead(self, argument: Any, workers: frozenset[str]) -> Any:
-        """Return the future of *argument* if it is large, which is sent to *workers* only once."""
+    def sent_ahead(self, argument: Any) -> Any:
+        """Return the future of *argument* if it is large, which is sent to the workers only once."""
         known = self._data.get(id(argument))
         if known is not None and known[1].status == "finished":
             return known[1]
         try:
             forget = partial(self._forget, id(argument))
             reference = weakref.ref(argument, forget)
-            if sizeof(argument) < _LARGE:
+            if sizeof(argument) < LARGE:
                 return None
         except TypeError:
             return None  # Lists and other objects without weak references go with each task.
         try:
             (future,) = self._client.scatter(
                 [argument],
-                workers=list(workers),
+                workers=list(self._workers.admitted),
                 broadcast=True,
                 hash=False,
-                timeout=self._options["patience"],
+                timeout=self.options["patience"],
             )
         except Exception as error:
-            raise _NotSentError from error  # One of the workers may just have gone.
+            raise NotSentError from error  # One of the workers may just have gone.
         self._data[id(argument)] = reference, future
         return future
 
     def _forget(self, key: int, _: Any) -> None:
         self._data.pop(key, None)
 
-    def _done(self, job: _Job, future: Any) -> None:
+    def _done(self, job: Job, future: Any) -> None:
         """Do what is left when *future* has ended: called by a thread of Dask's."""
-        if future is not job.future or id(job) not in self._jobs:
+        if future is not job.future or id(job) not in self.jobs:
             return
         try:
             if future.status == "finished":
-                self._end(job, future.result())
+                self.end(job, future.result())
             elif future.status == "error":
-                self._end(job, _Failed(future.exception()))
+                self.end(job, Failed(future.exception()))
             elif self._client.status == "running":  # It was cancelled, as data on a worker is gone.
-                self._send_again(job)
+                self._send_again(job, future)
         except Exception as error:  # noqa: BLE001 - joblib has to hear of it
             if self._client.status == "running":
-                self._end(job, _Failed(error))
-        if self._client.status != "running" and self._jobs:
-            self.fail("the connection to the scheduler was lost")
+                self.end(job, Failed(error))
+        if self._client.status != "running" and self.jobs:
+            self.lose("the connection to the scheduler was lost")
 
-    def _send_again(self, job: _Job) -> None:
+    def _send_again(self, job: Job, future: Any) -> None:
+        """Send *job* again in place of *future*, unless another thread has done so."""
+        with self.lock:
+            if job.future is not future:
+                return
+            job.future = None
         if job.attempts == _MOST_ATTEMPTS:
             message = f"all workers that had this task were lost, {_MOST_ATTEMPTS} times"
-            self._end(job, _Failed(RuntimeError(message)))
+            self.end(job, Failed(RuntimeError(message)))
         else:
-            self._send(job)
-
-    def _end(self, job: _Job, out: Any) -> None:
-        with self._lock:
-            is_expected = self._jobs.pop(id(job), None) is not None
-        if is_expected:
-            job.callback(out)
+            self.send(job)
 
     # What the watch calls
 
     @property
     def is_waiting(self) -> bool:
-        return bool(self._jobs)
+        return bool(self.jobs)
 
     def move_jobs(self) -> None:
-        """Send the jobs again whose workers are all gone."""
-        with self._lock:
-            jobs = [*self._jobs.values()]
+        """Send the jobs that are held, and again those whose workers are all gone."""
+        with self.lock:
+            jobs = [*self.jobs.values()]
         for job in jobs:
-            if not job.workers & self._workers.admitted.keys():
-                future = job.future
-                if job.workers:
-                    self._send_again(job)
-                else:
-                    self._send(job)
-                if future is not None:
-                    with suppress(Exception):
-                        self._client.cancel([future])
+            future = job.future
+            if job.is_held:
+                self.send(job)
+            elif future is not None and not job.workers & self._workers.admitted.keys():
+                self._send_again(job, future)
+                self.cancel([future])
 
-    def fail(self, reason: str) -> None:
-        """End all jobs, as the cluster is of no use any more for some *reason*."""
-        self.lost = (
-            f"training failed: {self._options['train']} lost the Dask cluster at "
-            f"{printable(self._options['address'])}: {reason}. Look at the output of the scheduler and "
+    def lose(self, reason: str) -> None:
+        """End all jobs, as the cluster is lost for some *reason*."""
+        self.fail(
+            f"training failed: {self.options['train']} lost the Dask cluster at "
+            f"{printable(self.options['address'])}: {reason}. Look at the output of the scheduler and "
             f"of the workers."
         )
-        with self._lock:
-            jobs = [*self._jobs.values()]
-        for job in jobs:
-            self._end(job, _Failed(EngineError(self.lost)))
 
 
 # The watch over the cluster
@@ -545,5 +404,5 @@ def _watch(backend: _Backend, workers: _Workers, patience: float, end: threading
         now = time.monotonic()
         alone_since = now if alone_since is None else alone_since
         if now - alone_since >= patience:
-            backend.fail(f"{reason} for {patience:g} s")
+            backend.lose(f"{reason} for {patience:g} s")
             return

@@ -1,4 +1,4 @@
-"""What runs in the processes of a Dask cluster, where hatch-model is not installed.
+"""What keeps a build's modules on a Dask cluster, in whose processes hatch-model is not installed.
 
 It is sent there by value, so it uses nothing else of hatch-model.
 """
@@ -10,14 +10,11 @@ import importlib
 import io
 import shutil
 import sys
-import traceback
 import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-import joblib
 from distributed import SchedulerPlugin, WorkerPlugin
 
 PREFIX = "hatch-model-"
@@ -81,27 +78,3 @@ class Tenant(SchedulerPlugin):  # type: ignore[misc] # as above
 
 
 TAKEN = "another build has modules of the same names on this cluster"
-
-
-def call(batch: bytes, data: list[Any]) -> bytes:
-    """Call the functions of *batch*, which the other side packed, and return a pickled outcome.
-
-    It is a pair: whether all of them returned, and either their results, or the error with its traceback.
-    Whatever fails, fails here, where it is told: also that a module cannot be imported.
-    """
-    try:
-        items, backend, n_jobs = cloudpickle.loads(batch)
-        with joblib.parallel_config(backend=backend, n_jobs=n_jobs):
-            results = []
-            for function, given, places in items:
-                given.update({place: data[index] for place, index in places.items()})
-                args = [given.pop(place) for place in [*given] if isinstance(place, int)]
-                results.append(function(*args, **given))
-        outcome: bytes = cloudpickle.dumps((True, results))
-    except BaseException as error:  # noqa: BLE001 - raised again on the other side
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        try:
-            outcome = cloudpickle.dumps((False, (error, text)))
-        except Exception:  # noqa: BLE001 - an error that cannot be pickled
-            outcome = cloudpickle.dumps((False, (RuntimeError(repr(error)), text)))
-    return outcome
