@@ -146,13 +146,10 @@ def test_a_search_and_a_forest_run_on_the_nodes_and_the_model_is_the_same(
 def test_a_node_with_other_versions_is_refused_by_name(
     search: ModelProject, namespace: Namespace, tmp_path: Path
 ) -> None:
-    info = tmp_path / "other" / "numpy-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Name: numpy\nVersion: 1.0\n", "utf-8")
     on_ray(search)
 
     output = namespace.run(
-        f"PYTHONPATH={tmp_path / 'other'} node --address {_ADDRESS}\n$build {tmp_path / 'dist'}",
+        f"PYTHONPATH={_other_numpy(tmp_path)} node --address {_ADDRESS}\n$build {tmp_path / 'dist'}",
         search,
     )
 
@@ -189,6 +186,39 @@ for i in $(seq 200); do test -s {log} && break; sleep 0.1; done
 
 def _begun(tmp_path: Path) -> str:
     return _BEGUN.format(out=tmp_path / "dist", log=tmp_path / "log")
+
+
+def test_a_node_that_joins_is_checked_before_it_gets_work(
+    search: ModelProject, namespace: Namespace, tmp_path: Path
+) -> None:
+    search.write("src/search/main.py", _SLOW.replace("TASKS", "24"))
+    on_ray(search)
+
+    namespace.run(
+        f"{_begun(tmp_path)}\n"
+        f"PYTHONPATH={_other_numpy(tmp_path)} node --address {_ADDRESS} --node-name old\n"
+        f"node --address {_ADDRESS} --node-name good\nwait $build_pid",
+        search,
+    )
+
+    said = (tmp_path / "dist.log").read_text("utf-8")
+    assert re.search(
+        r"^hatch-model: warning: a node that has joined gets no work: node [0-9a-f]{8} \([\d.]+\): "
+        r"numpy: here \S+, there 1.0$",
+        said,
+        re.MULTILINE,
+    )
+    assert "error" not in said
+    # Ray keeps the process of the first node, and the node that joined has another.
+    assert len({*(tmp_path / "log").read_text("utf-8").split()}) == 2
+
+
+def _other_numpy(folder: Path) -> Path:
+    """Make a folder that tells another version of numpy than the one that is installed."""
+    info = folder / "other" / "numpy-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: numpy\nVersion: 1.0\n", "utf-8")
+    return info.parent
 
 
 def test_a_worker_that_is_killed_changes_nothing(
