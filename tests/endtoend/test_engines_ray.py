@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from models import contents, run
 from registries import sha256_of
-from support import Built, ModelProject
+from support import Built, ModelProject, interpreter_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ class Namespace:
 
     def run(self, script: str, project: ModelProject) -> str:
         """Start a head of one processor, run *script* in the folder of *project*, and give its output."""
-        programs = self.environment / ("Scripts" if os.name == "nt" else "bin")
+        programs = interpreter_of(self.environment).parent
         backend = Path(__file__).parents[1] / "backend.py"
         return subprocess.run(
             [*_NAMESPACES, "bash", "-c", f"{_START}\nset +e\n{script}"],
@@ -294,7 +294,7 @@ def test_an_address_that_is_of_no_use_is_told_at_once(
     search.replace(
         "pyproject.toml", (_TRAIN, f'{_TRAIN}\nparallel = {{ backend = "ray", timeout = 1 }}')
     )
-    python, backend = engine_environment / "bin/python", Path(__file__).parents[1] / "backend.py"
+    python, backend = interpreter_of(engine_environment), Path(__file__).parents[1] / "backend.py"
 
     completed = subprocess.run(
         [python, backend, "wheel", tmp_path / "dist"],
