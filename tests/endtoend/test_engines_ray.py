@@ -42,8 +42,8 @@ _MODEL_JSON = "search-1.0.dist-info/extra_metadata/model.json"
 _START = """
 set -e
 ip link set lo up
-node() { ray start "$@" --num-cpus 1 --disable-usage-stats > /dev/null 2>&1; }
-node --head --node-ip-address 127.0.0.1 --port 6399 --include-dashboard false --temp-dir "$RAY_TMP"
+node() { ray start --num-cpus "${CPUS:-1}" "$@" --disable-usage-stats > /dev/null 2>&1; }
+CPUS=$HEAD_CPUS node --head --node-ip-address 127.0.0.1 --port 6399 --include-dashboard false --temp-dir "$RAY_TMP"
 """
 
 
@@ -54,8 +54,8 @@ class Namespace:
     environment: Path
     temporary: Path
 
-    def run(self, script: str, project: ModelProject) -> str:
-        """Start a head of one processor, run *script* in the folder of *project*, and give its output."""
+    def run(self, script: str, project: ModelProject, head_cpus: int = 1) -> str:
+        """Start a head with *head_cpus* processors, run *script* in the folder of *project*, and give its output."""
         programs = interpreter_of(self.environment).parent
         backend = Path(__file__).parents[1] / "backend.py"
         return subprocess.run(
@@ -65,6 +65,7 @@ class Namespace:
                 **os.environ,
                 "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
                 "RAY_TMP": str(self.temporary),
+                "HEAD_CPUS": str(head_cpus),
                 "build": f"python {backend} wheel",
             },
             check=False,
@@ -266,6 +267,27 @@ def test_a_build_ends_when_the_head_is_gone(
     assert said.rpartition("\nhatch-model: error: ")[2] == (
         "training failed: the process that ran search.main:train ended with exit code 1 before the "
         "function had returned. Ray ends a process that has lost its cluster. Look at the logs of Ray.\n"
+    )
+
+
+def test_a_build_ends_when_all_nodes_with_processors_are_gone(
+    search: ModelProject, namespace: Namespace, tmp_path: Path
+) -> None:
+    search.write("src/search/main.py", _SLOW.replace("TASKS", "60"))
+    on_ray(search, ", patience = 2")
+
+    output = namespace.run(
+        f"node --address {_ADDRESS}\n{_begun(tmp_path)}\n"
+        f"kill -9 $(pgrep -n raylet); wait $build_pid; echo ended $?",
+        search,
+        head_cpus=0,
+    )
+
+    assert output.endswith("ended 1\n"), output
+    said = (tmp_path / "dist.log").read_text("utf-8")
+    assert said.rpartition("\nhatch-model: error: ")[2] == (
+        f"training failed: search.main:train lost the Ray cluster at {_ADDRESS}: no node was left for "
+        f"2 s. Look at the logs of Ray.\n"
     )
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 16
 """Bytes of an argument that is sent once to each worker, rather than with each task."""
+MOST_ATTEMPTS = 3
+"""How often a job is sent, as its workers were all lost."""
 _MOST_DIFFERENCES = 20
 
 

@@ -27,6 +27,7 @@ from distributed import Client
 from hatch_model.engines import EngineError, backend, remote
 from hatch_model.engines.backend import (
     LARGE,
+    MOST_ATTEMPTS,
     ClusterBackend,
     Failed,
     Job,
@@ -51,7 +52,6 @@ _TICK = 0.5  # seconds between two looks at the cluster
 _ANSWER = 5.0  # seconds that the scheduler has for answering such a look
 _CLOSING = 5.0
 _MARGIN = 2.0  # seconds that Dask may need beyond a timeout of its own
-_MOST_ATTEMPTS = 3
 
 
 @contextmanager
@@ -278,7 +278,7 @@ class _Backend(ClusterBackend):
                 )
             job.future.add_done_callback(partial(self._done, job))
         except Exception as error:  # noqa: BLE001 - it may not be possible to pickle it
-            job.is_held = isinstance(error, NotSentError) and job.attempts < _MOST_ATTEMPTS
+            job.is_held = isinstance(error, NotSentError) and job.attempts < MOST_ATTEMPTS
             if not job.is_held:
                 self.failed(job, error.__cause__ or error)
 
@@ -333,8 +333,8 @@ class _Backend(ClusterBackend):
             if job.future is not future:
                 return
             job.future = None
-        if job.attempts == _MOST_ATTEMPTS:
-            message = f"all workers that had this task were lost, {_MOST_ATTEMPTS} times"
+        if job.attempts == MOST_ATTEMPTS:
+            message = f"all workers that had this task were lost, {MOST_ATTEMPTS} times"
             self.end(job, Failed(RuntimeError(message)))
         else:
             self.send(job)

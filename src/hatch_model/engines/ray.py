@@ -26,6 +26,7 @@ import joblib
 from hatch_model.engines import EngineError, backend
 from hatch_model.engines.backend import (
     LARGE,
+    MOST_ATTEMPTS,
     ClusterBackend,
     Failed,
     Job,
@@ -250,6 +251,7 @@ class _Backend(ClusterBackend):
         job.is_held = not nodes
         if job.is_held:
             return
+        job.attempts += 1
         try:
             with self.lock:
                 batch, data = self.packed(job.batch)
@@ -307,11 +309,17 @@ class _Backend(ClusterBackend):
             [*by_future], num_returns=len(by_future), timeout=0.02, fetch_local=True
         )
         for future in done:
+            job = by_future[future]
             try:
                 out = self._ray.get(future)
+            except self._ray.exceptions.TaskUnschedulableError as error:  # Its nodes are gone.
+                job.future, job.is_held = None, job.attempts < MOST_ATTEMPTS
+                if job.is_held:
+                    continue
+                out = Failed(error)
             except Exception as error:  # noqa: BLE001 - such as a worker that was killed too often
                 out = Failed(error)
-            self.end(by_future[future], out)
+            self.end(job, out)
 
     def _move_jobs(self) -> None:
         """Send the jobs that are held, and again those whose nodes are all gone."""
