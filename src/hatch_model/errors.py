@@ -72,6 +72,10 @@ class StoreError(HatchModelError):
     """The store cannot be used. This does not fail a build."""
 
 
+class EngineError(HatchModelError):
+    """The engine of `parallel` cannot be used, or was lost. It passes through the user's code."""
+
+
 class FrontendGoneError(Exception):
     """The process that asked for the build no longer exists."""
 

@@ -1,6 +1,6 @@
 """The table `parallel`: the engine that joblib runs on during training, and what the child is told of it.
 
-The child's part is :mod:`hatch_model.engines`.
+The child's part is :mod:`hatch_model.engines.engine`.
 """
 
 from __future__ import annotations

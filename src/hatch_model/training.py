@@ -53,7 +53,7 @@ class Request:
     environment: Mapping[str, str]
     """Variables to set, in addition to the build's own."""
     parallel: Mapping[str, Any] | None = None
-    """The engine that joblib runs on, as :mod:`hatch_model.engines` takes it."""
+    """The engine that joblib runs on, as :mod:`hatch_model.engines.engine` takes it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import pytest
 
-from hatch_model.engines import EngineError, running
 from hatch_model.engines.backend import (
     ClusterBackend,
     Job,
@@ -21,6 +20,8 @@ from hatch_model.engines.backend import (
     versions_here,
     within,
 )
+from hatch_model.engines.engine import running
+from hatch_model.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ request.json (read)
     For training:
 
     ``arguments``, ``parallel``
-        Its keyword arguments, and the engine that joblib runs on (see hatch_model.engines) or ``null``.
+        Its keyword arguments, and the engine that joblib runs on (see hatch_model.engines.engine) or ``null``.
     ``output_dir``
         An empty folder for the model. It is passed to a function that has a parameter of this name.
     ``report_dir``
@@ -154,13 +154,14 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
     own_modules = set(sys.modules)
     if request["parallel"] is None:
         return _call_training(request, own_modules)
-    from hatch_model import engines  # noqa: PLC0415 - only for this option
+    from hatch_model.engines import engine  # noqa: PLC0415 - only for this option
+    from hatch_model.errors import EngineError  # noqa: PLC0415 - as above
 
-    _own_errors.append(engines.EngineError)
+    _own_errors.append(EngineError)
     try:
-        with engines.running(request["parallel"]):
+        with engine.running(request["parallel"]):
             return _call_training(request, own_modules)
-    except engines.EngineError as error:
+    except EngineError as error:
         raise _Failure("refused", message=str(error)) from None
 
 

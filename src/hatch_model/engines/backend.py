@@ -18,8 +18,7 @@ import cloudpickle
 import joblib
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, ThreadingBackend
 
-from hatch_model.engines import EngineError
-from hatch_model.errors import printable
+from hatch_model.errors import EngineError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

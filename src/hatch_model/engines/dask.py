@@ -24,7 +24,7 @@ import joblib
 from dask.sizeof import sizeof
 from distributed import Client
 
-from hatch_model.engines import EngineError, backend, remote
+from hatch_model.engines import backend, remote
 from hatch_model.engines.backend import (
     LARGE,
     MOST_ATTEMPTS,
@@ -40,7 +40,7 @@ from hatch_model.engines.backend import (
     say,
     within,
 )
-from hatch_model.errors import printable
+from hatch_model.errors import EngineError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 import joblib
 
-from hatch_model.engines import EngineError, backend
+from hatch_model.engines import backend
 from hatch_model.engines.backend import (
     LARGE,
     MOST_ATTEMPTS,
@@ -39,7 +39,7 @@ from hatch_model.engines.backend import (
     versions_here,
     within,
 )
-from hatch_model.errors import printable
+from hatch_model.errors import EngineError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

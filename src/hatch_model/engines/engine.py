@@ -1,0 +1,43 @@
+"""The engine that joblib runs on in the training process, which imports this before the user's code.
+
+``running(options)`` gives joblib an engine for as long as training runs. *options* is ``parallel`` of the
+child's request: ``backend`` and ``n_jobs``, and for a cluster
+
+``key``, ``train``
+    The full dotted key of the settings, and the training function, for messages.
+``address``, ``timeout``, ``patience``
+    Of the cluster, and seconds to wait for it, and for workers if all are gone.
+``versions``
+    What the workers must have, by distribution.
+``archive``, ``packages``
+    A ZIP file with the project's modules, and the dotted names of the packages in it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import joblib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@contextmanager
+def running(options: Mapping[str, Any]) -> Iterator[None]:
+    """Have joblib run on an engine. Raises EngineError."""
+    if options["backend"] == "dask":
+        from hatch_model.engines import dask  # noqa: PLC0415 - only for this engine
+
+        with dask.running(options):
+            yield
+        return
+    if options["backend"] == "ray":
+        from hatch_model.engines import ray  # noqa: PLC0415 - only for this engine
+
+        with ray.running(options):
+            yield
+        return
+    with joblib.parallel_config(backend=options["backend"], n_jobs=options["n_jobs"]):
+        yield
