@@ -63,14 +63,10 @@ def make_record(
         "schema_version": SCHEMA_VERSION,
         "project": {"name": name, "version": project_version},
         "training": {"entry_point": str(training.train), "arguments": dict(training.arguments)},
-        **({"engine": dict(engine)} if engine else {}),
         "metrics": dict(metrics),
         "gates": {metric: gate.text for metric, gate in training.gates.items()},
         "check": _check(training, check),
-        "python": {
-            "implementation": platform.python_implementation(),
-            "version": platform.python_version(),
-        },
+        "python": _python(),
         "platform": {"system": platform.system(), "machine": platform.machine()},
         "environment": _environment(environment, pins, {name}),
         "pins": list(pins.lines),
@@ -79,8 +75,19 @@ def make_record(
         "inputs": [as_json(file) for file in provenance.inputs],
         "sources": [as_json(file) for file in sources],
         "artifacts": [as_json(file) for file in artifacts],
-        **({"report": [as_json(file) for file in report]} if report else {}),
+        **_unless_empty(engine=dict(engine or {}), report=[as_json(file) for file in report]),
         "generator": {"name": "hatch-model", "version": version("hatch-model")},
+    }
+
+
+def _unless_empty(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value}
+
+
+def _python() -> dict[str, str]:
+    return {
+        "implementation": platform.python_implementation(),
+        "version": platform.python_version(),
     }
 
 
