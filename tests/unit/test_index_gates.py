@@ -135,3 +135,11 @@ def test_gates_that_cannot_be_read_are_not_passed_over(tmp_path: Path) -> None:
 
     with pytest.raises(FileNotFoundError):
         read_gates(tmp_path)
+
+
+def test_without_a_latest_release_the_other_comparison_still_counts() -> None:
+    gates = {"a": ">= latest, < 1"}
+
+    assert check_promotion(gates, _release("1", a=0.9), _history()) == ["a 0.9: >= latest, < 1"]
+    with pytest.raises(HatchModelError, match="misses the gates"):
+        check_promotion(gates, _release("1", a=1), _history())

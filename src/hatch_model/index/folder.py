@@ -2,65 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import sys
-import tempfile
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import (
-    InvalidName,
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    canonicalize_name,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
-from hatch_model.cli.open import open_model
-from hatch_model.cli.output import refuse_foreign, replace_file, write_page
-from hatch_model.cli.verify import differences, is_of
+from hatch_model.cli.output import refuse_foreign, write_page
 from hatch_model.digests import file_of
 from hatch_model.errors import DISK_FULL, HatchModelError, printable
+from hatch_model.index.archive import (
+    FILES,
+    metadata_file,
+    parsed_name,
+    read_archive,
+    verified_copy,
+    write_metadata,
+)
 from hatch_model.index.gates import check_promotion, read_gates
 from hatch_model.index.history import Archive, History, Release, read_history, to_json
 from hatch_model.index.simple import project_detail, project_list
 from hatch_model.index.site import feed, front_page, model_page, release_page
-from hatch_model.pages.content import Content, content_of
+from hatch_model.pages.content import Content
 from hatch_model.pages.page import static
-from hatch_model.workspace import FileLock, Workspace, is_unfinished, remove_abandoned
+from hatch_model.workspace import FileLock, Workspace, remove_abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
-    from hatch_model.cli.open import ModelFiles
+    from hatch_model.index.archive import ReadArchive
 
 _LOCK = ".hatch-model.lock"
-_FILES = "files"
-_MOST_LINES = 10
 
 
 def _now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _New:
-    """An archive as it was read."""
-
-    name: str
-    version: str
-    archive: Archive
-    metadata: bytes | None
-    content: Content
 
 
 class Index:
@@ -95,7 +78,7 @@ class Index:
                 if is_same and path not in stale and not reread:
                     continue
                 try:
-                    new = _read(file, path, before.uploaded if before else self._now())
+                    new = read_archive(file, path, before.uploaded if before else self._now())
                 except HatchModelError as error:
                     state = "left out" if before is None else "damaged since it was added"
                     faults.append(f"{state}: {error}")
@@ -107,7 +90,7 @@ class Index:
                 self._take(new)
             self._write_pages(everything=True)
             self._write_histories()
-            self._delete(_metadata_file(self._folder / path) for path in gone)
+            self._delete(metadata_file(self._folder / path) for path in gone)
         return lines, faults
 
     def add(self, files: Sequence[Path]) -> list[str]:
@@ -140,7 +123,7 @@ class Index:
             paths = {archive.path for archive in release.archives}
             paths |= {self._relative(file) for file in self._archives() if file.name in names}
             for path in paths:
-                self._delete([self._folder / path, _metadata_file(self._folder / path)])
+                self._delete([self._folder / path, metadata_file(self._folder / path)])
             self._write_histories()
         return [f"{path}: removed" for path in sorted(paths)]
 
@@ -201,7 +184,7 @@ class Index:
                 print("another process is changing this index: waiting for it", file=sys.stderr)  # noqa: T201
                 lock = FileLock.acquire(self._folder / _LOCK, wait=True)
             try:
-                remove_abandoned(self._folder / _FILES)
+                remove_abandoned(self._folder / FILES)
                 for page in _FRONT:
                     refuse_foreign(self._folder / page)
                 self._load(exists=exists)
@@ -268,9 +251,9 @@ class Index:
             self._histories[history.name] = history
         return stale
 
-    def _take(self, new: _New) -> None:
+    def _take(self, new: ReadArchive) -> None:
         """Put *new*, whose file is in place, into its history."""
-        _write_metadata(self._folder / new.archive.path, new.metadata)
+        write_metadata(self._folder / new.archive.path, new.metadata)
         history = self._histories.get(new.name, History(name=new.name, releases=()))
         release = history.find(new.version)
         # 1.0 and 1.0.0 are one version.
@@ -309,7 +292,9 @@ class Index:
         for file in sorted(folder.iterdir()):
             if file.is_dir() and not file.name.startswith("."):
                 yield from self._archives(file, (*above, real))
-            elif file.suffix == ".whl" or (file.name.endswith(".tar.gz") and _parsed(file.name)):
+            elif file.suffix == ".whl" or (
+                file.name.endswith(".tar.gz") and parsed_name(file.name)
+            ):
                 yield file
 
     def _found(self, known: Collection[str]) -> tuple[dict[str, Path], list[str]]:
@@ -334,13 +319,13 @@ class Index:
     @contextmanager
     def _verified(
         self, files: Sequence[Path], digests: Sequence[str] = ()
-    ) -> Iterator[list[tuple[Path, _New]]]:
+    ) -> Iterator[list[tuple[Path, ReadArchive]]]:
         """Verify copies of *files*, whose *digests* may be known, and keep the copies until the end."""
         known = {archive.filename: archive for archive in self._known().values()}
         found = []
-        with _workspace(self._folder / _FILES) as workspace:
+        with _workspace(self._folder / FILES) as workspace:
             for file, expected in zip_longest(files, digests):
-                copy, new = _verified_copy(file, workspace, self._now())
+                copy, new = verified_copy(file, workspace.path, self._now())
                 if expected and new.archive.sha256 != expected:
                     raise HatchModelError(f"`{file}` has changed since it was added there.")
                 before = known.setdefault(copy.name, new.archive)
@@ -363,7 +348,7 @@ class Index:
                 f"`hatch-model index update {self._folder}` to take it in."
             )
 
-    def _add(self, found: Sequence[tuple[Path, _New]]) -> list[str]:
+    def _add(self, found: Sequence[tuple[Path, ReadArchive]]) -> list[str]:
         """Move the copies *found* to their places."""
         known = {archive.filename: archive for archive in self._known().values()}
         lines = []
@@ -467,7 +452,7 @@ class Index:
                     f"`{file}` is missing or was written by another release of hatch-model. To write it "
                     f"again, `{archive.path}` has to be in the folder."
                 ) from None
-            new = _read(self._folder / archive.path, archive.path, archive.uploaded)
+            new = read_archive(self._folder / archive.path, archive.path, archive.uploaded)
             write_page(file, _stored(new.content))
             return new.content
 
@@ -492,39 +477,6 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         write_page(folder / name, content)
 
 
-def _metadata_file(archive: Path) -> Path:
-    return archive.with_name(f"{archive.name}.metadata")
-
-
-def _write_metadata(archive: Path, metadata: bytes | None) -> None:
-    """Write the METADATA of a wheel beside it, unless it is there: installers have its digest."""
-    file = _metadata_file(archive)
-    if metadata is None or (file.is_file() and file.read_bytes() == metadata):
-        return
-    replace_file(file, metadata)
-
-
-def _parsed(filename: str) -> tuple[str, str] | None:
-    """Return the normalized name and version in the name of a wheel or sdist; None for other files."""
-    try:
-        if filename.endswith(".whl"):
-            name, version, _, _ = parse_wheel_filename(filename)
-        else:
-            name, version = parse_sdist_filename(filename)
-        # Parsing takes more than the names that installers accept, such as `ü` and `_`.
-        return canonicalize_name(name, validate=True), str(version)
-    except (InvalidName, InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
-        return None
-
-
-def _named(file: Path) -> tuple[str, str]:
-    """Return the normalized name and version in the name of *file*. Raises HatchModelError."""
-    parsed = _parsed(file.name)
-    if parsed is None:
-        raise HatchModelError(f"`{file}` does not have the name of a wheel or an sdist.")
-    return parsed
-
-
 @contextmanager
 def _workspace(folder: Path) -> Iterator[Workspace]:
     """Make a workspace in *folder*, which may be a link to another file system, and not remain empty."""
@@ -535,65 +487,3 @@ def _workspace(folder: Path) -> Iterator[Workspace]:
     finally:
         with suppress(OSError):
             folder.rmdir()
-
-
-def _verified_copy(file: Path, workspace: Workspace, uploaded: str) -> tuple[Path, _New]:
-    """Copy *file* to *workspace* and verify the copy, which nothing can change any more."""
-    if not file.is_file():
-        raise HatchModelError(f"`{file}` is not a file.")
-    name, _ = _named(file)
-    folder = Path(tempfile.mkdtemp(dir=workspace.path))
-    copy = folder / file.name
-    shutil.copyfile(file, copy)
-    copy.chmod(0o644)
-    try:
-        new = _read(copy, f"{_FILES}/{name}/{file.name}", uploaded, verified=True)
-    except HatchModelError as error:
-        raise HatchModelError(str(error).replace(str(copy), str(file))) from error
-    return copy, new
-
-
-def _read(file: Path, path: str, uploaded: str, *, verified: bool = False) -> _New:
-    """Read the archive *file*, which the index has at *path*; with *verified*, compare it with its metadata.
-
-    Raises HatchModelError.
-    """
-    name, version = _named(file)
-    if is_unfinished(file):
-        raise HatchModelError(f"`{file}` was left by a build that was interrupted. Build it again.")
-    with closing(open_model(str(file))) as model:
-        if not is_of(model, name, version):
-            raise HatchModelError(
-                f"`{file}` holds {printable(model.name)} {printable(model.version)}, which is not what its name says."
-            )
-        if verified and model.kind == "wheel":
-            _refuse_differences(file, model)
-        metadata = _metadata_of(model)
-        content = content_of(model)
-    read = file_of(path, file)
-    archive = Archive(
-        path=path,
-        sha256=read.sha256,
-        size=read.size,
-        uploaded=uploaded,
-        requires_python=content.facts["requires_python"],
-        metadata_sha256=None if metadata is None else hashlib.sha256(metadata).hexdigest(),
-    )
-    return _New(name=name, version=version, archive=archive, metadata=metadata, content=content)
-
-
-def _refuse_differences(file: Path, model: ModelFiles) -> None:
-    found = differences(model)
-    if found:
-        lines = "".join(f"\n  {printable(each)}" for each in found[:_MOST_LINES])
-        more = f"\n  and {len(found) - _MOST_LINES} more" if len(found) > _MOST_LINES else ""
-        raise HatchModelError(f"`{file}` does not match its own metadata:{lines}{more}")
-
-
-def _metadata_of(model: ModelFiles) -> bytes | None:
-    """Return the METADATA of a wheel as it is."""
-    if model.kind != "wheel":
-        return None
-    info = model.record_path.partition("/")[0]
-    with model.open(f"{info}/METADATA") as stream:
-        return stream.read()

@@ -83,14 +83,14 @@ def check_promotion(gates: Mapping[str, str], release: Release, target: History)
     """Return a line for each of *gates* that *release* passes in the index that has *target*.
 
     `latest` is the value in the latest release there that is neither yanked nor a pre-release; without
-    one, such a gate is passed. Raises
-    HatchModelError for metrics that miss their gates.
+    one, a comparison with it holds. Raises HatchModelError for metrics that miss their gates.
     """
     latest = target.latest
     if latest is not None and not latest.is_preferred:
         latest = None
     before: Mapping[str, float] = (latest.model["metrics"] or {}) if latest else {}
-    passed, missed = [], []
+    passed: list[str] = []
+    missed: list[str] = []
     for metric, text in sorted(gates.items()):
         value = (release.model["metrics"] or {}).get(metric)
         of_latest = (
@@ -100,13 +100,12 @@ def check_promotion(gates: Mapping[str, str], release: Release, target: History)
         )
         shown = "missing" if value is None else number(value)
         line = f"{metric} {shown}: {text}{of_latest}"
-        is_first = "latest" in text and metric not in before
-        if value is not None and (
-            is_first or Gate(_resolved(text, before.get(metric, 0))).allows(value)
-        ):
-            passed.append(line)
-        else:
-            missed.append(line)
+        holds = value is not None and all(
+            Gate(_resolved(each, before.get(metric, 0))).allows(value)
+            for each in text.split(",")
+            if metric in before or "latest" not in each
+        )
+        (passed if holds else missed).append(line)
     if missed:
         lines = "".join(f"\n  {line}" for line in missed)
         raise HatchModelError(
