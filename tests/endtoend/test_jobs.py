@@ -142,6 +142,8 @@ def _same_as_locally(wheel: Path, project: ModelProject, surroundings: Surroundi
 _RAY = """\
 set -eu
 ip link set lo up
+mkdir "$1"
+export TMPDIR="$1"  # whose path is short, since there are sockets below it
 ray start --head --node-ip-address 127.0.0.1 --port 6399 --dashboard-host 127.0.0.1 \\
     --dashboard-port 8265 --num-cpus 2 --temp-dir "$1" --block > ray.log 2>&1 &
 trap 'kill $!' EXIT

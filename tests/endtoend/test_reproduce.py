@@ -267,5 +267,6 @@ def test_the_example_is_identical(build_tools: Path, shared_folder: Path, tmp_pa
     # Of this checkout there is no release, and [tool.uv.sources] would name a folder that is gone.
     ran = _reproduce(wheel, sdist, {**variables, "UV_FIND_LINKS": str(build_tools)})
 
-    assert (ran.out, ran.code) == ("iris-model 0.1.0: identical\n", 0)
+    report = "report (not part of the verdict)\n  confusion.png  identical\n\n"
+    assert (ran.out, ran.code) == (f"iris-model 0.1.0: identical\n{report}", 0)
     assert "held-out flowers are told right" in ran.err
