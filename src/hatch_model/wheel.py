@@ -317,7 +317,12 @@ class _Reader:
         self._hasher = ThreadPoolExecutor(1)
         # Its thread starts before this one first calls isal. A thread inherits the state of the vector
         # registers, and with the upper halves in use, as isal leaves them, SHA-256 takes a third longer.
-        self._hasher.submit(hashlib.sha256).result()
+        try:
+            self._hasher.submit(hashlib.sha256).result()
+        except BaseException:
+            # Python itself ends a thread only if Ctrl-C did not come while it started, and otherwise hangs.
+            self.close()
+            raise
 
     def close(self) -> None:
         self._hasher.shutdown()

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import pytest
 from support import tree
 from wheels import assert_strict, contents, write_wheel
 
+from hatch_model import deflate
 from hatch_model import wheel as module
 from hatch_model.errors import HatchModelError
 from hatch_model.log import Progress
@@ -289,6 +291,32 @@ def test_an_interruption_leaves_nothing_behind(
 
     monkeypatch.undo()
     assert tree(wheel.parent) == before
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_no_thread_outlives_an_interruption_while_it_starts(
+    number: int, wheel: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python would wait for it forever when it ends, as the pool does not know of it."""
+    start, threads = threading.Thread.start, list[threading.Thread]()
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        threads.append(thread)
+        if len(threads) > number:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    # A second core, so that there is a third thread.
+    monkeypatch.setattr(deflate, "cores", lambda: 2)
+    # Its traceback, which is kept until Python ends, keeps the pool.
+    with pytest.raises(KeyboardInterrupt) as caught:
+        filled(wheel, weights, compression="deflate")
+
+    assert caught.tb is not None
+    for thread in threads:
+        thread.join(10)
+    assert [thread.is_alive() for thread in threads] == [False] * (number + 1)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
