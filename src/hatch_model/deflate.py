@@ -1,4 +1,4 @@
-"""Compression on all cores, and the decision whether to compress.
+"""Compression in blocks, and the decision whether to compress.
 
 A file is deflated in independent blocks, so that any core can take the next one. Each block ends on
 a byte boundary, and the concatenated blocks are one deflate stream (RFC 1951) that any
@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import importlib
 import zlib
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from hatch_model.digests import cores
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Callable
 
 try:
     _isal: Any = importlib.import_module("isal.isal_zlib")
@@ -28,9 +23,6 @@ except ImportError:
 crc32: Callable[..., int] = (_isal or zlib).crc32
 
 Compression = Literal["auto", "stored", "deflate"]
-
-# More threads would wait for the one thread that hashes.
-_MOST_THREADS = 16
 
 # The compression ratio below which deflating is worth the time, both here and wherever the file is
 # installed. float32 weights compress to 0.93 and bfloat16 to 0.78, which isal does nearly at the
@@ -90,26 +82,3 @@ def _choice() -> list[Deflater]:
 def is_too_dense(size: int, deflated: int) -> bool:
     """Return whether an index would treat *size* bytes *deflated* to this few as a zip bomb."""
     return size > _DENSEST * deflated
-
-
-class Workers:
-    """Threads that apply one function to many items, in order and not far ahead."""
-
-    def __init__(self) -> None:
-        threads = min(cores(), _MOST_THREADS)
-        self._pool = ThreadPoolExecutor(threads)
-        self.ahead = threads + 2
-        """How many results, at most, are computed before they are requested."""
-
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
-
-    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Yield the result of *work* for each of *items*."""
-        pending: deque[Future[Any]] = deque()
-        for item in items:
-            pending.append(self._pool.submit(work, item))
-            if len(pending) == self.ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()

@@ -1,21 +1,25 @@
-"""Digests of files, read on all cores."""
+"""Digests of files, and work on all cores."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from concurrent.futures import Future
     from pathlib import Path
 
     from hatch_model.log import Progress
 
 # hashlib releases the GIL while it hashes this much, and this much stays in the cache.
 _CHUNK = 1 << 18
+# More threads would wait for the one that takes their results: to hash a file that they compress, say.
+_MOST_THREADS = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,3 +75,26 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class Workers:
+    """Threads that apply one function to many items, in order and not far ahead."""
+
+    def __init__(self) -> None:
+        threads = min(cores(), _MOST_THREADS)
+        self._pool = ThreadPoolExecutor(threads)
+        self.ahead = threads + 2
+        """How many results, at most, are computed before they are requested."""
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def map(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Yield the result of *work* for each of *items*."""
+        pending: deque[Future[Any]] = deque()
+        for item in items:
+            pending.append(self._pool.submit(work, item))
+            if len(pending) == self.ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

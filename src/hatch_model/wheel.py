@@ -24,8 +24,8 @@ from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from hatch_model.deflate import END, Workers, choose_deflater, crc32, is_too_dense
-from hatch_model.digests import File
+from hatch_model.deflate import END, choose_deflater, crc32, is_too_dense
+from hatch_model.digests import File, Workers
 from hatch_model.errors import HatchModelError
 from hatch_model.log import human_size
 

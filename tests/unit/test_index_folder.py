@@ -525,7 +525,7 @@ def test_the_facts_follow_the_wheel_that_is_left(index: Index, folder: Path) -> 
 
     index.update()
     assert _metrics(folder) is None
-    assert _only_release(folder)["archives"][0]["uploaded"] == "2026-01-01T00:00:02Z"
+    assert _only_release(folder)["archives"][0]["uploaded"] == "2026-01-01T00:00:01Z"
 
 
 def test_an_archive_that_changed_is_read_again_and_told(index: Index, folder: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from support import tree
 from wheels import assert_strict, contents, write_wheel
 
-from hatch_model import deflate
+from hatch_model import digests
 from hatch_model import wheel as module
 from hatch_model.errors import HatchModelError
 from hatch_model.log import Progress
@@ -308,7 +308,7 @@ def test_no_thread_outlives_an_interruption_while_it_starts(
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     # A second core, so that there is a third thread.
-    monkeypatch.setattr(deflate, "cores", lambda: 2)
+    monkeypatch.setattr(digests, "cores", lambda: 2)
     # Its traceback, which is kept until Python ends, keeps the pool.
     with pytest.raises(KeyboardInterrupt) as caught:
         filled(wheel, weights, compression="deflate")

@@ -424,7 +424,7 @@ def test_the_number_of_cores_changes_nothing(
     files = {"a.txt": _TEXT, "b.bin": _RANDOM, "c.txt": _TEXT[::-1], "d.txt": _TEXT[:1000]}
     written = []
     for cores in (1, 2, 7, 64):
-        monkeypatch.setattr(deflate, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(digests, "cores", lambda cores=cores: cores)
         (tmp_path / str(cores)).mkdir()
         written.append(filled(tmp_path / str(cores), files).read_bytes())
 

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
 from hatch_model.cli.output import refuse_foreign, write_page
-from hatch_model.digests import file_of
+from hatch_model.digests import Workers, file_of
 from hatch_model.errors import DISK_FULL, HatchModelError, printable
 from hatch_model.index.archive import (
     FILES,
@@ -72,16 +72,19 @@ class Index:
             gone = known.keys() - found.keys()
             lines += [f"{path}: gone" for path in sorted(gone)]
             stale = self._forget(gone)
-            for path, file in sorted(found.items()):
+            unread = {
+                path: file
+                for path, file in sorted(found.items())
+                if reread
+                or path in stale
+                or path not in known
+                or known[path].size != file.stat().st_size
+            }
+            for path, new in self._read(unread, known):
                 before = known.get(path)
-                is_same = before is not None and before.size == file.stat().st_size
-                if is_same and path not in stale and not reread:
-                    continue
-                try:
-                    new = read_archive(file, path, before.uploaded if before else self._now())
-                except HatchModelError as error:
+                if isinstance(new, HatchModelError):
                     state = "left out" if before is None else "damaged since it was added"
-                    faults.append(f"{state}: {error}")
+                    faults.append(f"{state}: {new}")
                     continue
                 if before is None:
                     lines.append(f"{path}: added")
@@ -315,6 +318,23 @@ class Index:
             else:
                 lines.append(f"{path}: ignored, because {places[file.name]} has that name")
         return found, lines
+
+    def _read(
+        self, files: Mapping[str, Path], known: Mapping[str, Archive]
+    ) -> Iterator[tuple[str, ReadArchive | HatchModelError]]:
+        """Read the archives *files*, on all cores, and yield each with its path or what is wrong with it."""
+        now = self._now()
+
+        def read(path: str) -> ReadArchive | HatchModelError:
+            try:
+                return read_archive(
+                    files[path], path, known[path].uploaded if path in known else now
+                )
+            except HatchModelError as error:
+                return error
+
+        with closing(Workers()) as workers:
+            yield from zip(files, workers.map(read, files), strict=True)
 
     @contextmanager
     def _verified(
