@@ -112,13 +112,13 @@ def write_page(file: Path, content: bytes) -> None:
     is written to.
     """
     try:
-        if (
-            file.exists() and not file.is_file()
-        ):  # such as a pipe or /dev/null, which stay what they are
-            file.write_bytes(content)
-        elif not file.exists() or file.read_bytes() != content:
-            refuse_foreign(file)
+        if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(file, content)
+        elif not file.is_file():  # such as a pipe or /dev/null, which stay what they are
+            file.write_bytes(content)
+        elif file.read_bytes() != content:
+            refuse_foreign(file)
             replace_file(file, content)
     except OSError as error:
         raise HatchModelError(f"`{file}` cannot be written: {error.strerror or error}.") from error
@@ -127,13 +127,18 @@ def write_page(file: Path, content: bytes) -> None:
 def replace_file(file: Path, content: bytes) -> None:
     """Write *content* to *file* as a whole or not at all. Raises OSError."""
     partial = file.with_name(f".{file.name}.partial")
-    partial.unlink(missing_ok=True)  # which could be a link to another file
     try:
-        with partial.open("xb") as stream:
+        try:
+            stream = partial.open("xb")
+        except FileExistsError:
+            partial.unlink()  # left by a process that was killed, or a link to another file
+            stream = partial.open("xb")
+        with stream:
             stream.write(content)
         partial.replace(file)
-    finally:
+    except BaseException:
         partial.unlink(missing_ok=True)
+        raise
 
 
 def print_json(value: Any) -> None:

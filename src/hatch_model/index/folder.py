@@ -26,7 +26,7 @@ from hatch_model.index.archive import (
     write_metadata,
 )
 from hatch_model.index.gates import check_promotion, read_gates
-from hatch_model.index.history import Archive, History, Release, read_history, to_json
+from hatch_model.index.history import Archive, History, Release, read_history
 from hatch_model.index.simple import project_detail, project_list
 from hatch_model.index.site import feed, front_page, model_page, release_page
 from hatch_model.pages.content import Content
@@ -489,7 +489,8 @@ def _make_lock(file: Path) -> None:
 
 
 def _stored(content: Content) -> bytes:
-    return to_json({"generator": "hatch-model", "content": content.as_json()})
+    # The generator first, which is looked for. On one line, as Python's indenting encoder is slow.
+    return json.dumps({"generator": "hatch-model", "content": content.as_json()}).encode()
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
