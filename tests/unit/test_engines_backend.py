@@ -10,8 +10,10 @@ import joblib
 import pytest
 
 from hatch_model.engines.backend import (
+    LARGE,
     ClusterBackend,
     Job,
+    Members,
     call,
     counted,
     differing,
@@ -24,40 +26,52 @@ from hatch_model.engines.engine import running
 from hatch_model.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Sized
+
+
+class _Members(Members):
+    def present(self) -> dict[str, int]:
+        return {"one": 2, "two": 1}
+
+    def differences(self, members: Sequence[str]) -> dict[str, list[str]]:
+        return {member: [] for member in members}
 
 
 class _Backend(ClusterBackend):
     """Runs each job in a thread of its own, or none of them."""
 
     def __init__(self, *, works: bool = True) -> None:
-        super().__init__({})
+        super().__init__(_Members({"versions": {}}))
+        self.members.check()
         self.works = works
         self.cancelled: list[Any] = []
         self.names: list[str] = []
+        self.sent: list[Any] = []
 
-    def threads(self) -> int:
-        return 3
-
-    def send(self, job: Job) -> None:
-        try:
-            batch, data = self.packed(job.batch)
-        except Exception as error:  # noqa: BLE001 - as engines do
-            self.failed(job, error)
-            return
+    def start(self, job: Job, batch: bytes, data: Sequence[Any], workers: Sequence[str]) -> Any:
         self.names.append(name_of(job.batch))
-        job.future = object()
         if self.works:
             threading.Thread(target=lambda: self.end(job, call(batch, *data))).start()
+        return workers
 
-    def sent_ahead(self, argument: Any) -> Any:
-        return argument if isinstance(argument, bytes) else None
+    def put(self, argument: Any) -> Any:
+        self.sent.append(argument)
+        return argument
 
     def cancel(self, futures: Sequence[Any]) -> None:
         self.cancelled += futures
 
 
-def add(number: int, data: bytes = b"", *, more: bytes = b"") -> tuple[int, bytes]:
+class Rows:
+    """Data as large as it says, to which there can be weak references, as to arrays."""
+
+    nbytes = LARGE
+
+    def __len__(self) -> int:
+        return self.nbytes
+
+
+def add(number: int, data: Sized = (), *, more: bytes = b"") -> tuple[int, bytes]:
     return number + len(data), more
 
 
@@ -76,17 +90,18 @@ def _parallel(backend: ClusterBackend, *calls: Any) -> Any:
 
 
 def test_calls_run_elsewhere_and_come_back_in_their_order() -> None:
-    backend = _Backend()
+    backend, data = _Backend(), Rows()
 
     results = _parallel(
         backend,
-        *(joblib.delayed(add)(number, b"ab", more=b"cd") for number in range(9)),
+        *(joblib.delayed(add)(number, data, more=b"cd") for number in range(9)),
         joblib.delayed(nested)(3),
     )
 
-    assert results == [*((number + 2, b"cd") for number in range(9)), [0, 1, 2]]
+    assert results == [*((number + LARGE, b"cd") for number in range(9)), [0, 1, 2]]
     assert backend.jobs == {}
     assert {*backend.names} == {"add", "nested"}
+    assert [each is data for each in backend.sent] == [True]
 
 
 def test_an_error_is_raised_with_the_traceback_of_the_other_side() -> None:

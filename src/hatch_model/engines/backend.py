@@ -11,6 +11,9 @@ import sys
 import threading
 import traceback
 import warnings
+import weakref
+from abc import ABC, abstractmethod
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +104,69 @@ def versions_here(names: Sequence[str]) -> dict[str, str | None]:
     return found
 
 
+class Members(ABC):
+    """The workers of a cluster that may get work: those with the versions of this environment."""
+
+    engine = ""
+    """The engine's name, for people."""
+    noun = "worker"
+    """What it calls a worker."""
+    own: tuple[str, ...] = ()
+    """What both sides exchange objects with, so that its versions matter as well."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+        self.expected = {
+            **options["versions"],
+            **{name: metadata.version(name) for name in self.own},
+        }
+        self.admitted: dict[str, int] = {}
+        """How many tasks each runs at the same time, by its address or identifier."""
+        self._refused: set[str] = set()
+
+    @property
+    def threads(self) -> int:
+        return sum(self.admitted.values())
+
+    def check(self) -> None:
+        """Admit the workers of the cluster. Raises EngineError if a version of any of them differs."""
+        present = self.present()
+        lines = [*self.shared_differences()]
+        lines += [line for each in self.differences([*present]).values() for line in each]
+        if lines:
+            raise other_versions(self.engine, self.options["address"], lines)
+        self.admitted = present
+
+    def refresh(self) -> None:
+        """Admit the workers that have joined, unless their versions differ, and forget those that left."""
+        present = self.present()
+        new = present.keys() - self.admitted.keys() - self._refused
+        for member, lines in (self.differences(sorted(new)) if new else {}).items():
+            if lines:
+                self._refused.add(member)
+                say(f"warning: a {self.noun} that has joined gets no work: {'; '.join(lines)}")
+        self.admitted = {
+            member: threads for member, threads in present.items() if member not in self._refused
+        }
+
+    @abstractmethod
+    def present(self) -> dict[str, int]:
+        """Return all workers of the cluster, as in `admitted`."""
+
+    @abstractmethod
+    def differences(self, members: Sequence[str]) -> dict[str, list[str]]:
+        """Return what differs from this environment, for each of *members*."""
+
+    def shared_differences(self) -> list[str]:
+        """Return what differs where the cluster has something in common."""
+        return []
+
+
+def by_value(function: Any) -> Any:
+    """Return a copy of *function*: it is no attribute of its module, and so is sent as it is."""
+    return cloudpickle.loads(cloudpickle.dumps(function))
+
+
 # joblib's interface
 
 
@@ -174,31 +240,43 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
     MIN_IDEAL_BATCH_DURATION = 0.2
     MAX_IDEAL_BATCH_DURATION = 1.0
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, members: Members) -> None:
         super().__init__()
-        self.options = options
+        self.members = members
+        self.options = members.options
         self.jobs: dict[int, Job] = {}
         """Those that have not ended."""
         self.lock = threading.RLock()
+        self._data: dict[int, tuple[Any, Any]] = {}
+        """What was sent ahead, by the identity of the argument: a reference to it, and the future."""
         self.lost = ""
         """Why the cluster is of no use any more."""
 
     # What an engine does
 
-    def threads(self) -> int:
-        """Return how many tasks the cluster runs at the same time."""
-        raise NotImplementedError
+    @abstractmethod
+    def start(self, job: Job, batch: bytes, data: Sequence[Any], workers: Sequence[str]) -> Any:
+        """Run ``call(batch, *data)`` for *job* on one of *workers*, and return its future."""
 
-    def send(self, job: Job) -> None:
-        """Send *job*. Raises nothing."""
-        raise NotImplementedError
+    @abstractmethod
+    def put(self, argument: Any) -> Any:
+        """Send *argument* to all workers, and return its future. Raises NotSentError."""
 
-    def sent_ahead(self, argument: Any) -> Any:
-        """Return what stands for *argument*, if it is sent separately, or None."""
-        raise NotImplementedError
-
+    @abstractmethod
     def cancel(self, futures: Sequence[Any]) -> None:
-        raise NotImplementedError
+        """Stop what has not ended. Raises nothing."""
+
+    def is_held(self, future: Any) -> bool:  # noqa: ARG002 - most engines keep what they have
+        """Return whether the workers still have the data of *future*."""
+        return True
+
+    def watch_over(self, job: Job) -> None:
+        """Have *job*, which was started, end when its future does."""
+
+    @staticmethod
+    def size_of(argument: Any) -> int:
+        """Return how many bytes *argument* has."""
+        return max(sys.getsizeof(argument), getattr(argument, "nbytes", 0))
 
     # What joblib calls
 
@@ -206,7 +284,7 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         if n_jobs == 1 or n_jobs is None:
             return 1
         # With 1, joblib would do it all in this process.
-        return max(2, n_jobs if n_jobs > 0 else self.threads() + 1 + n_jobs)
+        return max(2, n_jobs if n_jobs > 0 else self.members.threads + 1 + n_jobs)
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **_: Any) -> int:
         self.parallel = parallel
@@ -237,9 +315,31 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
             jobs, self.jobs = [*self.jobs.values()], {}
         self.cancel([job.future for job in jobs if job.future is not None])
 
-    # What engines call
+    def stop_call(self) -> None:
+        self._data.clear()
 
-    def packed(self, batch: Any) -> tuple[bytes, list[Any]]:
+    # Sending
+
+    def send(self, job: Job) -> None:
+        """Send *job* to the workers, or let it wait until there are any. Raises nothing."""
+        job.workers = workers = frozenset(self.members.admitted)
+        job.is_held = not workers
+        if job.is_held:
+            return
+        job.attempts += 1
+        try:
+            with self.lock:
+                batch, data = self._packed(job.batch)
+                job.future = self.start(job, batch, data, sorted(workers))
+            self.watch_over(job)
+        except NotSentError as error:
+            job.is_held = job.attempts < MOST_ATTEMPTS
+            if not job.is_held:
+                self._failed(job, error.__cause__ or error)
+        except Exception as error:  # noqa: BLE001 - it may not be possible to pickle it
+            self._failed(job, error)
+
+    def _packed(self, batch: Any) -> tuple[bytes, list[Any]]:
         """Return *batch* as :func:`call` takes it: pickled, with large arguments sent ahead."""
         items: list[Any] = []
         data: list[Any] = []
@@ -247,16 +347,36 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
             given: dict[int | str, Any] = {**dict(enumerate(args)), **kwargs}
             places = {}
             for place, argument in given.items():
-                future = self.sent_ahead(argument)
+                future = self._sent_ahead(argument)
                 if future is not None:
                     places[place] = len(data)
                     data.append(future)
             items.append((function, {**given, **dict.fromkeys(places)}, places))
         return cloudpickle.dumps((items, *self.get_nested_backend())), data
 
-    def failed(self, job: Job, error: BaseException) -> None:
+    def _sent_ahead(self, argument: Any) -> Any:
+        """Return the future of *argument* if it is large, which is sent only once, or None."""
+        known = self._data.get(id(argument))
+        if known is not None and self.is_held(known[1]):
+            return known[1]
+        try:
+            reference = weakref.ref(argument, partial(self._forget, id(argument)))
+            if self.size_of(argument) < LARGE:
+                return None
+        except TypeError:
+            return None  # Lists and other objects without weak references go with each task.
+        future = self.put(argument)
+        self._data[id(argument)] = reference, future
+        return future
+
+    def _forget(self, key: int, _: Any) -> None:
+        self._data.pop(key, None)
+
+    def _failed(self, job: Job, error: BaseException) -> None:
         """End *job*, which could not be sent: joblib expects the callback only after that."""
         threading.Thread(target=self.end, args=(job, Failed(error))).start()
+
+    # What engines call
 
     def end(self, job: Job, out: Any) -> None:
         with self.lock:

@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 import uuid
-import weakref
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.metadata import version
@@ -26,17 +25,17 @@ from distributed import Client
 
 from hatch_model.engines import backend, remote
 from hatch_model.engines.backend import (
-    LARGE,
     MOST_ATTEMPTS,
     ClusterBackend,
     Failed,
     Job,
+    Members,
     NotSentError,
+    by_value,
     call,
     counted,
     differing,
     name_of,
-    other_versions,
     say,
     within,
 )
@@ -45,8 +44,6 @@ from hatch_model.errors import EngineError, printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_OWN = ("cloudpickle", "dask", "distributed", "joblib")
-"""What both sides exchange objects with, so that its versions matter as well."""
 _OF_SCHEDULER = ("cloudpickle", "dask", "distributed")
 _TICK = 0.5  # seconds between two looks at the cluster
 _ANSWER = 5.0  # seconds that the scheduler has for answering such a look
@@ -63,7 +60,7 @@ def running(options: Mapping[str, Any]) -> Iterator[None]:
     client = _connect(options)
     try:
         workers, name = _prepare(client, options)
-        own = _Backend(client, workers, options)
+        own = _Backend(client, workers)
         with _watched(own, workers, options["patience"]):
             try:
                 with joblib.parallel_config(backend=own, n_jobs=options["n_jobs"]):
@@ -176,139 +173,76 @@ def _remove_modules(client: Client, name: str) -> None:
 # The workers
 
 
-class _Workers:
-    """The workers that may get work: those with the versions of this environment."""
+class _Workers(Members):
+    engine = "Dask"
+    own = ("cloudpickle", "dask", "distributed", "joblib")
 
     def __init__(self, client: Client, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
         self._client = client
-        self._options = options
-        self._expected = {**options["versions"], **{name: version(name) for name in _OWN}}
-        self._refused: set[str] = set()
-        self.admitted: dict[str, int] = {}
-        """Their threads, by address."""
 
-    @property
-    def threads(self) -> int:
-        return sum(self.admitted.values())
-
-    def check(self) -> None:
-        """Admit the workers of the cluster. Raises EngineError if a version of any of them differs."""
-        present = self._present()
-        differences = self._differences(present, with_scheduler=True)
-        if differences:
-            lines = [line for each in differences.values() for line in each]
-            raise other_versions("Dask", self._options["address"], lines)
-        self.admitted = present
-
-    def refresh(self) -> None:
-        """Admit the workers that have joined, unless their versions differ, and forget those that left."""
-        present = self._present()
-        new = present.keys() - self.admitted.keys() - self._refused
-        differences = self._differences(new) if new else {}
-        for address, lines in differences.items():
-            self._refused.add(address)
-            say(f"warning: a worker that has joined gets no work: {'; '.join(lines)}")
-        self.admitted = {
-            address: threads for address, threads in present.items() if address not in self._refused
-        }
-
-    def _present(self) -> dict[str, int]:
-        """Return the threads of all workers, by address."""
+    def present(self) -> dict[str, int]:
         found = self._client.sync(self._client.scheduler.ncores, callback_timeout=_ANSWER)
         return {str(address): int(threads) for address, threads in found.items()}
 
-    def _differences(self, addresses: Any, *, with_scheduler: bool = False) -> dict[str, list[str]]:
-        """Return what differs, by the address of the worker, with "" for the scheduler."""
-        found = self._client.get_versions(packages=list(self._expected))
+    def differences(self, members: Sequence[str]) -> dict[str, list[str]]:
+        found = self._client.get_versions(packages=list(self.expected))["workers"]
         names = self._client.scheduler_info(n_workers=-1)["workers"]
         differences = {}
-        if with_scheduler:
-            own = {name: self._expected[name] for name in _OF_SCHEDULER}
-            differences[""] = differing("the scheduler", own, found["scheduler"]["packages"])
-        for address in sorted(addresses):
+        for address in members:
             name = str(names.get(address, {}).get("name", address))
             title = address if name == address else f"{printable(name)} ({address})"
-            differences[address] = differing(
-                title, self._expected, (found["workers"].get(address) or {}).get("packages")
-            )
-        return {address: lines for address, lines in differences.items() if lines}
+            versions = (found.get(address) or {}).get("packages")
+            differences[address] = differing(title, self.expected, versions)
+        return differences
+
+    def shared_differences(self) -> list[str]:
+        own = {name: self.expected[name] for name in _OF_SCHEDULER}
+        found = self._client.get_versions(packages=list(own))["scheduler"]
+        return differing("the scheduler", own, found["packages"])
 
 
 # joblib's backend
 
 
 class _Backend(ClusterBackend):
-    def __init__(self, client: Client, workers: _Workers, options: Mapping[str, Any]) -> None:
-        super().__init__(options)
+    def __init__(self, client: Client, workers: _Workers) -> None:
+        super().__init__(workers)
         self._client = client
-        self._workers = workers
-        # A copy is no attribute of the module, and so goes by value.
-        self._call = cloudpickle.loads(cloudpickle.dumps(call))
-        self._data: dict[int, tuple[Any, Any]] = {}
+        self._call = by_value(call)
 
-    def threads(self) -> int:
-        return self._workers.threads
+    def start(self, job: Job, batch: bytes, data: Sequence[Any], workers: Sequence[str]) -> Any:
+        key = f"{name_of(job.batch)}-{uuid.uuid4().hex}"
+        return self._client.submit(self._call, batch, *data, key=key, workers=workers, pure=False)
 
-    def cancel(self, futures: Sequence[Any]) -> None:
-        with suppress(Exception):
-            self._client.cancel(futures)
-
-    def stop_call(self) -> None:
-        self._data.clear()
-
-    # Sending, and what comes of it
-
-    def send(self, job: Job) -> None:
-        """Send *job* to the workers, or let it wait until there are any."""
-        job.workers = workers = frozenset(self._workers.admitted)
-        job.is_held = not workers
-        if job.is_held:
-            return
-        job.attempts += 1
-        try:
-            with self.lock:
-                batch, data = self.packed(job.batch)
-                job.future = self._client.submit(
-                    self._call,
-                    batch,
-                    *data,
-                    key=f"{name_of(job.batch)}-{uuid.uuid4().hex}",
-                    workers=list(workers),
-                    pure=False,
-                )
-            job.future.add_done_callback(partial(self._done, job))
-        except Exception as error:  # noqa: BLE001 - it may not be possible to pickle it
-            job.is_held = isinstance(error, NotSentError) and job.attempts < MOST_ATTEMPTS
-            if not job.is_held:
-                self.failed(job, error.__cause__ or error)
-
-    def sent_ahead(self, argument: Any) -> Any:
-        """Return the future of *argument* if it is large, which is sent to the workers only once."""
-        known = self._data.get(id(argument))
-        if known is not None and known[1].status == "finished":
-            return known[1]
-        try:
-            forget = partial(self._forget, id(argument))
-            reference = weakref.ref(argument, forget)
-            if sizeof(argument) < LARGE:
-                return None
-        except TypeError:
-            return None  # Lists and other objects without weak references go with each task.
+    def put(self, argument: Any) -> Any:
         try:
             (future,) = self._client.scatter(
                 [argument],
-                workers=list(self._workers.admitted),
+                workers=list(self.members.admitted),
                 broadcast=True,
                 hash=False,
                 timeout=self.options["patience"],
             )
         except Exception as error:
             raise NotSentError from error  # One of the workers may just have gone.
-        self._data[id(argument)] = reference, future
         return future
 
-    def _forget(self, key: int, _: Any) -> None:
-        self._data.pop(key, None)
+    def is_held(self, future: Any) -> bool:
+        return bool(future.status == "finished")
+
+    def cancel(self, futures: Sequence[Any]) -> None:
+        with suppress(Exception):
+            self._client.cancel(futures)
+
+    def watch_over(self, job: Job) -> None:
+        job.future.add_done_callback(partial(self._done, job))
+
+    @staticmethod
+    def size_of(argument: Any) -> int:
+        return int(sizeof(argument))
+
+    # What comes of what was sent
 
     def _done(self, job: Job, future: Any) -> None:
         """Do what is left when *future* has ended: called by a thread of Dask's."""
@@ -353,7 +287,7 @@ class _Backend(ClusterBackend):
             future = job.future
             if job.is_held:
                 self.send(job)
-            elif future is not None and not job.workers & self._workers.admitted.keys():
+            elif future is not None and not job.workers & self.members.admitted.keys():
                 self._send_again(job, future)
                 self.cancel([future])
 

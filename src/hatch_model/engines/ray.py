@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 import threading
 import time
-import weakref
 import zipfile
 from contextlib import contextmanager, suppress
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,16 +22,16 @@ import joblib
 
 from hatch_model.engines import backend
 from hatch_model.engines.backend import (
-    LARGE,
     MOST_ATTEMPTS,
     ClusterBackend,
     Failed,
     Job,
+    Members,
+    by_value,
     call,
     counted,
     differing,
     name_of,
-    other_versions,
     say,
     versions_here,
     within,
@@ -45,8 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import ModuleType
 
-_OWN = ("cloudpickle", "joblib", "ray")
-"""What both sides exchange objects with, so that its versions matter as well."""
 _TICK = 0.5  # seconds between two looks at the cluster
 _PREPARING = (
     120.0  # seconds that a node has for its first task, which unpacks the project's modules
@@ -61,7 +56,7 @@ def running(options: Mapping[str, Any]) -> Iterator[None]:
     try:
         ray.cloudpickle.register_pickle_by_value(backend)
         nodes = _prepare(ray, options)
-        own = _Backend(ray, nodes, options)
+        own = _Backend(ray, nodes)
         end = threading.Event()
         threading.Thread(target=own.watch, args=(end,), daemon=True).start()
         try:
@@ -151,66 +146,35 @@ def _knock(options: Mapping[str, Any]) -> None:
 # The nodes
 
 
-class _Nodes:
-    """The nodes that may get work: those with the versions of this environment."""
+class _Nodes(Members):
+    engine = "Ray"
+    noun = "node"
+    own = ("cloudpickle", "joblib", "ray")
 
     def __init__(self, ray: ModuleType, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
         self._ray = ray
-        self._options = options
-        self._expected = {
-            **options["versions"],
-            **{name: metadata.version(name) for name in _OWN},
-        }
-        self._refused: set[str] = set()
-        self.admitted: dict[str, int] = {}
-        """Their processors, by the node's identifier."""
 
-    @property
-    def threads(self) -> int:
-        return sum(self.admitted.values())
-
-    def check(self) -> None:
-        """Admit the nodes of the cluster. Raises EngineError if a version of any of them differs."""
-        present = self._present()
-        differences = self._differences(present)
-        if differences:
-            lines = [line for each in differences.values() for line in each]
-            raise other_versions("Ray", self._options["address"], lines)
-        self.admitted = {name: cpus for name, (_, cpus) in present.items()}
-
-    def refresh(self) -> None:
-        """Admit the nodes that have joined, unless their versions differ, and forget those that left."""
-        present = self._present()
-        new = present.keys() - self.admitted.keys() - self._refused
-        differences = self._differences({name: present[name] for name in new})
-        for name, lines in differences.items():
-            self._refused.add(name)
-            say(f"warning: a node that has joined gets no work: {'; '.join(lines)}")
-        self.admitted = {
-            name: cpus for name, (_, cpus) in present.items() if name not in self._refused
-        }
-
-    def _present(self) -> dict[str, tuple[str, int]]:
-        """Return the address and the processors of each node that can run tasks, by its identifier."""
+    def present(self) -> dict[str, int]:
         return {
-            each["NodeID"]: (each["NodeManagerAddress"], int(each["Resources"]["CPU"]))
+            each["NodeID"]: int(each["Resources"]["CPU"])
             for each in self._ray.nodes()
             if each["Alive"] and each["Resources"].get("CPU")
         }
 
-    def _differences(self, nodes: Mapping[str, tuple[str, int]]) -> dict[str, list[str]]:
-        """Return what differs, by the identifier of the node."""
-        probe = self._ray.remote(num_cpus=0)(_by_value(versions_here))
+    def differences(self, members: Sequence[str]) -> dict[str, list[str]]:
+        probe = self._ray.remote(num_cpus=0)(by_value(versions_here))
+        addresses = {each["NodeID"]: each["NodeManagerAddress"] for each in self._ray.nodes()}
         found = {
-            name: probe.options(label_selector=_only([name])).remote([*self._expected])
-            for name in nodes
+            node: probe.options(label_selector=_only([node])).remote([*self.expected])
+            for node in members
         }
         differences = {}
-        for name, reference in found.items():
-            title = f"node {name[:8]} ({nodes[name][0]})"
+        for node, reference in found.items():
+            title = f"node {node[:8]} ({addresses.get(node)})"
             versions = self._ray.get(reference, timeout=_PREPARING)
-            differences[name] = differing(title, self._expected, versions)
-        return {name: lines for name, lines in differences.items() if lines}
+            differences[node] = differing(title, self.expected, versions)
+        return differences
 
 
 def _only(nodes: Sequence[str]) -> dict[str, str]:
@@ -218,67 +182,26 @@ def _only(nodes: Sequence[str]) -> dict[str, str]:
     return {"ray.io/node-id": f"in({','.join(nodes)})"}
 
 
-def _by_value(function: Any) -> Any:
-    """Return a copy of *function*: it is no attribute of its module, and so is sent as it is."""
-    return cloudpickle.loads(cloudpickle.dumps(function))
-
-
 # joblib's backend
 
 
 class _Backend(ClusterBackend):
-    def __init__(self, ray: ModuleType, nodes: _Nodes, options: Mapping[str, Any]) -> None:
-        super().__init__(options)
+    def __init__(self, ray: ModuleType, nodes: _Nodes) -> None:
+        super().__init__(nodes)
         self._ray = ray
-        self._nodes = nodes
-        self._call = ray.remote(_by_value(call))
-        self._data: dict[int, tuple[Any, Any]] = {}
+        self._call = ray.remote(by_value(call))
 
-    def threads(self) -> int:
-        return self._nodes.threads
+    def start(self, job: Job, batch: bytes, data: Sequence[Any], workers: Sequence[str]) -> Any:
+        task = self._call.options(label_selector=_only(workers), name=name_of(job.batch))
+        return task.remote(batch, *data)
+
+    def put(self, argument: Any) -> Any:
+        return self._ray.put(argument)
 
     def cancel(self, futures: Sequence[Any]) -> None:
         for future in futures:
             with suppress(Exception):
                 self._ray.cancel(future, force=True)
-
-    def stop_call(self) -> None:
-        self._data.clear()
-
-    def send(self, job: Job) -> None:
-        """Send *job* to the nodes, or let it wait until there are any."""
-        job.workers = nodes = frozenset(self._nodes.admitted)
-        job.is_held = not nodes
-        if job.is_held:
-            return
-        job.attempts += 1
-        try:
-            with self.lock:
-                batch, data = self.packed(job.batch)
-                task = self._call.options(
-                    label_selector=_only(sorted(nodes)), name=name_of(job.batch)
-                )
-                job.future = task.remote(batch, *data)
-        except Exception as error:  # noqa: BLE001 - it may not be possible to pickle it
-            self.failed(job, error)
-
-    def sent_ahead(self, argument: Any) -> Any:
-        """Return the reference of *argument* if it is large, which is stored only once."""
-        known = self._data.get(id(argument))
-        if known is not None:
-            return known[1]
-        size = max(sys.getsizeof(argument), getattr(argument, "nbytes", 0))
-        if size < LARGE:
-            return None
-        try:
-            reference = weakref.ref(argument, partial(self._forget, id(argument)))
-        except TypeError:
-            return None  # Lists and other objects without weak references go with each task.
-        self._data[id(argument)] = reference, self._ray.put(argument)
-        return self._data[id(argument)][1]
-
-    def _forget(self, key: int, _: Any) -> None:
-        self._data.pop(key, None)
 
     def watch(self, end: threading.Event) -> None:
         """Take what is done, and give up a cluster without nodes, until *end*."""
@@ -290,9 +213,9 @@ class _Backend(ClusterBackend):
                 continue
             looked_at = now
             with suppress(Exception):  # It is lost, which ends the tasks as well.
-                self._nodes.refresh()
+                self.members.refresh()
                 self._move_jobs()
-            if self._nodes.admitted or not self.jobs:
+            if self.members.admitted or not self.jobs:
                 alone_since = None
             elif alone_since is None:
                 alone_since = now
@@ -326,8 +249,8 @@ class _Backend(ClusterBackend):
         with self.lock:
             jobs = [*self.jobs.values()]
         for job in jobs:
-            is_lost = job.future is not None and not job.workers & self._nodes.admitted.keys()
-            if (job.is_held or is_lost) and self._nodes.admitted:
+            is_lost = job.future is not None and not job.workers & self.members.admitted.keys()
+            if (job.is_held or is_lost) and self.members.admitted:
                 self.send(job)
 
     def _lose(self) -> None:
