@@ -375,6 +375,19 @@ class Wheel:
         return self.headers("Requires-Dist")
 
 
+def is_running(pid: int) -> bool:
+    """Whether the process *pid* runs; a zombie that nobody has waited for yet runs no more."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return not status.read_text("utf-8").rpartition(") ")[2].startswith("Z")
+    except FileNotFoundError:
+        return not status.parent.parent.is_dir()
+
+
 def pkg_info(sdist: Path) -> dict[str, list[str]]:
     """Give what PKG-INFO says of dependencies."""
     with tarfile.open(sdist) as archive:

@@ -33,6 +33,7 @@ from hatch_model.sources import (
     is_module,
     lay_out_installed,
     published_in,
+    sdist_files,
     shipped_files,
     top_level,
 )
@@ -202,7 +203,8 @@ class _Making:
         return TrainedModel(
             artifacts=artifacts,
             metrics=result.metrics,
-            environment=[(each.name, each.raw_version) for each in environment],
+            environment=result.environment
+            or [(each.name, each.raw_version) for each in environment],
             strangers=self._strangers(result, environment),
             imported=result.imported,
             model_saved=result.model_saved,
@@ -212,19 +214,44 @@ class _Making:
 
     def _parallel(self) -> Mapping[str, Any] | None:
         """Return what the child is told of the engine that training runs on."""
-        parallel = self._training.parallel
+        parallel, training = self._training.parallel, self._training
         if parallel is None:
             return None
-        return parallel.request(
-            self._training.environment,
-            train=str(self._training.train),
-            versions={
-                name: pinned_version(each.version, self._pins.policy)
-                for name, each in self._pins.closure.distributions.items()
+        archive = self._project.workspace.path / "source.zip"
+        train, versions = str(training.train), self._versions(self._pins.closure)
+        if not parallel.offload:
+            return parallel.request(
+                training.environment,
+                train=train,
+                versions=versions,
+                modules=[(place, file) for place, file in self._shipped if is_module(place)],
+                archive=archive,
+            )
+        # What only training imports has to be there, too.
+        versions |= self._versions(self._closure_for_training(InstalledEnvironment()))
+        root, installed = self._project.root, self._installed
+        inputs = [path for each in training.inputs or () for path in root.glob(each)]
+        files = {*sdist_files(root), *(path for path in inputs if path.is_file())}
+        return parallel.request_to_offload(
+            training.environment,
+            train=train,
+            versions=versions,
+            folders={
+                "tree": (root, sorted(files)),
+                "installed": (installed, sorted(installed.rglob("*"))),
             },
-            modules=[(place, file) for place, file in self._shipped if is_module(place)],
-            archive=self._project.workspace.path / "modules.zip",
+            python_path=[
+                "installed",
+                *(f"tree/{each.relative_to(root).as_posix()}" for each in self._python_path),
+            ],
+            archive=archive,
         )
+
+    def _versions(self, closure: Closure) -> dict[str, str]:
+        return {
+            name: pinned_version(each.version, self._pins.policy)
+            for name, each in closure.distributions.items()
+        }
 
     def _engine(self, environment: Environment) -> Mapping[str, str] | None:
         parallel = self._training.parallel

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from hatch_model.errors import HatchModelError
@@ -43,6 +43,10 @@ class Parallel:
     """Seconds to wait for the cluster and its first worker."""
     patience: float = 60
     """Seconds to go on without any worker."""
+    offload: bool = False
+    """Whether the training function itself runs on a worker."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """What that worker must have, as the engine spells it."""
 
     @property
     def is_cluster(self) -> bool:
@@ -88,19 +92,55 @@ class Parallel:
 
         *train* is the training function, for messages, and *versions* are those that workers must have.
         """
-        told = {"backend": self.backend, "n_jobs": self.n_jobs}
+        told = {"backend": self.backend, "n_jobs": self.n_jobs, "offload": False}
         if not self.is_cluster:
             return told
+        told |= self._of_cluster(environment, train, versions)
+        return {**told, "archive": str(archive), "packages": _pack(modules, archive)}
+
+    def request_to_offload(
+        self,
+        environment: Mapping[str, str],
+        *,
+        train: str,
+        versions: Mapping[str, str],
+        folders: Mapping[str, tuple[Path, Iterable[Path]]],
+        python_path: Iterable[str],
+        archive: Path,
+    ) -> dict[str, Any]:
+        """Return what the child is told if training runs on a worker, and write the files for that to *archive*.
+
+        *folders* are the folders that training gets, each with the files in it, by its name at the top
+        of the archive. *python_path* are those, or folders in them, that modules are imported from.
+        """
+        import zipfile  # noqa: PLC0415 - only for a cluster
+
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name, (folder, files) in folders.items():
+                for file in files:
+                    packed.write(file, f"{name}/{file.relative_to(folder).as_posix()}")
         return {
-            **told,
+            **self._of_cluster(environment, train, versions),
+            "backend": self.backend,
+            "offload": True,
+            "engine": self.backend.capitalize(),
+            "resources": dict(self.resources),
+            "environment": sorted(environment),
+            "folders": {name: str(folder) for name, (folder, _) in folders.items()},
+            "python_path": [*python_path],
+            "archive": str(archive),
+        }
+
+    def _of_cluster(
+        self, environment: Mapping[str, str], train: str, versions: Mapping[str, str]
+    ) -> dict[str, Any]:
+        return {
             "key": self.key,
             "train": train,
             "address": self.address_in(environment),
             "timeout": self.timeout,
             "patience": self.patience,
             "versions": dict(versions),
-            "archive": str(archive),
-            "packages": _pack(modules, archive),
         }
 
 
@@ -145,15 +185,32 @@ def read_parallel(table: Table) -> Parallel | None:
         n_jobs=inside.get("n-jobs", "a whole number other than 0", _n_jobs, -1),
         timeout=inside.get("timeout", seconds, _seconds, 10.0),
         patience=inside.get("patience", seconds, _seconds, 60.0),
+        offload=inside.get("offload", "true or false", one_of(True, False), False),
+        resources=inside.get("resources", "a table of positive numbers", _resources, {}),
     )
-    if not parallel.is_cluster and content.get("backend") == backend:
-        for name in ("address", "timeout", "patience"):
-            if name in inside:
-                inside.note(name, f'no such key with backend = "{backend}", which needs no cluster')
-    if parallel.is_cluster and parallel.n_jobs == 1:
-        inside.note("n-jobs", "another number than 1, with which nothing runs on the cluster")
+    _note_contradictions(inside, parallel)
     inside.note_unknown()
     return parallel
+
+
+def _note_contradictions(table: Table, parallel: Parallel) -> None:
+    """Add what does not go together to the table's problems."""
+    if not parallel.is_cluster and table.get("backend", "", string, "loky") == parallel.backend:
+        for name in ("address", "timeout", "patience", "offload", "resources"):
+            if name in table:
+                reason = f'no such key with backend = "{parallel.backend}", which needs no cluster'
+                table.note(name, reason)
+        return
+    if parallel.offload and "n-jobs" in table:
+        table.note("n-jobs", "no such key with offload = true, where training itself says it")
+    elif parallel.is_cluster and parallel.n_jobs == 1:
+        table.note("n-jobs", "another number than 1, with which nothing runs on the cluster")
+    if parallel.resources and not parallel.offload:
+        table.note("resources", "no such key without offload = true")
+
+
+def _resources(value: object) -> dict[str, float]:
+    return {string(name): _seconds(amount) for name, amount in table_value(value).items()}
 
 
 def _address(value: object) -> str:

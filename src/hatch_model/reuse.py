@@ -29,6 +29,7 @@ from hatch_model.errors import FrontendGoneError, HatchModelError, StoreError
 from hatch_model.installed import editable_folder, is_site_folder
 from hatch_model.log import Progress
 from hatch_model.settings import RETRAIN, retrain_wanted
+from hatch_model.sources import sdist_files
 from hatch_model.store import Store, store_folder, store_limit
 
 if TYPE_CHECKING:
@@ -208,17 +209,14 @@ def _on_python_path(
     """
     if not training.python_path:
         return {}
-    from hatchling.builders.sdist import SdistBuilder  # noqa: PLC0415 - only for this option
-
     found = {}
-    for each in SdistBuilder(str(root)).recurse_included_files():
-        path = PurePosixPath(Path(each.relative_path).as_posix())
+    for file in sdist_files(root):
+        path = PurePosixPath(file.relative_to(root).as_posix())
         is_own = str(path) in _OF_THE_PROJECT or str(path).startswith(".hatch-model.")
         is_on_path = any(path.is_relative_to(folder) for folder in training.python_path)
-        if each.relative_path and is_on_path and not is_own:
-            file = Path(each.path)
-            if not path.is_relative_to(artifacts) and file.resolve() not in known:
-                found[str(path)] = file
+        is_other = not is_own and not path.is_relative_to(artifacts)
+        if is_on_path and is_other and file.resolve() not in known:
+            found[str(path)] = file
     return found
 
 

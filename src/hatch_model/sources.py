@@ -17,7 +17,7 @@ from hatch_model.log import Progress
 from hatch_model.workspace import remove_abandoned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from hatchling.builders.plugin.interface import BuilderInterface
     from hatchling.builders.wheel import WheelBuilder
@@ -216,6 +216,15 @@ def input_files(settings: TrainingSettings, root: Path, log: Log) -> list[File]:
 def top_level(root: Path) -> set[str]:
     """Return the names at the top of the tree at *root*."""
     return {each.name for each in root.iterdir()}
+
+
+def sdist_files(root: Path) -> Iterator[Path]:
+    """Yield the files of the tree at *root* that a source distribution would contain."""
+    from hatchling.builders.sdist import SdistBuilder  # noqa: PLC0415 - rarely needed
+
+    for each in SdistBuilder(str(root)).recurse_included_files():
+        if each.relative_path and not each.relative_path.startswith(".hatch-model-"):
+            yield Path(each.path)
 
 
 # Data that an sdist lacks

@@ -73,6 +73,8 @@ class Result:
     """The files of the top-level modules among them, by name."""
     path: Sequence[str]
     """The training process's ``sys.path``."""
+    environment: Sequence[tuple[str, str]] | None = None
+    """The distributions where training ran, by name and version; None for this environment's."""
 
 
 def train(
@@ -104,6 +106,7 @@ def train(
         imported=result["imported"],
         top_level=result["top_level"],
         path=result["path"],
+        environment=result.get("environment"),
     )
 
 
@@ -212,6 +215,10 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
         "twice": lambda: (
             f"{train} wrote `model.joblib` and also returned a model, which is saved under that "
             f"name. Do only one of these."
+        ),
+        "no-output-dir": lambda: (
+            f"{key}.parallel.offload: {train} does not take `output_dir`, so what it writes on a worker "
+            f"would be lost. Give it that parameter, and have it write the model there."
         ),
         "refused": lambda: str(result["message"]),
     }

@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import FRONTENDS, ModelProject, Surroundings, tree
+from support import FRONTENDS, ModelProject, Surroundings, is_running, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = [
     pytest.mark.frontend,  # the file as a whole takes minutes
@@ -70,7 +70,7 @@ class _Interrupted:
 
     def assert_gone(self) -> None:
         processes = [self.build, *self.others]
-        _await(lambda: not any(map(_is_running, processes)), "what training started is gone")
+        _await(lambda: not any(map(is_running, processes)), "what training started is gone")
         _await(lambda: self.frontend.poll() is not None, "the frontend is gone")
         assert self.frontend.returncode != 0
 
@@ -80,19 +80,6 @@ def _await(holds: Callable[[], bool], what: str) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"in vain: {what}"
         time.sleep(0.02)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{process}/stat")
-    try:
-        # A zombie that nobody has waited for yet runs no more.
-        return not status.read_text("utf-8").rpartition(") ")[2].startswith("Z")
-    except FileNotFoundError:
-        return not status.parent.parent.is_dir()
 
 
 def _to_group(build: _Interrupted) -> None:

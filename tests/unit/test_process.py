@@ -14,6 +14,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
+from support import is_running
 
 from hatch_model.errors import FrontendGoneError
 from hatch_model.process import (
@@ -218,19 +219,9 @@ exec(os.environ["LAST"])
 """
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{pid}/stat")
-    # A zombie that nobody has waited for yet runs no more.
-    return not (status.exists() and status.read_text("utf-8").rpartition(") ")[2][0] == "Z")
-
-
 def _assert_gone(pid: int) -> None:
     deadline = time.monotonic() + 20
-    while _is_running(pid):
+    while is_running(pid):
         assert time.monotonic() < deadline, f"process {pid} still runs"
         time.sleep(0.02)
 

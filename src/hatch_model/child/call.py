@@ -19,6 +19,8 @@ request.json (read)
         An empty folder for the model. It is passed to a function that has a parameter of this name.
     ``report_dir``
         Likewise, for files that people look at.
+    ``is_offloaded`` (optional)
+        This is a worker of a cluster, without hatch_model, so the function must take ``output_dir``.
     ``artifacts_dir``
         The folder of the source tree that any other function writes to; it may not exist. New files
         in it are moved to ``output_dir``, and it is restored when this script ends.
@@ -44,7 +46,7 @@ result.json (written atomically, just before the process ends)
         others), ``"metric"`` (``metric``, ``value``, and ``in_model``, whether the mapping may well be
         a model), ``"unsavable"`` (``type``, ``reason``), ``"twice"`` (a
         model was returned and written, too), ``"unloadable"`` (``file``, ``reason``, ``modules``, and
-        ``unknown``, what it refers to and is not there), ``"refused"`` (``message``).
+        ``unknown``, what it refers to and is not there), ``"no-output-dir"``, ``"refused"`` (``message``).
     ``path``
         ``sys.path`` at the end.
     ``metrics``, ``model_saved``, ``imported``, ``top_level``
@@ -159,6 +161,8 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
 
     _own_errors.append(EngineError)
     try:
+        if request["parallel"]["offload"]:
+            return engine.offloaded(request, Path(__file__))
         with engine.running(request["parallel"]):
             return _call_training(request, own_modules)
     except EngineError as error:
@@ -174,6 +178,8 @@ def _call_training(request: dict[str, Any], own_modules: set[str]) -> dict[str, 
     folders = _parameters(function) & {"output_dir", "report_dir"}
     arguments = {**request["arguments"], **{name: Path(request[name]) for name in folders}}
     _check_arguments(function, arguments)
+    if request.get("is_offloaded") and "output_dir" not in folders:
+        raise _Failure("no-output-dir")
     with nullcontext() if "output_dir" in folders else _written_to(artifacts_dir, output_dir):
         returned = _guarded(lambda: function(**arguments))
     model, metrics = _model_and_metrics(returned)

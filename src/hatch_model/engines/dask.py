@@ -23,7 +23,7 @@ import joblib
 from dask.sizeof import sizeof
 from distributed import Client
 
-from hatch_model.engines import backend, remote
+from hatch_model.engines import backend, remote, workplace
 from hatch_model.engines.backend import (
     MOST_ATTEMPTS,
     ClusterBackend,
@@ -39,6 +39,7 @@ from hatch_model.engines.backend import (
     say,
     within,
 )
+from hatch_model.engines.offload import Place, lost, no_such_worker, none_is_free
 from hatch_model.errors import EngineError, printable
 
 if TYPE_CHECKING:
@@ -75,13 +76,36 @@ def running(options: Mapping[str, Any]) -> Iterator[None]:
             client.close(timeout=_CLOSING)
 
 
-def _prepare(client: Client, options: Mapping[str, Any]) -> tuple[_Workers, str]:
-    """Check the workers and give them the project's modules. Return the name of what does so, as well."""
-    workers = _Workers(client, options)
+@contextmanager
+def placed(options: Mapping[str, Any]) -> Iterator[Place]:
+    """Make a workplace on a worker of the cluster. Raises EngineError."""
+    _silence_dask()
+    for module in (backend, remote, workplace):
+        cloudpickle.register_pickle_by_value(module)
+    client = _connect(options)
     try:
-        workers.check()
-        _introduce(client, workers, options)
-        return workers, _put_modules(client, options)
+        workers = _Workers(client, options)
+        with _unusable(options):
+            workers.check()
+            _introduce(client, workers, options)
+            name = f"{remote.PREFIX}{client.id}"
+            client.register_plugin(remote.Tenant(name, client.id, []), name=name)
+            client.register_plugin(remote.Guest(name), name=name)
+            place = _Place(client, workers, name)
+        try:
+            yield place
+        finally:
+            _remove_modules(client, name)
+    finally:
+        with suppress(Exception):
+            client.close(timeout=_CLOSING)
+
+
+@contextmanager
+def _unusable(options: Mapping[str, Any]) -> Iterator[None]:
+    """Raise EngineError for whatever goes wrong with the cluster."""
+    try:
+        yield
     except EngineError:
         raise
     except Exception as error:  # noqa: BLE001 - it may be lost at any moment
@@ -89,6 +113,15 @@ def _prepare(client: Client, options: Mapping[str, Any]) -> tuple[_Workers, str]
             f"{options['key']}.address: the Dask cluster at {printable(options['address'])} cannot be "
             f"used: {printable(repr(error))}. Look at the output of the scheduler and of the workers."
         ) from None
+
+
+def _prepare(client: Client, options: Mapping[str, Any]) -> tuple[_Workers, str]:
+    """Check the workers and give them the project's modules. Return the name of what does so, as well."""
+    workers = _Workers(client, options)
+    with _unusable(options):
+        workers.check()
+        _introduce(client, workers, options)
+        return workers, _put_modules(client, options)
 
 
 def _silence_dask() -> None:
@@ -190,16 +223,20 @@ class _Workers(Members):
         names = self._client.scheduler_info(n_workers=-1)["workers"]
         differences = {}
         for address in members:
-            name = str(names.get(address, {}).get("name", address))
-            title = address if name == address else f"{printable(name)} ({address})"
             versions = (found.get(address) or {}).get("packages")
-            differences[address] = differing(title, self.expected, versions)
+            differences[address] = differing(_title_of(address, names), self.expected, versions)
         return differences
 
     def shared_differences(self) -> list[str]:
         own = {name: self.expected[name] for name in _OF_SCHEDULER}
         found = self._client.get_versions(packages=list(own))["scheduler"]
         return differing("the scheduler", own, found["packages"])
+
+
+def _title_of(address: str, known: Mapping[str, Any]) -> str:
+    """Return what people call the worker at *address*, of those that are *known* to the scheduler."""
+    name = str(known.get(address, {}).get("name", address))
+    return address if name == address else f"{printable(name)} ({address})"
 
 
 # joblib's backend
@@ -298,6 +335,101 @@ class _Backend(ClusterBackend):
             f"{printable(self.options['address'])}: {reason}. Look at the output of the scheduler and "
             f"of the workers."
         )
+
+
+# Training on a worker
+
+
+class _Place(Place):
+    def __init__(self, client: Client, workers: _Workers, name: str) -> None:
+        self._client = client
+        self._workers = workers
+        self._name = name
+        self._options = workers.options
+        self._address = self._settle()
+        names = client.scheduler_info(n_workers=-1)["workers"]
+        self.worker = _title_of(self._address, names)
+
+    def _settle(self) -> str:
+        """Have the scheduler choose a worker for the workplace, and return its address."""
+        options, resources = self._options, self._options["resources"]
+        known = self._client.scheduler_info(n_workers=-1)["workers"]
+        fit = [
+            address
+            for address in sorted(self._workers.admitted)
+            if all(
+                known.get(address, {}).get("resources", {}).get(name, 0) >= amount
+                for name, amount in resources.items()
+            )
+        ]
+        if not fit:
+            raise no_such_worker(options, "`dask worker --resources`")
+        future = self._submit("settle", (), fit)
+        try:
+            return str(future.result(timeout=options["patience"]))
+        except TimeoutError:
+            raise none_is_free(options) from None
+
+    def _submit(self, method: str, arguments: tuple[Any, ...], workers: Sequence[str]) -> Any:
+        return self._client.submit(
+            remote.call_guest,
+            self._name,
+            method,
+            arguments,
+            key=f"{method}-{uuid.uuid4().hex}",
+            workers=list(workers),
+            resources=self._options["resources"] or None,
+            pure=False,
+        )
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        run = partial(
+            self._client.run,
+            remote.call_guest,
+            self._name,
+            method,
+            arguments,
+            workers=[self._address],
+        )
+        try:
+            return within(self._options["patience"], run)[self._address]
+        except Exception as error:
+            self._check()
+            if isinstance(error, TimeoutError) or not isinstance(error, OSError):
+                raise self._lost(printable(repr(error))) from None
+            raise
+
+    def start(self, method: str, *arguments: Any) -> Any:
+        return self._submit(method, arguments, [self._address])
+
+    def has_ended(self, future: Any, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not future.done() and time.monotonic() < end:
+            time.sleep(min(seconds, 0.02))
+        if not future.done():
+            self._check()
+        return bool(future.done())
+
+    def result(self, future: Any) -> Any:
+        try:
+            return future.result(timeout=_ANSWER)
+        except Exception as error:
+            self._check()
+            if isinstance(error, TimeoutError) or not isinstance(error, OSError):
+                raise self._lost(printable(repr(error))) from None
+            raise
+
+    def _check(self) -> None:
+        """Raise EngineError if the worker is not there any more."""
+        try:
+            present = self._workers.present()
+        except Exception:  # noqa: BLE001 - whatever it is, there was no answer
+            raise self._lost("the scheduler did not answer") from None
+        if self._address not in present:
+            raise self._lost("the worker has ended")
+
+    def _lost(self, reason: str) -> EngineError:
+        return lost(self._options, self.worker or self._address, reason)
 
 
 # The watch over the cluster

@@ -11,6 +11,17 @@ child's request: ``backend`` and ``n_jobs``, and for a cluster
     What the workers must have, by distribution.
 ``archive``, ``packages``
     A ZIP file with the project's modules, and the dotted names of the packages in it.
+
+If ``offload`` is true, training itself runs on a worker, and ``offloaded(request, script)`` does that. *options* has
+
+``archive``, ``folders``
+    A ZIP file with the files that training gets, and the folder here of each folder at its top.
+``python_path``
+    The folders in it that modules are imported from.
+``environment``
+    The names of the variables that the settings set.
+``resources``
+    What the worker must have, as the engine spells it.
 """
 
 from __future__ import annotations
@@ -22,6 +33,7 @@ import joblib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 
 @contextmanager
@@ -41,3 +53,19 @@ def running(options: Mapping[str, Any]) -> Iterator[None]:
         return
     with joblib.parallel_config(backend=options["backend"], n_jobs=options["n_jobs"]):
         yield
+
+
+def offloaded(request: Mapping[str, Any], script: Path) -> dict[str, Any]:
+    """Have the child *script* carry out *request* on a worker, and return its result. Raises EngineError."""
+    from hatch_model.engines import offload  # noqa: PLC0415 - only for this option
+
+    options = request["parallel"]
+    if options["backend"] == "dask":
+        from hatch_model.engines import dask  # noqa: PLC0415 - only for this engine
+
+        with dask.placed(options) as place:
+            return offload.train(request, script, place)
+    from hatch_model.engines import ray  # noqa: PLC0415 - only for this engine
+
+    with ray.placed(options) as place:
+        return offload.train(request, script, place)

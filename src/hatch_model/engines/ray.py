@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 import joblib
 
-from hatch_model.engines import backend
+from hatch_model.engines import backend, workplace
 from hatch_model.engines.backend import (
     MOST_ATTEMPTS,
     ClusterBackend,
@@ -36,6 +36,8 @@ from hatch_model.engines.backend import (
     versions_here,
     within,
 )
+from hatch_model.engines.offload import Place, lost, no_such_worker, none_is_free
+from hatch_model.engines.workplace import Workplace
 from hatch_model.errors import EngineError, printable
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _TICK = 0.5  # seconds between two looks at the cluster
+_CLOSING = 5.0
 _PREPARING = (
     120.0  # seconds that a node has for its first task, which unpacks the project's modules
 )
@@ -52,7 +55,10 @@ _PREPARING = (
 def running(options: Mapping[str, Any]) -> Iterator[None]:
     """Have joblib run on the cluster at ``options["address"]``. Raises EngineError."""
     cloudpickle.register_pickle_by_value(backend)
-    ray = _connect(options)
+    folder = Path(options["archive"]).with_suffix("")
+    with zipfile.ZipFile(options["archive"]) as archive:
+        archive.extractall(folder)
+    ray = _connect(options, working_dir=str(folder))
     try:
         ray.cloudpickle.register_pickle_by_value(backend)
         nodes = _prepare(ray, options)
@@ -66,6 +72,23 @@ def running(options: Mapping[str, Any]) -> Iterator[None]:
             end.set()
             if own.lost:
                 raise EngineError(own.lost) from None
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def placed(options: Mapping[str, Any]) -> Iterator[Place]:
+    """Make a workplace on a node of the cluster. Raises EngineError."""
+    cloudpickle.register_pickle_by_value(backend)
+    ray = _connect(options)
+    try:
+        for module in (backend, workplace):
+            ray.cloudpickle.register_pickle_by_value(module)
+        place = _Place(ray, _prepare(ray, options))
+        try:
+            yield place
+        finally:
+            place.close()
     finally:
         ray.shutdown()
 
@@ -93,8 +116,8 @@ def _prepare(ray: ModuleType, options: Mapping[str, Any]) -> _Nodes:
     return nodes
 
 
-def _connect(options: Mapping[str, Any]) -> ModuleType:
-    """Connect to the cluster, and return the package ray."""
+def _connect(options: Mapping[str, Any], **environment: str) -> ModuleType:
+    """Connect to the cluster, with Ray's runtime *environment*, and return the package ray."""
     address, timeout = options["address"], options["timeout"]
     _knock(options)
     # Read when ray is imported. It ends this process if it loses the cluster for so long.
@@ -102,19 +125,14 @@ def _connect(options: Mapping[str, Any]) -> ModuleType:
     os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", seconds)
     import ray  # noqa: PLC0415 - see above
 
-    folder = Path(options["archive"]).with_suffix("")
-    with zipfile.ZipFile(options["archive"]) as archive:
-        archive.extractall(folder)
-    environment = {
-        "working_dir": str(folder),
+    told = {
+        **environment,
         "env_vars": {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")},
     }
     try:
         within(
             timeout + _PREPARING,
-            lambda: ray.init(
-                address, runtime_env=environment, logging_level="ERROR", log_to_driver=False
-            ),
+            lambda: ray.init(address, runtime_env=told, logging_level="ERROR", log_to_driver=False),
         )
     except Exception as error:  # noqa: BLE001 - Ray's own, and those of sockets
         raise EngineError(
@@ -259,3 +277,66 @@ class _Backend(ClusterBackend):
             f"{printable(self.options['address'])}: no node was left for "
             f"{self.options['patience']:g} s. Look at the logs of Ray."
         )
+
+
+# Training on a node
+
+
+class _Place(Place):
+    def __init__(self, ray: ModuleType, nodes: _Nodes) -> None:
+        self._ray = ray
+        self._options = options = nodes.options
+        wanted = {"CPU": 1, **options["resources"]}
+        fit = [
+            each
+            for each in ray.nodes()
+            if each["NodeID"] in nodes.admitted
+            and all(each["Resources"].get(name, 0) >= amount for name, amount in wanted.items())
+        ]
+        if not fit:
+            raise no_such_worker(options, "`ray start --resources`")
+        others = {name: wanted[name] for name in wanted if name not in {"CPU", "GPU"}}
+        guest = ray.remote(by_value(Workplace)).options(
+            num_cpus=wanted["CPU"],
+            num_gpus=wanted.get("GPU"),
+            resources=others,
+            label_selector=_only([each["NodeID"] for each in fit]),
+            max_restarts=0,
+            max_concurrency=2,  # it is read from while training runs
+        )
+        self._guest = guest.remote()
+        try:
+            node = ray.get(self._guest.node.remote(), timeout=options["patience"] + _PREPARING)
+        except ray.exceptions.GetTimeoutError:
+            ray.kill(self._guest)
+            raise none_is_free(options) from None
+        (address,) = [each["NodeManagerAddress"] for each in fit if each["NodeID"] == node]
+        self.worker = f"node {node[:8]} ({address})"
+
+    def close(self) -> None:
+        with suppress(Exception):
+            self._ray.get(self._guest.close.remote(), timeout=_CLOSING)
+            self._ray.kill(self._guest)
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        return self._get(self.start(method, *arguments), self._options["patience"])
+
+    def start(self, method: str, *arguments: Any) -> Any:
+        return getattr(self._guest, method).remote(*arguments)
+
+    def has_ended(self, future: Any, seconds: float) -> bool:
+        done, _ = self._ray.wait([future], timeout=seconds)
+        return bool(done)
+
+    def result(self, future: Any) -> Any:
+        return self._get(future, self._options["patience"])
+
+    def _get(self, future: Any, seconds: float) -> Any:
+        try:
+            return self._ray.get(future, timeout=seconds)
+        except self._ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, OSError):
+                raise cause from None
+            reason = str(error).partition("\n")[0]
+            raise lost(self._options, self.worker, printable(reason)) from None

@@ -1,6 +1,6 @@
 """What keeps a build's modules on a Dask cluster, in whose processes hatch-model is not installed.
 
-It is sent there by value, so it uses nothing else of hatch-model.
+It is sent there by value, as is the workplace, so it uses nothing else of hatch-model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from distributed import SchedulerPlugin, WorkerPlugin
+from distributed import SchedulerPlugin, WorkerPlugin, get_worker
+
+from hatch_model.engines.workplace import Workplace
 
 PREFIX = "hatch-model-"
 """Of the names of plugins and of folders."""
@@ -52,6 +54,37 @@ class Modules(WorkerPlugin):  # type: ignore[misc] # distributed has no types
                 del sys.modules[name]
 
 
+class Guest(WorkerPlugin):  # type: ignore[misc] # as above
+    """Keeps the workplace of a build on a worker, and removes it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._worker: Any = None
+        self._place: Workplace | None = None
+
+    def setup(self, worker: Any) -> None:
+        self._worker = worker
+
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002 - Dask's signature
+        if self._place is not None:
+            self._place.close()
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the workplace. Raises RuntimeError in a worker that was started again."""
+        if method == "settle":
+            self._place = Workplace(self._worker.local_directory)
+            return self._worker.address
+        if self._place is None:
+            raise RuntimeError(RESTARTED)
+        return getattr(self._place, method)(*arguments)
+
+
+def call_guest(name: str, method: str, arguments: tuple[Any, ...], dask_worker: Any = None) -> Any:
+    """Call a method of the workplace of the build *name*, in a task or by ``Client.run``."""
+    worker = dask_worker or get_worker()
+    return worker.plugins[name].call(method, *arguments)
+
+
 class Tenant(SchedulerPlugin):  # type: ignore[misc] # as above
     """Claims the project's packages on a cluster for one build, and removes all when its client is gone."""
 
@@ -78,3 +111,4 @@ class Tenant(SchedulerPlugin):  # type: ignore[misc] # as above
 
 
 TAKEN = "another build has modules of the same names on this cluster"
+RESTARTED = "the worker was started again"
