@@ -291,6 +291,76 @@ def test_a_build_ends_when_all_nodes_with_processors_are_gone(
     )
 
 
+# Training on a node
+
+
+_WAITS = """
+import os, time
+from pathlib import Path
+
+def train(output_dir, log):
+    Path(log).write_text(f"{os.getpid()} {os.getppid()}")
+    print("begun", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_training_on_a_node_makes_the_model_that_is_made_here(
+    search: ModelProject, namespace: Namespace, tmp_path: Path
+) -> None:
+    (tmp_path / "of-node").mkdir()
+    local = _built(tmp_path / "local", namespace.run(f"$build {tmp_path / 'local'}", search))
+    on_ray(search, ", offload = true, resources = { CPU = 1, disk = 0.5 }")
+
+    output = namespace.run(
+        f"TMPDIR={tmp_path / 'of-node'} node --address {_ADDRESS} --resources '{{\"disk\": 1}}'\n"
+        f"$build {tmp_path / 'dist'}\nls {tmp_path / 'of-node'}",
+        search,
+    )
+
+    built = _built(tmp_path / "dist", output)
+    assert _artifacts(built.wheel.path) == _artifacts(local.wheel.path)
+    here, there = (json.loads(each.read(_MODEL_JSON)) for each in (local.wheel, built.wheel))
+    assert there.pop("engine")["name"] == "ray"
+    assert there == here
+    assert "hatch-model-" not in output
+    assert run("verify", built.wheel.path).code == 0
+
+
+@pytest.mark.parametrize(
+    ("victim", "code"),
+    [("$(cut -d ' ' -f 2 LOG)", 1), ("-9 $(cut -d ' ' -f 1 LOG)", 1), ("-9 $build_pid", 137)],
+    ids=["its worker", "training", "the build"],
+)
+def test_what_is_killed_leaves_nothing_on_the_node(
+    victim: str, code: int, search: ModelProject, namespace: Namespace, tmp_path: Path
+) -> None:
+    search.write("src/search/main.py", _WAITS)
+    on_ray(search, ", offload = true")
+    (tmp_path / "of-node").mkdir()
+    log = tmp_path / "log"
+
+    output = namespace.run(
+        f"TMPDIR={tmp_path / 'of-node'} node --address {_ADDRESS}\n{_begun(tmp_path)}\n"
+        f"kill {victim.replace('LOG', str(log))}; wait $build_pid; echo ended $?\n"
+        f"for i in $(seq 100); do ls {tmp_path / 'of-node'} | grep -q . || break; sleep 0.1; done\n"
+        f"kill -0 $(cut -d ' ' -f 1 {log}) 2> /dev/null && echo training is left\n"
+        f"ls {tmp_path / 'of-node'}",
+        search,
+        head_cpus=0,
+    )
+
+    assert output.endswith(f"ended {code}\n"), output
+    error = (tmp_path / "dist.log").read_text("utf-8").rpartition("\nhatch-model: error: ")[2]
+    if "build" not in victim:
+        assert re.match(
+            r"training failed: (search\.main:train lost its worker, node \w{8} \([\d.]+\) of the Ray "
+            rf"cluster at {_ADDRESS}: .*Nothing is tried a second time"
+            r"|the process that ran search\.main:train on node \w{8} \([\d.]+\) was killed by SIGKILL)",
+            error,
+        ), error
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [

@@ -164,7 +164,7 @@ def test_the_unit_tests_pass_with_the_floors(
     commands: list[list[str | Path]] = [
         ["uv", "venv", "--python", interpreter(version), tmp_path / "environment"],
         ["uv", "pip", "install", "--python", python, "--constraints", constraints, wheel],
-        ["uv", "pip", "install", "--python", python, "filelock", "pytest"],
+        ["uv", "pip", "install", "--python", python, "filelock", "pytest", "pytest-timeout"],
         [python, "-m", "pytest", *quietly, "--basetemp", tmp_path / "tmp", *UNIT_TESTS],
     ]
     for command in commands:

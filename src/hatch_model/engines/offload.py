@@ -228,7 +228,7 @@ def _moved(file: str, folders: Mapping[str, str]) -> str:
 
 def _warn_of_other_packages(outcome: Mapping[str, Any], options: Mapping[str, Any]) -> None:
     """Warn of what training imported that only the worker has."""
-    here = {canonicalize_name(name) for name, _ in workplace.installed()}
+    here = {canonicalize_name(name) for name, _ in workplace.installed(sys.path)}
     found = {
         owner
         for module in outcome["result"]["top_level"]

@@ -119,10 +119,11 @@ class Workplace:
     def outcome(self) -> dict[str, Any]:
         """Return what came of it: the exit code, the script's result or None, the files, and the place."""
         assert self._process is not None  # noqa: S101 - run() comes first
-        result = self.folder / "result.json"
+        file = self.folder / "result.json"
+        result = json.loads(file.read_text("utf-8")) if file.is_file() else None
         return {
             "returncode": self._process.returncode,
-            "result": json.loads(result.read_text("utf-8")) if result.is_file() else None,
+            "result": result,
             "files": [
                 _described(self.folder, path)
                 for kind in ("output", "report")
@@ -131,7 +132,8 @@ class Workplace:
             ],
             "folder": str(self.folder),
             "site": site(),
-            "environment": installed(),
+            # An engine may add folders of its own to the path of this process.
+            "environment": installed(result["path"]) if result else [],
             "owners": metadata.packages_distributions(),
         }
 
@@ -189,9 +191,10 @@ def site() -> dict[str, str]:
     return {kind: os.path.join(paths[kind], "") for kind in ("purelib", "platlib", "stdlib")}  # noqa: PTH118
 
 
-def installed() -> list[list[str]]:
-    """Return the name and the version of each distribution that is installed."""
-    found = {str(each.metadata["Name"]): each.version for each in metadata.distributions()}
+def installed(path: list[str]) -> list[list[str]]:
+    """Return the name and the version of each distribution in the folders of *path*."""
+    distributions = metadata.distributions(path=path)
+    found = {str(each.metadata["Name"]): each.version for each in reversed([*distributions])}
     return [[name, version] for name, version in sorted(found.items())]
 
 
