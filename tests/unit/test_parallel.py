@@ -54,6 +54,15 @@ def read(parallel: object) -> tuple[Parallel | None, list[str]]:
                 patience=600,
             ),
         ),
+        (
+            {"backend": "ray", "offload": True, "resources": {"GPU": 1, "disk": 0.5}},
+            Parallel(
+                key=f"{_KEY}.parallel",
+                backend="ray",
+                offload=True,
+                resources={"GPU": 1, "disk": 0.5},
+            ),
+        ),
     ],
 )
 def test_a_table_is_read(table: dict[str, Any], parallel: Parallel) -> None:
@@ -105,6 +114,35 @@ _SECONDS = "expected a positive number of seconds; found"
                 )
             ],
         ),
+        (
+            {"backend": "dask", "offload": 1, "resources": {"GPU": 0}},
+            [
+                "parallel.offload: expected true or false; found 1",
+                "parallel.resources: expected a table of positive numbers; found a table",
+            ],
+        ),
+        (
+            {"backend": "dask", "offload": True, "n-jobs": 4},
+            [
+                (
+                    "parallel.n-jobs: expected no such key with offload = true, where training itself "
+                    "says it; found 4"
+                )
+            ],
+        ),
+        (
+            {"backend": "dask", "resources": {"GPU": 1}},
+            [("parallel.resources: expected no such key without offload = true; found a table")],
+        ),
+        (
+            {"backend": "threading", "offload": True},
+            [
+                (
+                    'parallel.offload: expected no such key with backend = "threading", which needs no '
+                    "cluster; found true"
+                )
+            ],
+        ),
         ({"backend": "dask", "timeout": float("inf")}, [f"parallel.timeout: {_SECONDS} inf"]),
         (
             {"backend": "loky", "address": "tcp://u:pw@h:1", "patience": 1},
@@ -153,7 +191,7 @@ def test_engines_of_joblib_need_nothing(backend: Any, tmp_path: Path) -> None:
     archive = tmp_path / "modules.zip"
 
     request = parallel.request({}, train="small:train", versions={}, modules=[], archive=archive)
-    assert request == {"backend": backend, "n_jobs": 2}
+    assert request == {"backend": backend, "n_jobs": 2, "offload": False}
     assert (parallel.address_in({}), parallel.requirements) == ("", ())
     assert not archive.exists()
 
@@ -181,6 +219,7 @@ def test_a_cluster_gets_the_modules_in_an_archive_that_is_always_the_same(tmp_pa
     assert requests[0] == {
         "backend": "dask",
         "n_jobs": -1,
+        "offload": False,
         "key": f"{_KEY}.parallel",
         "train": "small:train",
         "address": "tcp://127.0.0.1:8786",

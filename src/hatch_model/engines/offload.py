@@ -17,6 +17,7 @@ from hatch_model.engines import workplace
 from hatch_model.engines.backend import other_versions, say
 from hatch_model.engines.workplace import CHUNK, digest_of
 from hatch_model.errors import EngineError, printable
+from hatch_model.installed import imported_names
 from hatch_model.process import how_it_ended
 
 if TYPE_CHECKING:
@@ -211,7 +212,10 @@ def _as_if_here(outcome: Mapping[str, Any], options: Mapping[str, Any]) -> dict[
     result["top_level"] = {
         name: _moved(file, folders) for name, file in result["top_level"].items()
     }
-    _warn_of_other_packages(outcome, options)
+    own = [
+        file for file in result["imported"] if file.startswith(tuple(options["folders"].values()))
+    ]
+    _warn_of_other_packages(outcome, imported_names(own), options)
     result["environment"] = [
         (canonicalize_name(name), version) for name, version in outcome["environment"]
     ]
@@ -226,12 +230,14 @@ def _moved(file: str, folders: Mapping[str, str]) -> str:
     return file
 
 
-def _warn_of_other_packages(outcome: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-    """Warn of what training imported that only the worker has."""
+def _warn_of_other_packages(
+    outcome: Mapping[str, Any], names: set[str], options: Mapping[str, Any]
+) -> None:
+    """Warn of what the project's modules import, by *names*, that only the worker has."""
     here = {canonicalize_name(name) for name, _ in workplace.installed(sys.path)}
     found = {
         owner
-        for module in outcome["result"]["top_level"]
+        for module in names & outcome["result"]["top_level"].keys()
         for owner in outcome["owners"].get(module, ())
         if canonicalize_name(owner) not in here
     }

@@ -160,6 +160,8 @@ class Workplace:
         with suppress(OSError):  # there are none
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        assert process.stdin is not None  # noqa: S101 - for the type checker
+        process.stdin.close()
         (self.folder / "group").unlink(missing_ok=True)
 
 
