@@ -5,9 +5,11 @@ The worker runs the same script as the build does, in a :class:`~hatch_model.eng
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -187,15 +189,25 @@ def _bring_home(files: list[dict[str, Any]], place: Place, request: Mapping[str,
         if "link" in file:
             target.symlink_to(file["link"])
             continue
-        with target.open("xb") as stream:
-            while chunk := place.call("read", file["path"], stream.tell()):
-                stream.write(chunk)
-        if digest_of(target) != file["sha256"]:
+        if _fetch(file["path"], target, place) != file["sha256"]:
             raise EngineError(
                 f"`{printable(file['path'])}` has changed on its way from {place.worker}. Build again."
             )
         if file["is_executable"]:
             target.chmod(0o755)
+
+
+def _fetch(path: str, target: Path, place: Place) -> str:
+    """Write the file at *path* there to *target*, and return its SHA-256 as hexadecimal digits."""
+    digest, position = hashlib.sha256(), 0
+    with target.open("xb") as stream, ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(place.call, "read", path, 0)
+        while chunk := coming.result():
+            position += len(chunk)
+            coming = ahead.submit(place.call, "read", path, position)
+            digest.update(chunk)
+            stream.write(chunk)
+    return digest.hexdigest()
 
 
 def _as_if_here(outcome: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
