@@ -140,6 +140,23 @@ def test_a_cluster_gets_work_unless_one_job_is_asked_for() -> None:
     assert [backend.effective_n_jobs(each) for each in wanted] == [1, 1, 2, 5, 3, 2, 2]
 
 
+def test_how_far_a_search_is_is_said_from_time_to_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("hatch_model.engines.backend.time.monotonic", lambda: now[0])
+    backend = _Backend()
+    for seconds in (29.0, 31.0, 32.0, 62.0):
+        _parallel(backend, joblib.delayed(add)(1), joblib.delayed(add)(2))
+        now[0] = seconds
+        backend.tell()
+    now[0] = 100.0
+    backend.tell()
+    backend.tell()
+
+    assert capsys.readouterr().out == "hatch-model: 4 tasks done\nhatch-model: 8 tasks done\n"
+
+
 def test_versions_differ_by_name_and_a_local_version_only_if_it_is_pinned() -> None:
     found = {
         **versions_here(["joblib", "nothing-of-this-name"]),

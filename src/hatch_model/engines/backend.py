@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
+import time
 import traceback
 import warnings
 import weakref
@@ -31,6 +32,7 @@ LARGE = 1 << 16
 MOST_ATTEMPTS = 3
 """How often a job is sent, as its workers were all lost."""
 _MOST_DIFFERENCES = 20
+_TELLING = 30.0  # seconds between two lines about what is done
 
 
 def within(seconds: float, call: Callable[[], Any]) -> Any:
@@ -249,6 +251,9 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         self.lock = threading.RLock()
         self._data: dict[int, tuple[Any, Any]] = {}
         """What was sent ahead, by the identity of the argument: a reference to it, and the future."""
+        self._ended = 0  # calls since training began
+        self._told = 0
+        self._told_at = time.monotonic()
         self.lost = ""
         """Why the cluster is of no use any more."""
 
@@ -382,7 +387,15 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         with self.lock:
             is_expected = self.jobs.pop(id(job), None) is not None
         if is_expected:
+            self._ended += len(job.batch)
             job.callback(out)
+
+    def tell(self) -> None:
+        """Say from time to time how far the calls are; nobody knows how many are still to come."""
+        now = time.monotonic()
+        if self._ended > self._told and now - self._told_at >= _TELLING:
+            self._told, self._told_at = self._ended, now
+            say(f"{counted(self._ended, 'task')} done")
 
     def fail(self, reason: str) -> None:
         """End all jobs, as the cluster is of no use any more for some *reason*."""

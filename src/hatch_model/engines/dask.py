@@ -456,6 +456,7 @@ def _watched(backend: _Backend, workers: _Workers, patience: float) -> Iterator[
 def _watch(backend: _Backend, workers: _Workers, patience: float, end: threading.Event) -> None:
     alone_since = None
     while not end.wait(_TICK):
+        backend.tell()
         reason = "no worker was left"
         try:
             workers.refresh()

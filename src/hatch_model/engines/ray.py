@@ -230,6 +230,7 @@ class _Backend(ClusterBackend):
             if now - looked_at < _TICK:
                 continue
             looked_at = now
+            self.tell()
             with suppress(Exception):  # It is lost, which ends the tasks as well.
                 self.members.refresh()
                 self._move_jobs()
