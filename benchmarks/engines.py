@@ -183,7 +183,6 @@ def options(address: str, archive: Path, **more: Any) -> dict[str, Any]:
         packed.writestr("tree/model.py", MODEL)
     return {
         "backend": "dask",
-        "engine": "Dask",
         "n_jobs": -1,
         "key": "parallel",
         "train": "model:train",

@@ -170,6 +170,25 @@ class Cluster:
                 process.communicate()
 
 
+def on(
+    project: ModelProject, cluster: Cluster, main: str | None = None, settings: str = ""
+) -> ModelProject:
+    """Have *project* train on *cluster*, with more *settings* and with *main* in its training module."""
+    parallel = f'parallel = {{ backend = "dask", address = "{cluster.address}"{settings} }}'
+    project.replace("pyproject.toml", (TRAIN, f"{TRAIN}\n{parallel}"))
+    if main is not None:
+        project.write("src/search/main.py", main)
+    return project
+
+
+TRAIN = 'train = "search.main:train"'
+
+
+def error_of(output: str) -> str:
+    """Give what the build ended with."""
+    return output.rpartition("hatch-model: error: ")[2].rstrip("\n")
+
+
 def wait_for(condition: Callable[[], object], seconds: float = _STARTING) -> None:
     """Wait until *condition* is true."""
     end = time.monotonic() + seconds

@@ -120,6 +120,12 @@ def engine_environment(
 
 
 @pytest.fixture
+def search(tmp_path: Path) -> ModelProject:
+    """A project whose training searches with scikit-learn."""
+    return ModelProject.copy("search", tmp_path / "search")
+
+
+@pytest.fixture
 def index(surroundings: Surroundings) -> Index:
     """An index of made-up wheels, empty but for `anchor` 1.2, which needs `chain` 2.0."""
     index = surroundings.index

@@ -330,9 +330,10 @@ class Built:
 
     @property
     def backend_output(self) -> str:
-        """What the build backend printed while `uv build` had it make the wheel."""
+        """What the build backend printed while `uv build` had it make the wheel, other than every time."""
         told = re.split(r"^Building wheel.*\n", self.output, maxsplit=1, flags=re.MULTILINE)[-1]
-        return re.split(r"^(?:error|Successfully built)", told, maxsplit=1, flags=re.MULTILINE)[0]
+        told = re.split(r"^(?:error|Successfully built)", told, maxsplit=1, flags=re.MULTILINE)[0]
+        return special(told)
 
     @property
     def wheel(self) -> Wheel:
@@ -373,6 +374,18 @@ class Wheel:
     def requires(self) -> list[str]:
         """The values of Requires-Dist, in their order."""
         return self.headers("Requires-Dist")
+
+
+def special(output: str) -> str:
+    """Leave out of what a build said the lines that every training has, other than the first."""
+    usual = r"^hatch-model: (?:to train, the build|trained in|made) .*\n"
+    return re.sub(usual, "", output, flags=re.MULTILINE)
+
+
+def timeless(output: str) -> str:
+    """Leave out of what a build said how long training took, and how large files are."""
+    output = re.sub(r"(?<=^hatch-model: trained in )[^:]+", "…", output, flags=re.MULTILINE)
+    return re.sub(r"(?<=, )[\d.]+ (?:bytes|[KM]iB)", "…", output)
 
 
 def is_running(pid: int) -> bool:

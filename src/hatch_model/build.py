@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hatch_model.workspace import Termination
 
 
+_MOST_NAMED = 5
+
 # The metadata
 
 
@@ -121,8 +123,24 @@ def build_requirements(project: Project) -> list[str]:
     if record is not None and project.training.lock is None:
         # The metadata already lists the pins, and retraining must agree with them.
         groups = project.requirements_of(project.training.groups)
-        return [*record["pins"], *groups, *project.tool_requirements()]
-    return project.requirements()
+        requirements = [*record["pins"], *groups, *project.tool_requirements()]
+    else:
+        requirements = project.requirements()
+    _tell_of_installation(project, requirements)
+    return requirements
+
+
+def _tell_of_installation(project: Project, requirements: Sequence[str]) -> None:
+    """Say what the frontend does next, which may take minutes without a word."""
+    lock = project.training.lock
+    if lock:
+        count = len(requirements) - len(project.tool_requirements())
+        what = f"the {count} packages of `{lock}`"
+    elif len(requirements) <= _MOST_NAMED:
+        what = ", ".join(requirements)
+    else:
+        what = f"{', '.join(requirements[:_MOST_NAMED])} and {len(requirements) - _MOST_NAMED} more"
+    project.log.info(f"to train, the build environment gets {what}")
 
 
 def _carried_record(project: Project) -> Mapping[str, Any] | None:
@@ -204,6 +222,12 @@ class Build:
         """Run the steps after hatchling has written *artifact*. Raises HatchModelError."""
         if self._release is not None:
             self._release.finish(artifact)
+            from hatch_model.log import human_size  # noqa: PLC0415 - not for requirements
+
+            size = human_size(artifact.stat().st_size)
+            self._project.log.info(
+                f"made {artifact.name}, {size}: `hatch-model inspect` shows what it holds"
+            )
 
     def close(self) -> None:
         """Restore the previous state, except for finished files."""

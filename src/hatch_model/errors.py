@@ -7,6 +7,7 @@ hatchling prints its own frames above an exception that leaves a hook, and only 
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from typing import TextIO
 
     from packaging.requirements import Requirement
 
@@ -178,6 +180,28 @@ def exit_on_error() -> Iterator[None]:
         _exit("interrupted", _INTERRUPTED)
 
 
+def painted(message: str, stream: TextIO) -> str:
+    """Colour the words of *message* that must not be overlooked, if *stream* is to have colours.
+
+    That is where it is a terminal. It never is under most frontends, so FORCE_COLOR and NO_COLOR decide first.
+    """
+    if os.environ.get("NO_COLOR") or not (os.environ.get("FORCE_COLOR") or stream.isatty()):
+        return message
+    for words, code in _COLOURS.items():
+        message = words.sub(rf"\033[{code}m\g<0>\033[0m", message)
+    return message
+
+
+_COLOURS = {
+    re.compile(r"(?<=^hatch-model: )error:"): "1;31",
+    re.compile(r"(?<=^hatch-model: )warning:"): "1;33",
+    re.compile(r"\bMISSED$", re.MULTILINE): "1;31",
+    re.compile(r"(?<=  )ok$", re.MULTILINE): "32",
+}
+"""Codes of ECMA-48: bold red, bold yellow, green."""
+
+
 def _exit(message: str, code: int) -> None:
-    print(f"hatch-model: {printable_message(message)}", file=sys.stderr, flush=True)  # noqa: T201
+    line = f"hatch-model: {printable_message(message)}"
+    print(painted(line, sys.stderr), file=sys.stderr, flush=True)  # noqa: T201
     raise SystemExit(code)

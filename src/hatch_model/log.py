@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from hatch_model.errors import printable_message
+from hatch_model.errors import painted, printable_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +33,11 @@ class AppLog:
         self._app = app
 
     def info(self, message: str) -> None:
-        self._app.display_info(f"hatch-model: {printable_message(message)}")
+        self._app.display_info(painted(f"hatch-model: {printable_message(message)}", sys.stdout))
 
     def warning(self, message: str) -> None:
-        self._app.display_warning(f"hatch-model: warning: {printable_message(message)}")
+        line = f"hatch-model: warning: {printable_message(message)}"
+        self._app.display_warning(painted(line, sys.stderr))
 
     def output(self, line: str) -> None:
         self._app.display_info(line)
@@ -117,6 +119,17 @@ def human_share(done: int, total: int) -> str:
     if not unit:
         return f"{done} of {exact_size(total)}"
     return f"{_in(unit, done)} of {_in(unit, total)} {_SHOWN_UNITS[unit]}"
+
+
+def human_duration(seconds: float) -> str:
+    """Format *seconds* with one or two suitable units: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 9.95:  # noqa: PLR2004 - shown as less than 10
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def _unit(size: int) -> int:

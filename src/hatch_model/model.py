@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,7 @@ from hatch_model.installed import (
     is_site_folder,
 )
 from hatch_model.layout import python_path, source_files
+from hatch_model.log import human_duration, human_size
 from hatch_model.phase import is_unpacked_sdist
 from hatch_model.pins import check_same_pins, marker_environment, pinned_version
 from hatch_model.project import CARRIED_FILE
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
 
 _MOST_NAMES = 5
+_MOST_FILES = 3  # of which a line tells one by one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,8 +195,11 @@ class _Making:
             modules=[file.module for file in self._files if file.module],
         )
         project.log.info(f"training with {training.train}")
+        start = time.monotonic()
         result = train(request, project.workspace.path, project.log.output, self._run)
         artifacts = self._artifacts(result)
+        duration = human_duration(time.monotonic() - start)
+        project.log.info(f"trained in {duration}: {_listed(artifacts)}")
         # Files that the build laid out for training are not part of the environment.
         path = [each for each in result.path if each != str(self._installed)]
         pins = project.pins_on(path)
@@ -398,6 +404,12 @@ class _Making:
                 f"may have a folder with this name. Turn the module into a package, or set "
                 f"{self._training.key}.artifacts to a folder with a unique name."
             )
+
+
+def _listed(artifacts: Sequence[Artifact]) -> str:
+    if len(artifacts) <= _MOST_FILES:
+        return "; ".join(f"{each.path}, {human_size(each.size)}" for each in artifacts)
+    return f"{len(artifacts)} files, {human_size(sum(each.size for each in artifacts))}"
 
 
 def model_files(model: Model) -> dict[PurePosixPath, Path]:

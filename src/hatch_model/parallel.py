@@ -123,7 +123,6 @@ class Parallel:
             **self._of_cluster(environment, train, versions),
             "backend": self.backend,
             "offload": True,
-            "engine": self.backend.capitalize(),
             "resources": dict(self.resources),
             "environment": sorted(environment),
             "folders": {name: str(folder) for name, (folder, _) in folders.items()},

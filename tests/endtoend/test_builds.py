@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hatchling.metadata.core import load_toml
-from support import FRONTENDS, ModelProject, Surroundings, Wheel, make_wheel, pkg_info, unpack
+from support import (
+    FRONTENDS,
+    Built,
+    ModelProject,
+    Surroundings,
+    Wheel,
+    make_wheel,
+    pkg_info,
+    timeless,
+    unpack,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -681,3 +692,57 @@ def test_hatch_keeps_what_it_installed_until_that_no_longer_fits(
 
     assert first.requires == second.requires == _PINS
     assert third.requires == ["anchor==1.3", "chain==2.0"]
+
+
+# What a build says of itself
+
+
+def _steps(built: Built) -> list[str]:
+    """Give the lines of the steps that every training has."""
+    usual = re.compile(r"hatch-model: (?:to train, the build|training with|trained in|made) .*")
+    return [line for line in timeless(built.output).splitlines() if usual.fullmatch(line)]
+
+
+@pytest.mark.frontend
+def test_a_build_says_what_it_does_next_what_it_made_and_how_to_look_at_it(
+    project: ModelProject, surroundings: Surroundings, marks: Marks
+) -> None:
+    built = project.build(surroundings, "uv build --wheel")
+
+    assert marks.trainings == 1
+    assert _steps(built) == [
+        "hatch-model: to train, the build environment gets anchor>=1",
+        "hatch-model: training with small.main:train",
+        "hatch-model: trained in …: weights.txt, …",
+        "hatch-model: made small-0.1.0-py3-none-any.whl, …: `hatch-model inspect` shows what it holds",
+    ]
+    assert built.output.index("to train, the build") < built.output.index("training with")
+
+
+@pytest.mark.frontend
+def test_many_requirements_and_files_are_counted(
+    project: ModelProject, surroundings: Surroundings, marks: Marks, index: Index
+) -> None:
+    for name in "abcdef":
+        make_wheel(index.folder, name, "1")
+    project.replace("pyproject.toml", ('["anchor>=1"]', str(["anchor>=1", *"abcdef"])))
+    project.replace(
+        "src/small/main.py",
+        ("(output_dir /", "[(output_dir / n).touch() for n in 'xyz']\n    (output_dir /"),
+    )
+
+    steps = _steps(project.build(surroundings, "uv build --wheel"))
+
+    assert (steps[0], steps[2]) == (
+        "hatch-model: to train, the build environment gets anchor>=1, a, b, c, d and 2 more",
+        "hatch-model: trained in …: 4 files, …",
+    )
+    assert marks.trainings == 1
+
+
+def test_a_build_that_trains_nothing_says_nothing_of_it(
+    project: ModelProject, surroundings: Surroundings
+) -> None:
+    completed = surroundings.call_backend("sdist", project.folder.parent, cwd=project.folder)
+
+    assert _steps(Built(project.folder.parent, completed)) == []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from checkout import CHECKOUT
-from clusters import Cluster, wait_for
+from clusters import TRAIN, Cluster, error_of, on, wait_for
 from models import contents, run
 from registries import sha256_of
 from support import ModelProject, interpreter_of
@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="clusters are ended with POSIX's signals"),
 ]
 
-_TRAIN = 'train = "search.main:train"'
 _PAGE = (CHECKOUT / "docs/engines.md").read_text("utf-8")
 _EMPTY = {"tasks": [], "plugins": [], "processing": 0, "clients": 0}
 
@@ -60,32 +59,11 @@ def cluster(engine_environment: Path, tmp_path: Path) -> Iterator[Cluster]:
         cluster.close()
 
 
-@pytest.fixture
-def search(tmp_path: Path) -> ModelProject:
-    return ModelProject.copy("search", tmp_path / "search")
-
-
-def on(
-    project: ModelProject, cluster: Cluster, main: str | None = None, settings: str = ""
-) -> ModelProject:
-    """Have *project* train on *cluster*, with *main* in its training module."""
-    parallel = f'parallel = {{ backend = "dask", address = "{cluster.address}"{settings} }}'
-    project.replace("pyproject.toml", (_TRAIN, f"{_TRAIN}\n{parallel}"))
-    if main is not None:
-        project.write("src/search/main.py", main)
-    return project
-
-
 def log_of(project: ModelProject) -> Path:
     """Have the training function be told of a file that tasks write to."""
     log = project.folder.parent / "log"
-    project.replace("pyproject.toml", (_TRAIN, f'{_TRAIN}\narguments = {{ log = "{log}" }}'))
+    project.replace("pyproject.toml", (TRAIN, f'{TRAIN}\narguments = {{ log = "{log}" }}'))
     return log
-
-
-def error_of(output: str) -> str:
-    """Give what the build ended with."""
-    return output.rpartition("hatch-model: error: ")[2].rstrip("\n")
 
 
 # Where tasks run
@@ -382,7 +360,7 @@ def test_a_task_that_cannot_be_loaded_on_a_worker_fails_the_build(
         "steps.version", "helpers.help_out"
     )
     on(search, two_workers, main)
-    search.replace("pyproject.toml", (_TRAIN, f'{_TRAIN}\npython-path = ["tools", "src"]'))
+    search.replace("pyproject.toml", (TRAIN, f'{TRAIN}\npython-path = ["tools", "src"]'))
 
     built = two_workers.build(search)
 
@@ -489,7 +467,7 @@ def test_nothing_at_the_address_is_told_in_time_and_without_its_password(
     search: ModelProject, two_workers: Cluster
 ) -> None:
     search.replace(
-        "pyproject.toml", (_TRAIN, f'{_TRAIN}\nparallel = {{ backend = "dask", timeout = 1 }}')
+        "pyproject.toml", (TRAIN, f'{TRAIN}\nparallel = {{ backend = "dask", timeout = 1 }}')
     )
     address = "tcp://me:s3cret@127.0.0.1:1"
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import CHECKOUT
-from clusters import Cluster, wait_for
+from clusters import TRAIN, Cluster, error_of, on, wait_for
 from models import contents, run
 from support import ModelProject, is_running
 
@@ -24,9 +23,6 @@ pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(os.name == "nt", reason="clusters are ended with POSIX's signals"),
 ]
-
-_TRAIN = 'train = "search.main:train"'
-_PAGE = (CHECKOUT / "docs/engines.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -58,24 +54,10 @@ def cluster(engine_environment: Path, tmp_path: Path) -> Iterator[Cluster]:
         cluster.close()
 
 
-@pytest.fixture
-def search(tmp_path: Path) -> ModelProject:
-    return ModelProject.copy("search", tmp_path / "search")
-
-
-def on(
+def offloaded(
     project: ModelProject, cluster: Cluster, main: str | None = None, settings: str = ""
 ) -> ModelProject:
-    """Have *project* train on a worker of *cluster*, with *main* as its training module."""
-    table = f'{{ backend = "dask", address = "{cluster.address}", offload = true{settings} }}'
-    project.replace("pyproject.toml", (_TRAIN, f"{_TRAIN}\nparallel = {table}"))
-    if main is not None:
-        project.write("src/search/main.py", main)
-    return project
-
-
-def error_of(output: str) -> str:
-    return output.rpartition("hatch-model: error: ")[2].rstrip("\n")
+    return on(project, cluster, main, f", offload = true{settings}")
 
 
 def left_on(cluster: Cluster) -> list[str]:
@@ -96,7 +78,7 @@ def test_the_model_is_the_one_that_is_trained_here(
 ) -> None:
     local = contents(two_workers.build(search, "local").wheel.path)
 
-    built = two_workers.build(on(search, two_workers))
+    built = two_workers.build(offloaded(search, two_workers))
 
     changed = {name for name, held in contents(built.wheel.path).items() if local[name] != held}
     assert changed == {
@@ -144,12 +126,12 @@ def train(output_dir, report_dir, depth):
 def test_training_has_the_projects_files_and_only_its_own_variables(
     search: ModelProject, two_workers: Cluster
 ) -> None:
-    on(search, two_workers, _LOOKS)
+    offloaded(search, two_workers, _LOOKS)
     settings = (
         'inputs = ["data/*.csv", "ignored/*.csv"]\narguments = { depth = 3 }\n'
         'python-path = ["src", "lib"]\nenvironment = { LEVEL = "9" }\n'
     )
-    search.replace("pyproject.toml", (_TRAIN, f"{settings}{_TRAIN}"))
+    search.replace("pyproject.toml", (TRAIN, f"{settings}{TRAIN}"))
     search.write("data/rows.csv", "1,2")
     search.write(".gitignore", "ignored/")
     search.write("ignored/more.csv", "3,4")
@@ -195,8 +177,8 @@ def train(output_dir, flag):
 def paced(project: ModelProject, cluster: Cluster, settings: str = "") -> Path:
     """Have training wait for the file whose path is returned."""
     flag = project.folder.parent / "flag"
-    on(project, cluster, _PACED, settings)
-    project.replace("pyproject.toml", (_TRAIN, f'{_TRAIN}\narguments = {{ flag = "{flag}" }}'))
+    offloaded(project, cluster, _PACED, settings)
+    project.replace("pyproject.toml", (TRAIN, f'{TRAIN}\narguments = {{ flag = "{flag}" }}'))
     return flag
 
 
@@ -218,7 +200,7 @@ def test_lines_are_shown_as_they_come(search: ModelProject, two_workers: Cluster
 
 def test_the_worker_has_the_resources(search: ModelProject, two_workers: Cluster) -> None:
     main = "import os\ndef train(output_dir): (output_dir / 'pid').write_text(str(os.getppid()))\n"
-    on(search, two_workers, main, ", resources = { GPU = 1 }")
+    offloaded(search, two_workers, main, ", resources = { GPU = 1 }")
 
     built = two_workers.build(search)
 
@@ -229,7 +211,7 @@ def test_the_worker_has_the_resources(search: ModelProject, two_workers: Cluster
 
 
 def test_resources_that_no_worker_has_are_named(search: ModelProject, two_workers: Cluster) -> None:
-    on(search, two_workers, settings=", resources = { GPU = 2, disk = 0.5 }")
+    offloaded(search, two_workers, settings=", resources = { GPU = 2, disk = 0.5 }")
 
     built = two_workers.build(search)
 
@@ -246,7 +228,7 @@ def test_a_cluster_without_a_free_worker_is_given_up(
 ) -> None:
     flag = paced(search, cluster, ", patience = 2")
     other = ModelProject.copy("search", tmp_path / "other")
-    on(other, cluster, settings=", patience = 2")
+    offloaded(other, cluster, settings=", patience = 2")
     with cluster.building(search, until=lambda: list(cluster.folder.rglob("group"))) as process:
         built = cluster.build(other, "waiting")
         flag.touch()
@@ -305,7 +287,7 @@ def test_what_training_does_wrong_is_told_as_it_is_here(
         search.write("src/search/main.py", main)
         local = error_of(two_workers.build(search, "local").output)
 
-    built = two_workers.build(on(search, two_workers, main))
+    built = two_workers.build(offloaded(search, two_workers, main))
 
     worker = r"(?:plain|gpu) \(tcp://[\d.:]+\)"
     assert re.sub(worker, "WORKER", error_of(built.output)) == (message or local)
@@ -314,7 +296,7 @@ def test_what_training_does_wrong_is_told_as_it_is_here(
 
 
 def test_the_traceback_names_the_users_file(search: ModelProject, two_workers: Cluster) -> None:
-    built = two_workers.build(on(search, two_workers, "def train(output_dir):\n    1 / 0\n"))
+    built = two_workers.build(offloaded(search, two_workers, "def train(output_dir):\n    1 / 0\n"))
 
     assert 'src/search/main.py", line 2, in train\n' in built.output
     assert "call.py" not in built.output
@@ -369,7 +351,7 @@ def test_another_python_is_refused(search: ModelProject, cluster: Cluster) -> No
     cluster.kill("one")
     cluster.add("two", PYTHONPATH=str(folder))
 
-    built = cluster.build(on(search, cluster))
+    built = cluster.build(offloaded(search, cluster))
 
     assert re.search(
         r"is not the environment that the wheel will be pinned to:\n  two \(tcp://[\d.:]+\): platform: "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from models import install, run
-from support import ModelProject, Surroundings, unpack
+from support import ModelProject, Surroundings, special, unpack
 
 from hatch_model.cli.open import open_model
 
@@ -310,7 +310,7 @@ def test_train_keeps_a_report_only_on_request(
 
     def train(*options: str | Path) -> list[str]:
         command = (python, "-m", "hatch_model", "train", *options, reporting.folder)
-        return surroundings.run(*command, cwd=tmp_path).stdout.splitlines()[1:]
+        return special(surroundings.run(*command, cwd=tmp_path).stdout).splitlines()[1:]
 
     wrote = "hatch-model: wrote src/small/data/weights.txt"
     assert train() == [wrote]

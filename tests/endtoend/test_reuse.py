@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 from checkout import CHECKOUT
 from filelock import FileLock
-from support import FRONTENDS, Built, ModelProject, Surroundings, make_wheel, tree, unpack
+from support import FRONTENDS, Built, ModelProject, Surroundings, make_wheel, special, tree, unpack
 
 from hatch_model.store import Store
 
@@ -279,7 +279,7 @@ def test_a_reused_model_makes_the_same_wheel(reusable: Reusable) -> None:
 
 def test_a_build_says_what_has_changed_since_the_last_training(reusable: Reusable) -> None:
     first = reusable.build()
-    assert first.output.count("hatch-model: ") == 4
+    assert special(first.output).count("hatch-model: ") == 4
     assert "hatch-model: there is no stored model of this project to reuse\n" in first.output
     make_wheel(reusable.index.folder, "anchor", "1.3", requires=["chain>=2"])
     _replace(("depth = 3", 'depth = 4, name = "é"'), ('ROUNDS = "3"', 'TOKEN = "secret"'))(reusable)

@@ -182,7 +182,9 @@ def test_versions_differ_by_name_and_a_local_version_only_if_it_is_pinned() -> N
 
 
 def test_many_differences_are_counted() -> None:
-    error = other_versions("Dask", "tcp://u:pw@h:1", [f"line {number}" for number in range(25)])
+    error = other_versions(
+        {"backend": "dask", "address": "tcp://u:pw@h:1"}, [f"line {number}" for number in range(25)]
+    )
 
     lines = str(error).splitlines()
     assert lines[0] == (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hatch_model.cli.output import (
+    Group,
     as_json_option,
     exits_on_error,
     print_json,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from hatch_model.store import Entry, Freed
 
 
-@click.group()
+@click.group(cls=Group)
 def cache() -> None:
     """Manage the stored models, which are reused instead of trained again."""
 

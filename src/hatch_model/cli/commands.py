@@ -21,6 +21,7 @@ from hatch_model.cli.inspect import facts, sections
 from hatch_model.cli.interpreter import Interpreter, describe, this_interpreter
 from hatch_model.cli.open import open_model, unreadable
 from hatch_model.cli.output import (
+    Group,
     as_json_option,
     exits_on_error,
     print_json,
@@ -62,7 +63,7 @@ def _tolerance(what: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
     )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hatch-model")
 def hatch_model() -> None:
     """Inspect models that are packaged as wheels, and train them in their projects."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hatch_model.cli.output import exits_on_error, print_line
+from hatch_model.cli.output import Group, exits_on_error, print_line
 from hatch_model.errors import printable_message
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _folder = click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 
 
-@click.group()
+@click.group(cls=Group)
 def index() -> None:
     """Keep a folder of wheels as a package index with pages for people.
 

@@ -76,6 +76,18 @@ def _print_plain(title: str, headings: Sequence[str], rows: Sequence[Sequence[st
     print_line("")
 
 
+class Group(click.Group):
+    """Commands, each listed with the whole first sentence of its help."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        rows = [
+            (name, command.get_short_help_str(limit=1_000))
+            for name, command in self.commands.items()
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows))
+
+
 _P = ParamSpec("_P")
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

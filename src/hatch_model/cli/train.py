@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,13 @@ from hatchling.plugin.exceptions import UnknownPluginError
 from hatchling.plugin.manager import PluginManager
 
 from hatch_model.cli.output import exits_on_error
-from hatch_model.errors import HatchModelError, RequirementError, printable, printable_message
+from hatch_model.errors import (
+    HatchModelError,
+    RequirementError,
+    painted,
+    printable,
+    printable_message,
+)
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.model import make_model_in_tree
 from hatch_model.project import Project
@@ -34,10 +41,11 @@ class EchoLog:
     """Prints to standard output, as a build does, but warnings to standard error."""
 
     def info(self, message: str) -> None:
-        click.echo(f"hatch-model: {printable_message(message)}")
+        click.echo(painted(f"hatch-model: {printable_message(message)}", sys.stdout), color=True)
 
     def warning(self, message: str) -> None:
-        click.echo(f"hatch-model: warning: {printable_message(message)}", err=True)
+        line = f"hatch-model: warning: {printable_message(message)}"
+        click.echo(painted(line, sys.stderr), err=True, color=True)
 
     def output(self, line: str) -> None:
         click.echo(line)
@@ -46,7 +54,7 @@ class EchoLog:
 @click.command()
 @click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False))
 @click.option(
-    "--arguments",
+    "--argument",
     "assignments",
     metavar="KEY=VALUE",
     multiple=True,
@@ -68,7 +76,7 @@ def train(folder: str, *, assignments: Sequence[str], report_dir: Path | None) -
     try:
         arguments = read_arguments(assignments)
     except ValueError as error:
-        raise click.BadParameter(f"{error} is not KEY=VALUE", param_hint="--arguments") from None
+        raise click.BadParameter(f"{error} is not KEY=VALUE", param_hint="--argument") from None
     log = EchoLog()
     for name, value in arguments.items():
         log.info(f"argument {printable(name)} is {json.dumps(value)}, for this training only")

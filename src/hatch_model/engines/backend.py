@@ -14,6 +14,7 @@ import traceback
 import warnings
 import weakref
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from joblib.parallel import AutoBatchingMixin, ParallelBackendBase, ThreadingBac
 from hatch_model.errors import EngineError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LARGE = 1 << 16
 """Bytes of an argument that is sent once to each worker, rather than with each task."""
@@ -83,16 +84,34 @@ def differing(
     return lines
 
 
-def other_versions(engine: str, address: str, lines: Sequence[str]) -> EngineError:
+def other_versions(options: Mapping[str, Any], lines: Sequence[str]) -> EngineError:
     """Return the error for a cluster that differs as *lines* say."""
     more = len(lines) - _MOST_DIFFERENCES
     shown = "".join(f"\n  {line}" for line in lines[:_MOST_DIFFERENCES])
     return EngineError(
-        f"the {engine} cluster at {printable(address)} is not the environment that the wheel will be "
-        f"pinned to:{shown}"
+        f"{cluster_of(options)} is not the environment that the wheel will be pinned to:{shown}"
         + (f"\n  and {more} more" if more > 0 else "")
         + "\nInstall the same versions there, or lock the versions that it has."
     )
+
+
+def cluster_of(options: Mapping[str, Any]) -> str:
+    """Return what people call the cluster."""
+    return f"the {options['backend'].capitalize()} cluster at {printable(options['address'])}"
+
+
+@contextmanager
+def unusable(options: Mapping[str, Any]) -> Iterator[None]:
+    """Raise EngineError for whatever goes wrong while the cluster is made ready."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it may be lost at any moment
+        raise EngineError(
+            f"{options['key']}.address: {cluster_of(options)} cannot be used: "
+            f"{printable(repr(error))}. Look at the output of the cluster."
+        ) from None
 
 
 def versions_here(names: Sequence[str]) -> dict[str, str | None]:
@@ -109,8 +128,6 @@ def versions_here(names: Sequence[str]) -> dict[str, str | None]:
 class Members(ABC):
     """The workers of a cluster that may get work: those with the versions of this environment."""
 
-    engine = ""
-    """The engine's name, for people."""
     noun = "worker"
     """What it calls a worker."""
     own: tuple[str, ...] = ()
@@ -136,7 +153,7 @@ class Members(ABC):
         lines = [*self.shared_differences()]
         lines += [line for each in self.differences([*present]).values() for line in each]
         if lines:
-            raise other_versions(self.engine, self.options["address"], lines)
+            raise other_versions(self.options, lines)
         self.admitted = present
 
     def refresh(self) -> None:

@@ -33,10 +33,12 @@ from hatch_model.engines.backend import (
     NotSentError,
     by_value,
     call,
+    cluster_of,
     counted,
     differing,
     name_of,
     say,
+    unusable,
     within,
 )
 from hatch_model.engines.offload import Place, lost, no_such_worker, none_is_free
@@ -55,12 +57,10 @@ _MARGIN = 2.0  # seconds that Dask may need beyond a timeout of its own
 @contextmanager
 def running(options: Mapping[str, Any]) -> Iterator[None]:
     """Have joblib run on the cluster at ``options["address"]``. Raises EngineError."""
-    _silence_dask()
-    for module in (backend, remote):
-        cloudpickle.register_pickle_by_value(module)
-    client = _connect(options)
-    try:
-        workers, name = _prepare(client, options)
+    with _connected(options) as client:
+        with unusable(options):
+            workers = _checked(client, options)
+            name = _put_modules(client, options)
         own = _Backend(client, workers)
         with _watched(own, workers, options["patience"]):
             try:
@@ -70,24 +70,14 @@ def running(options: Mapping[str, Any]) -> Iterator[None]:
                 if own.lost:
                     raise EngineError(own.lost) from None
                 _remove_modules(client, name)
-    finally:
-        # The scheduler notices, and removes what is still there.
-        with suppress(Exception):
-            client.close(timeout=_CLOSING)
 
 
 @contextmanager
 def placed(options: Mapping[str, Any]) -> Iterator[Place]:
     """Make a workplace on a worker of the cluster. Raises EngineError."""
-    _silence_dask()
-    for module in (backend, remote, workplace):
-        cloudpickle.register_pickle_by_value(module)
-    client = _connect(options)
-    try:
-        workers = _Workers(client, options)
-        with _unusable(options):
-            workers.check()
-            _introduce(client, workers, options)
+    with _connected(options) as client:
+        with unusable(options):
+            workers = _checked(client, options)
             name = f"{remote.PREFIX}{client.id}"
             client.register_plugin(remote.Tenant(name, client.id, []), name=name)
             client.register_plugin(remote.Guest(name), name=name)
@@ -96,32 +86,28 @@ def placed(options: Mapping[str, Any]) -> Iterator[Place]:
             yield place
         finally:
             _remove_modules(client, name)
+
+
+@contextmanager
+def _connected(options: Mapping[str, Any]) -> Iterator[Client]:
+    _silence_dask()
+    for module in (backend, remote, workplace):
+        cloudpickle.register_pickle_by_value(module)
+    client = _connect(options)
+    try:
+        yield client
     finally:
+        # The scheduler notices, and removes what is still there.
         with suppress(Exception):
             client.close(timeout=_CLOSING)
 
 
-@contextmanager
-def _unusable(options: Mapping[str, Any]) -> Iterator[None]:
-    """Raise EngineError for whatever goes wrong with the cluster."""
-    try:
-        yield
-    except EngineError:
-        raise
-    except Exception as error:  # noqa: BLE001 - it may be lost at any moment
-        raise EngineError(
-            f"{options['key']}.address: the Dask cluster at {printable(options['address'])} cannot be "
-            f"used: {printable(repr(error))}. Look at the output of the scheduler and of the workers."
-        ) from None
-
-
-def _prepare(client: Client, options: Mapping[str, Any]) -> tuple[_Workers, str]:
-    """Check the workers and give them the project's modules. Return the name of what does so, as well."""
+def _checked(client: Client, options: Mapping[str, Any]) -> _Workers:
+    """Check the workers, and say what training runs on."""
     workers = _Workers(client, options)
-    with _unusable(options):
-        workers.check()
-        _introduce(client, workers, options)
-        return workers, _put_modules(client, options)
+    workers.check()
+    _introduce(client, workers, options)
+    return workers
 
 
 def _silence_dask() -> None:
@@ -190,8 +176,8 @@ def _put_modules(client: Client, options: Mapping[str, Any]) -> str:
             raise
         names = ", ".join(f"`{each}`" for each in packages)
         raise EngineError(
-            f"{options['key']}.address: another build is training with {names} on the Dask cluster at "
-            f"{printable(options['address'])}. Build again when it has ended, or on another cluster."
+            f"{options['key']}.address: another build is training with {names} on "
+            f"{cluster_of(options)}. Build again when it has ended, or on another cluster."
         ) from None
     client.register_plugin(remote.Modules(name, digest, archive, packages), name=name)
     return name
@@ -207,7 +193,6 @@ def _remove_modules(client: Client, name: str) -> None:
 
 
 class _Workers(Members):
-    engine = "Dask"
     own = ("cloudpickle", "dask", "distributed", "joblib")
 
     def __init__(self, client: Client, options: Mapping[str, Any]) -> None:
@@ -331,9 +316,8 @@ class _Backend(ClusterBackend):
     def lose(self, reason: str) -> None:
         """End all jobs, as the cluster is lost for some *reason*."""
         self.fail(
-            f"training failed: {self.options['train']} lost the Dask cluster at "
-            f"{printable(self.options['address'])}: {reason}. Look at the output of the scheduler and "
-            f"of the workers."
+            f"training failed: {self.options['train']} lost {cluster_of(self.options)}: {reason}. "
+            f"Look at the output of the scheduler and of the workers."
         )
 
 

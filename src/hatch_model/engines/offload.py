@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from hatch_model.engines import workplace
-from hatch_model.engines.backend import other_versions, say
+from hatch_model.engines.backend import cluster_of, other_versions, say
 from hatch_model.engines.workplace import CHUNK, digest_of
 from hatch_model.errors import EngineError, printable
 from hatch_model.installed import imported_names
@@ -85,8 +85,8 @@ class Place(ABC):
 def no_such_worker(options: Mapping[str, Any], where: str) -> EngineError:
     """Return the error for resources that no worker offers; *where* says how one does."""
     return EngineError(
-        f"{options['key']}.resources asks for {_resources(options)}, which no worker of the "
-        f"{options['engine']} cluster at {printable(options['address'])} has. Start one with {where}, or "
+        f"{options['key']}.resources asks for {_resources(options)}, which no worker of "
+        f"{cluster_of(options)} has. Start one with {where}, or "
         f"ask for less."
     )
 
@@ -94,8 +94,8 @@ def no_such_worker(options: Mapping[str, Any], where: str) -> EngineError:
 def none_is_free(options: Mapping[str, Any]) -> EngineError:
     wanted = f" with {_resources(options)}" if options["resources"] else ""
     return EngineError(
-        f"{options['key']}.offload: no worker{wanted} of the {options['engine']} cluster at "
-        f"{printable(options['address'])} was free within {options['patience']:g} s. Build again later, or "
+        f"{options['key']}.offload: no worker{wanted} of {cluster_of(options)} "
+        f"was free within {options['patience']:g} s. Build again later, or "
         f"set {options['key']}.patience to more."
     )
 
@@ -107,8 +107,8 @@ def _resources(options: Mapping[str, Any]) -> str:
 def lost(options: Mapping[str, Any], worker: str, reason: str) -> EngineError:
     """Return the error for a worker that is of no use any more for some *reason*."""
     return EngineError(
-        f"training failed: {options['train']} lost its worker, {worker} of the {options['engine']} "
-        f"cluster at {printable(options['address'])}: {reason}. Nothing is tried a second time. Look at "
+        f"training failed: {options['train']} lost its worker, {worker} of {cluster_of(options)}: "
+        f"{reason}. Nothing is tried a second time. Look at "
         f"the worker's output, and build again."
     )
 
@@ -156,7 +156,7 @@ def _check_machine(place: Place, options: Mapping[str, Any]) -> None:
         if here[name] != there[name]
     ]
     if lines:
-        raise other_versions(options["engine"], options["address"], lines)
+        raise other_versions(options, lines)
 
 
 def _send(archive: Path, place: Place) -> None:

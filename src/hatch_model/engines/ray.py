@@ -29,10 +29,12 @@ from hatch_model.engines.backend import (
     Members,
     by_value,
     call,
+    cluster_of,
     counted,
     differing,
     name_of,
     say,
+    unusable,
     versions_here,
     within,
 )
@@ -96,15 +98,8 @@ def placed(options: Mapping[str, Any]) -> Iterator[Place]:
 def _prepare(ray: ModuleType, options: Mapping[str, Any]) -> _Nodes:
     """Check the nodes, and say what training runs on."""
     nodes, address = _Nodes(ray, options), printable(options["address"])
-    try:
+    with unusable(options):
         nodes.check()
-    except EngineError:
-        raise
-    except Exception as error:  # noqa: BLE001 - it may be lost at any moment
-        raise EngineError(
-            f"{options['key']}.address: the Ray cluster at {address} cannot be used: "
-            f"{printable(repr(error))}"
-        ) from None
     say(
         f"training on Ray {metadata.version('ray')} at {address}: "
         f"{counted(len(nodes.admitted), 'node')}, {counted(nodes.threads, 'CPU')}"
@@ -129,16 +124,11 @@ def _connect(options: Mapping[str, Any], **environment: str) -> ModuleType:
         **environment,
         "env_vars": {"PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")},
     }
-    try:
+    with unusable(options):
         within(
             timeout + _PREPARING,
             lambda: ray.init(address, runtime_env=told, logging_level="ERROR", log_to_driver=False),
         )
-    except Exception as error:  # noqa: BLE001 - Ray's own, and those of sockets
-        raise EngineError(
-            f"{options['key']}.address: the Ray cluster at {printable(address)} cannot be used: "
-            f"{printable(str(error))}"
-        ) from None
     package: ModuleType = ray
     return package
 
@@ -165,7 +155,6 @@ def _knock(options: Mapping[str, Any]) -> None:
 
 
 class _Nodes(Members):
-    engine = "Ray"
     noun = "node"
     own = ("cloudpickle", "joblib", "ray")
 
@@ -274,9 +263,8 @@ class _Backend(ClusterBackend):
 
     def _lose(self) -> None:
         self.fail(
-            f"training failed: {self.options['train']} lost the Ray cluster at "
-            f"{printable(self.options['address'])}: no node was left for "
-            f"{self.options['patience']:g} s. Look at the logs of Ray."
+            f"training failed: {self.options['train']} lost {cluster_of(self.options)}: no node was "
+            f"left for {self.options['patience']:g} s. Look at the logs of Ray."
         )
 
 
