@@ -16,7 +16,7 @@ from checkout import CHECKOUT
 from clusters import TRAIN, Cluster, error_of, on, wait_for
 from models import contents, run
 from registries import sha256_of
-from support import ModelProject, interpreter_of
+from support import ModelProject, interpreter_of, special
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def test_a_search_and_a_forest_run_on_the_workers_and_the_model_is_the_same(
         rf"hatch-model: warning: {address} is not protected by TLS: everybody on its network can run "
         rf"code on the scheduler and the workers, and change the model\n"
         rf"hatch-model: metric  value\n",
-        built.output,
+        special(built.output),
         re.MULTILINE,
     )
     assert run("verify", built.wheel.path).code == 0
