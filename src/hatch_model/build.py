@@ -79,14 +79,26 @@ def dynamic_metadata(
     if (build.target is Target.SDIST or build.shared) and not is_exact:
         return {}  # Left open: a wheel's own build or the build hook requests them again.
     fields: dict[str, Any] = {"dependencies": [root.text for root in model.roots]}
+    extras = {name: [*lines] for name, lines in model.extras.items()}
     if model.requires_python:
         fields["requires-python"] = model.requires_python
     if training is not None and (build.makes_wheel or build.makes_sdist):
         _refuse_sdist_without_model(build, training)
-        fields.update(_pinned(project, model, training))
-    # hatchling treats braces as context fields, but URLs may contain `${TOKEN}` (PEP 610).
-    escaped = [line.replace("{", "{{").replace("}", "}}") for line in fields["dependencies"]]
-    return {**fields, "dependencies": escaped}
+        pinned = _pinned(project, model, training)
+        if model.policy.pins == "extra":
+            from hatch_model.pins import PINNED_EXTRA  # noqa: PLC0415 - as in _pinned()
+
+            extras[PINNED_EXTRA] = pinned["dependencies"]
+        else:
+            fields.update(pinned)
+    if model.policy.pins == "extra":
+        fields["optional-dependencies"] = {name: _escaped(each) for name, each in extras.items()}
+    return {**fields, "dependencies": _escaped(fields["dependencies"])}
+
+
+def _escaped(lines: Sequence[str]) -> list[str]:
+    """Escape braces, which hatchling treats as context fields: URLs may contain `${TOKEN}` (PEP 610)."""
+    return [line.replace("{", "{{").replace("}", "}}") for line in lines]
 
 
 def _pinned(
@@ -320,11 +332,7 @@ class Build:
         pins = project.pins()
         self._write_dependencies(pins.lines, build_data)
         if project.model.requires_python and not core.requires_python:
-            raise HatchModelError(
-                "hatchling reads the metadata once for both the sdist and the wheel here, but an "
-                "sdist must leave the dynamic `requires-python` open. Build the targets one by "
-                "one: `hatchling build -t sdist`, then `hatchling build -t wheel`."
-            )
+            raise _left_open("requires-python")
         if pins.unlocked:
             names = ", ".join(f"`{line}`" for line in pins.unlocked)
             project.log.warning(
@@ -337,6 +345,8 @@ class Build:
                 f"the lock. Installers know nothing of that: only where it is overridden again can the "
                 f"wheel be installed as it was trained."
             )
+        if project.model.policy.pins == "extra":
+            return
         for extra, wanted, pin in contradictions(core.optional_dependencies, pins.lines):
             project.log.warning(
                 f"project.optional-dependencies.{extra} asks for `{wanted}`, but the wheel "
@@ -350,8 +360,18 @@ class Build:
 
     def _write_dependencies(self, lines: Sequence[str], build_data: dict[str, Any]) -> None:
         """Check that hatchling will write *lines*, or add them if it has no dependencies."""
-        from hatch_model.pins import check_same_pins, same_lines  # noqa: PLC0415 - as above
+        from hatch_model.pins import (  # noqa: PLC0415 - as above
+            PINNED_EXTRA,
+            check_same_pins,
+            same_lines,
+        )
 
+        if self._project.model.policy.pins == "extra":
+            extras = self._project.metadata.core.optional_dependencies
+            if PINNED_EXTRA not in extras:
+                raise _left_open("optional-dependencies")
+            check_same_pins(extras[PINNED_EXTRA], lines)
+            lines = declared_lines(self._project.model.roots)
         self._fill_in_dependencies(lines, build_data)
         found = self._project.metadata.core.dependencies
         if self._filled_in is None and not same_lines(found, lines):
@@ -367,6 +387,14 @@ class Build:
             build_data["dependencies"].extend(lines)
             self._filled_in = dynamic.index("dependencies")
             dynamic.remove("dependencies")
+
+
+def _left_open(field: str) -> HatchModelError:
+    return HatchModelError(
+        "hatchling reads the metadata once for both the sdist and the wheel here, but an sdist must "
+        f"leave the dynamic `{field}` open. Build the targets one by one: `hatchling build -t "
+        "sdist`, then `hatchling build -t wheel`."
+    )
 
 
 def _tag(build_data: dict[str, Any], implementation: str, version: str) -> None:

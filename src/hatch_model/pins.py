@@ -43,6 +43,43 @@ class Pins:
     contradicted: tuple[tuple[str, str], ...] = ()
     """Packages of the closure, each with a requirement that is not met, as the lock overrides it."""
 
+    @property
+    def extra(self) -> str:
+        """The extra that has the lines; "" if the wheel itself requires them."""
+        return PINNED_EXTRA if self.policy.pins == "extra" else ""
+
+
+PINNED_EXTRA = "pinned"
+"""The extra that has the pins, with `pins = "extra"`; the wheel then requires what was declared."""
+
+
+def in_extra(line: str, extra: str = PINNED_EXTRA) -> str:
+    """Return the requirement *line* as the metadata has it for *extra*."""
+    requirement, _, marker = line.partition(" ; ") if " @ " in line else line.partition(";")
+    condition = f"({marker.strip()}) and " if marker else ""
+    return str(Requirement(f"{requirement} ; {condition}extra == '{extra}'"))
+
+
+def is_in_extra(line: str, extra: str = PINNED_EXTRA) -> bool:
+    """Return whether the metadata has the requirement *line* for *extra*."""
+    return line.partition(";")[2].replace('"', "'").rstrip().endswith(f"extra == '{extra}'")
+
+
+def check_metadata(
+    lines: Sequence[str], pins: Sequence[str], roots: Sequence[Root], policy: PinPolicy
+) -> None:
+    """Check that a wheel whose Requires-Dist are *lines* requires *pins* in the way of *policy*.
+
+    Raises HatchModelError. Other extras are the project's own.
+    """
+    own = [line for line in lines if "extra ==" not in line.partition(";")[2]]
+    if policy.pins != "extra":
+        check_same_pins(own, pins)
+        return
+    check_same_pins(own, [root.text for root in roots])
+    of_extra = [line for line in lines if is_in_extra(line)]
+    check_same_pins(of_extra, [in_extra(line) for line in pins])
+
 
 def marker_environment() -> dict[str, str]:
     """Return the PEP 508 marker values of this interpreter."""

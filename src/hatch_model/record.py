@@ -75,7 +75,11 @@ def make_record(
         "inputs": [as_json(file) for file in provenance.inputs],
         "sources": [as_json(file) for file in sources],
         "artifacts": [as_json(file) for file in artifacts],
-        **_unless_empty(engine=dict(engine or {}), report=[as_json(file) for file in report]),
+        **_unless_empty(
+            engine=dict(engine or {}),
+            extra=pins.extra,
+            report=[as_json(file) for file in report],
+        ),
         "generator": {"name": "hatch-model", "version": version("hatch-model")},
     }
 

@@ -22,7 +22,7 @@ from hatch_model.errors import HatchModelError
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.log import Progress, human_size
 from hatch_model.model import model_files
-from hatch_model.pins import check_same_pins
+from hatch_model.pins import check_metadata
 from hatch_model.record import BOM_FILE, RECORD_FILE, REPORT_FOLDER, make_record, to_bytes
 from hatch_model.sources import distribution_path, leave_out, shipped_files
 from hatch_model.wheel import Record, fill, lay_out, unpack, upload_notice
@@ -171,7 +171,10 @@ class Release:
                 record = Record.read(archive)
                 metadata = archive.read(f"{record.info}METADATA")
             metadata = metadata.replace(_REQUIREMENT_LINE, b"", 1)
-            _check_metadata(metadata, content.requirements)
+            headers = BytesHeaderParser().parsebytes(metadata)
+            lines = [str(line) for line in headers.get_all("Requires-Dist", [])]
+            model = self._project.model
+            check_metadata(lines, content.requirements, model.roots, model.policy)
             if content.is_checked:
                 self._check(unfinished, metadata, record, content)
             finished = workspace.path / f"finished-{wheel.name}"
@@ -230,15 +233,6 @@ class Release:
 def _stamp(file: Path) -> tuple[int, int]:
     status = file.stat()
     return status.st_size, status.st_mtime_ns
-
-
-def _check_metadata(metadata: bytes, requirements: Sequence[str]) -> None:
-    """Check that the wheel has the right requirements, whatever other hooks have added."""
-    headers = BytesHeaderParser().parsebytes(metadata)
-    lines = [str(line) for line in headers.get_all("Requires-Dist", [])]
-    # Requirements of the project's own extras are not pins.
-    required = [line for line in lines if "extra ==" not in line.partition(";")[2]]
-    check_same_pins(required, requirements)
 
 
 class TrainedContent:

@@ -7,7 +7,7 @@ because hatchling does not pass `config_settings` to hooks.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -52,7 +52,7 @@ def retrain_wanted() -> bool:
 class PinPolicy:
     """The options of the metadata hook's table that control how pins are written."""
 
-    pins: Literal["all", "direct"] = "all"
+    pins: Literal["all", "direct", "extra"] = "all"
     local_versions: Literal["strip", "keep"] = "strip"
     direct_references: Literal["error", "url", "version"] = "error"
     key: str = "tool.hatch.metadata.hooks.model"
@@ -68,6 +68,8 @@ class ModelSettings:
     policy: PinPolicy
     group: str = ""
     """The name of that ``dependency-group``; "" if there is none."""
+    extras: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The project's own extras, with `pins = "extra"`: PEP 508 strings."""
     requires_python: str = ""
     """A version specifier, if the field is dynamic."""
     python: Literal["any", "minor"] = "any"
@@ -92,13 +94,16 @@ def read_model_settings(
         group=group,
         policy=PinPolicy(
             key=key,
-            pins=_choice(table, "pins", "all", "direct"),
+            pins=_choice(table, "pins", "all", "direct", "extra"),
             local_versions=_choice(table, "local-versions", "strip", "keep"),
             direct_references=_choice(table, "direct-references", "error", "url", "version"),
         ),
         python=_choice(table, "python", "any", "minor"),
         requires_python=_read_requires_python(table, pyproject.get("project", {})),
     )
+    if settings.policy.pins == "extra" or "optional-dependencies" in table:
+        extras = _read_extras(table, pyproject.get("project", {}), settings.policy)
+        settings = replace(settings, extras=extras)
     table.note_unknown()
     if settings.policy.direct_references == "url":
         reason = f'{key}.direct-references is "url"'
@@ -146,6 +151,29 @@ def _read_requires_python(table: Table, project: object) -> str:
             "requires-python", "a version specifier, as project.dynamic lists the field"
         )
     return requires_python
+
+
+def _read_extras(table: Table, project: object, policy: PinPolicy) -> dict[str, tuple[str, ...]]:
+    """Read the project's extras, which stand in the hook's table where the hook adds one to them."""
+    name = "optional-dependencies"
+    dynamic = project.get("dynamic", []) if isinstance(project, dict) else []
+    if policy.pins != "extra":
+        table.note(
+            name, 'no such key without pins = "extra"; list extras in project.optional-dependencies'
+        )
+    elif not isinstance(dynamic, list) or name not in dynamic:
+        reason = f'to list "{name}", as pins = "extra" adds an extra'
+        if isinstance(project, dict) and name in project:
+            reason += f". Move project.{name} to {table.key_of(name)}"
+        table.problems.append(Problem("project.dynamic", expected=reason))
+    nothing: dict[str, Any] = {}
+    content = table.get(name, "a table of arrays of PEP 508 strings", table_value, nothing)
+    inside = Table(table.key_of(name), content, table.problems)
+    if "pinned" in content:
+        inside.note("pinned", 'another name, as pins = "extra" makes this extra')
+    return {
+        extra: tuple(inside.get_each(extra, "a PEP 508 string", requirement)) for extra in content
+    }
 
 
 def _check_direct_references_are_allowed(

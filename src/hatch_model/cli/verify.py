@@ -25,7 +25,7 @@ from hatch_model.closure import holds
 from hatch_model.digests import cores
 from hatch_model.errors import HatchModelError
 from hatch_model.log import Progress, exact_size
-from hatch_model.pins import allows, same_lines
+from hatch_model.pins import allows, in_extra, is_in_extra, same_lines
 from hatch_model.settings import object_reference
 
 if TYPE_CHECKING:
@@ -289,13 +289,18 @@ def _unrecorded_report(model: ModelFiles, report: Iterable[Mapping[str, str]]) -
 
 def _recorded_pins(model: ModelFiles, pins: list[str], trained: Mapping[str, str]) -> Iterator[str]:
     """Compare METADATA, the recorded pins and the recorded environment with each other."""
-    required = by_name(line for line in model.requires if not is_of_extra(line))
-    recorded = by_name(pins)
+    extra = str((model.record or {}).get("extra", ""))
+    if extra:
+        of_extra = (line for line in model.requires if is_in_extra(line, extra))
+        required, recorded = by_name(of_extra), by_name(in_extra(line, extra) for line in pins)
+    else:
+        required = by_name(line for line in model.requires if not is_of_extra(line))
+        recorded = by_name(pins)
     for name in sorted({*required, *recorded}):
         one, other = required.get(name, []), recorded.get(name, [])
         if not same(one, other):
             yield f"{name}: METADATA requires {shown(one)}, but model.json {shown(other)}"
-    for name, lines in recorded.items():
+    for name, lines in by_name(pins).items():
         requirements = [Requirement(line) for line in lines]
         if name in trained and not any(allows(each, trained[name]) for each in requirements):
             yield f"{name}: model.json requires {shown(lines)}, but {trained[name]} trained the model"
