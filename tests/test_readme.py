@@ -148,6 +148,7 @@ def test_the_other_defaults_in_the_option_tables() -> None:
     assert others == {
         "dependencies": "required, or the next",
         "dependency-group": "none",
+        "optional-dependencies": "none",
         "requires-python": "none",
         "train": "required",
         "lock": "none",

@@ -10,7 +10,14 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from hatch_model.errors import BrokenDistributionError, HatchModelError, printable
-from hatch_model.pins import contradictions, marker_environment, pin, same_lines
+from hatch_model.pins import (
+    contradictions,
+    in_extra,
+    is_in_extra,
+    marker_environment,
+    pin,
+    same_lines,
+)
 from hatch_model.settings import PinPolicy, declared_lines
 
 if TYPE_CHECKING:
@@ -144,6 +151,29 @@ def test_an_extra_that_a_dependency_asks_for_is_only_in_the_closure() -> None:
     installed = [distribution("api", "1.0", "server[standard]"), *_AROUND_SERVER]
 
     assert pinned(["api"], installed) == ["api==1.0", "click==1.0", "loop==1.0", "server==1.2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "in_metadata"),
+    [
+        ("numpy==2.5.5", "numpy==2.5.5; extra == 'pinned'"),
+        (
+            'far==1 ; python_version < "3.12" or sys_platform == "x"',
+            'far==1; (python_version < "3.12" or sys_platform == "x") and extra == \'pinned\'',
+        ),
+        ("own @ https://x.test/a;b.zip", "own @ https://x.test/a;b.zip ; extra == 'pinned'"),
+        (
+            'own @ https://x.test/a.zip ; os_name == "nt"',
+            'own @ https://x.test/a.zip ; (os_name == "nt") and extra == "pinned"',
+        ),
+        ("web[standard]==1", "web[standard]==1; extra == 'pinned'"),
+    ],
+)
+def test_a_pin_in_the_extra_is_as_hatchling_writes_it(line: str, in_metadata: str) -> None:
+    assert same_lines([in_extra(line)], [in_metadata])
+    assert is_in_extra(in_metadata)
+    assert not is_in_extra(line)
+    assert not is_in_extra(in_metadata, "other")
 
 
 def test_direct_pins_are_of_what_is_declared() -> None:

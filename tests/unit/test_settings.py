@@ -376,8 +376,8 @@ _NEEDS = "an array of PEP 508 strings, or `dependency-group` with the name of a 
                 'found "runs"; did you mean `run`?'
             ),
         ),
-        (f"{_MODEL}\npins = 'most'", 'pins: expected "all" or "direct"; found "most"'),
-        (f"{_MODEL}\npins = true", 'pins: expected "all" or "direct"; found true'),
+        (f"{_MODEL}\npins = 'most'", 'pins: expected "all" or "direct" or "extra"; found "most"'),
+        (f"{_MODEL}\npins = true", 'pins: expected "all" or "direct" or "extra"; found true'),
         (
             f"{_MODEL}\nlocal-versions = 'drop'",
             'local-versions: expected "strip" or "keep"; found "drop"',
@@ -419,13 +419,83 @@ _NEEDS = "an array of PEP 508 strings, or `dependency-group` with the name of a 
             f"{_MODEL}\nx = 1",
             (
                 "x: unknown key; known keys are `dependencies`, `dependency-group`, "
-                "`direct-references`, `local-versions`, `pins`, `python`, `requires-python`"
+                "`direct-references`, `local-versions`, `optional-dependencies`, `pins`, `python`, `requires-python`"
             ),
         ),
     ],
 )
 def test_the_metadata_hooks_table_is_checked(tmp_path: Path, table: str, message: str) -> None:
     assert refused(tmp_path, table, more=_GROUPS) == f"tool.hatch.metadata.hooks.model.{message}"
+
+
+_DYNAMIC = 'name = "small"\nversion = "1"\ndynamic = ["dependencies", "optional-dependencies"]'
+
+
+def test_an_extra_of_the_pins_stands_beside_those_in_the_table(tmp_path: Path) -> None:
+    table = f"{_MODEL}\npins = 'extra'\noptional-dependencies = {{ plots = ['draw>=2', 'ink'] }}"
+
+    model = read(tmp_path, table, project=_DYNAMIC).model
+
+    assert (model.policy.pins, model.extras) == ("extra", {"plots": ("draw>=2", "ink")})
+
+
+_EXTRAS = "tool.hatch.metadata.hooks.model.optional-dependencies"
+
+
+@pytest.mark.parametrize(
+    ("table", "project", "message"),
+    [
+        (
+            "pins = 'extra'",
+            'name = "small"\nversion = "1"\ndynamic = ["dependencies"]',
+            (
+                'project.dynamic: expected to list "optional-dependencies", as pins = "extra" adds an '
+                "extra; it is missing"
+            ),
+        ),
+        (
+            "pins = 'extra'",
+            (
+                'name = "small"\nversion = "1"\ndynamic = ["dependencies"]\n'
+                "optional-dependencies = { plots = ['draw'] }"
+            ),
+            (
+                'project.dynamic: expected to list "optional-dependencies", as pins = "extra" adds an '
+                f"extra. Move project.optional-dependencies to {_EXTRAS}; it is missing"
+            ),
+        ),
+        (
+            "optional-dependencies = { plots = ['draw'] }",
+            _DYNAMIC,
+            (
+                f'{_EXTRAS}: expected no such key without pins = "extra"; list extras in '
+                "project.optional-dependencies; found a table"
+            ),
+        ),
+        (
+            "pins = 'extra'\noptional-dependencies = ['draw']",
+            _DYNAMIC,
+            f'{_EXTRAS}: expected a table of arrays of PEP 508 strings; found ["draw"]',
+        ),
+        (
+            "pins = 'extra'\noptional-dependencies = { plots = ['draw>'] }",
+            _DYNAMIC,
+            f'{_EXTRAS}.plots[0]: expected a PEP 508 string; found "draw>"',
+        ),
+        (
+            "pins = 'extra'\noptional-dependencies = { pinned = ['draw'] }",
+            _DYNAMIC,
+            (
+                f'{_EXTRAS}.pinned: expected another name, as pins = "extra" makes this extra; found '
+                '["draw"]'
+            ),
+        ),
+    ],
+)
+def test_an_extra_of_the_pins_needs_room(
+    table: str, project: str, message: str, tmp_path: Path
+) -> None:
+    assert refused(tmp_path, f"{_MODEL}\n{table}", project=project) == message
 
 
 def test_a_dynamic_requires_python_needs_its_base(tmp_path: Path) -> None:
@@ -699,7 +769,7 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
         "  tool.hatch.metadata.hooks.model.dependencies[1]: expected a PEP 508 string; "
         'found "not a requirement"\n'
         "  tool.hatch.metadata.hooks.model.dependencies[2]: expected a PEP 508 string; found 5\n"
-        '  tool.hatch.metadata.hooks.model.pins: expected "all" or "direct"; found "most"\n'
+        '  tool.hatch.metadata.hooks.model.pins: expected "all" or "direct" or "extra"; found "most"\n'
         "  tool.hatch.metadata.hooks.model.depends: unknown key; did you mean `dependencies`?\n"
         '  tool.hatch.build.hooks.model.train: expected an object reference "package.module:function"; '
         "it is missing\n"
