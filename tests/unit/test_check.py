@@ -750,6 +750,17 @@ def test_what_is_hidden_is_listed_by_whom_it_belongs_to(
     )
 
 
+def test_a_check_finds_nothing_of_hatch_model_imported(check: _Check) -> None:
+    source = """
+        import sys
+        def check():
+            parts = ("hatch_model", "hatchling", "checking", "pickles", "joblib")
+            return sorted(name for name in sys.modules if name.startswith(parts))
+    """
+
+    assert check.run(source).returned == []
+
+
 # Models -------------------------------------------------------------------------------------------
 
 

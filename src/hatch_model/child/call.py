@@ -60,7 +60,8 @@ result.json (written atomically, just before the process ends)
 
 This script is the only file in its folder, so that no other file can shadow a module of the user.
 Before the function has returned, it only imports the standard library, and the parts of hatch_model
-that run an engine, or that protect the source tree if a function writes to it.
+that run an engine, or that protect the source tree if a function writes to it. What only a check needs is
+in hatch_model/checking.py and hatch_model/pickles.py.
 """
 
 from __future__ import annotations
@@ -71,23 +72,23 @@ import importlib
 import inspect
 import json
 import os
-import re
 import shutil
 import sys
 import threading
 import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
-from importlib.machinery import PathFinder
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 _ABSENT = object()
 _MODEL_FILE = "model.joblib"
 _LONGEST = 200  # characters of a value in a message
-_DEEPEST = 64  # arrays or objects inside each other that a record may have
 _at_end: list[Any] = []
 """What to call before this process ends because its parent is gone."""
+_own_files = [__file__, importlib.__file__]
+"""Whose frames are not the user's."""
 _own_errors: list[Any] = []  # which the user's code only passes on
 
 
@@ -105,8 +106,6 @@ def main(folder: Path) -> None:
         result = (_train if request["task"] == "train" else _check)(request)
     except _Failure as failure:
         result = failure.result
-    if request["task"] == "check":
-        result["missed"] = _Hiding.missed
     # Python ignores entries that are not strings, and so does this.
     entries: list[Any] = [*sys.path]
     result["path"] = [entry for entry in entries if isinstance(entry, str)]
@@ -277,10 +276,9 @@ def _not_found(error: BaseException | None) -> list[str]:
 def _print_traceback(error: BaseException) -> None:
     """Print the traceback, starting with the user's first line."""
     frames = error.__traceback__
-    own = (__file__, importlib.__file__)
     while frames is not None:
         file = frames.tb_frame.f_code.co_filename
-        if file not in own and not file.startswith("<frozen importlib"):
+        if file not in _own_files and not file.startswith("<frozen importlib"):
             break
         frames = frames.tb_next
     traceback.print_exception(type(error), error, frames)
@@ -418,35 +416,40 @@ def _file_of(module: Any) -> str:
 
 
 def _check(request: dict[str, Any]) -> dict[str, Any]:
-    _Hiding(request["hidden"]).install()
-    for path, is_needed in request["models"]:
-        _load_model(path, is_needed=is_needed)
-    if request["module"] is None:
-        return {"outcome": "returned"}
-    function = _load(request["module"], request["attribute"])
-    return {"outcome": "returned", **_recordable(_guarded(function))}
-
-
-def _load_model(path: str, *, is_needed: bool) -> None:
-    import joblib  # noqa: PLC0415
-    from joblib.numpy_pickle import NumpyUnpickler  # noqa: PLC0415
-
-    unknown: list[str] = []
-    find_class = NumpyUnpickler.find_class
-
-    def find(self: Any, module: str, name: str) -> Any:
-        try:
-            # This script is __main__ here; users of the model have another one.
-            return find_class(
-                self, module if module != "__main__" else "__main__ of training", name
-            )
-        except (ImportError, AttributeError):
-            unknown.append(f"{module}.{name}")
-            raise
-
-    NumpyUnpickler.find_class = find
+    checking, pickles = _module("checking"), _module("pickles")
+    missed = checking.hide(request["hidden"], _file_of)
     try:
-        joblib.load(path)
+        for path, is_needed in request["models"]:
+            _load_model(path, pickles, is_needed=is_needed)
+        returned = {}
+        if request["module"] is not None:
+            function = _load(request["module"], request["attribute"])
+            returned = checking.recordable(_guarded(function))
+    except _Failure as failure:
+        return {**failure.result, "missed": missed}
+    return {"outcome": "returned", **returned, "missed": missed}
+
+
+def _module(name: str) -> Any:
+    """Return a module of hatch_model that only imports the standard library.
+
+    It is read from its file, because the interpreter of a check may not have hatch_model, and user's code
+    must not find it imported.
+    """
+    file = Path(__file__).parents[1] / f"{name}.py"
+    spec = spec_from_file_location(f"hatch_model.{name}", file)
+    assert spec is not None  # noqa: S101 - for the type checker
+    assert spec.loader is not None  # noqa: S101
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    _own_files.append(str(file))
+    return module
+
+
+def _load_model(path: str, pickles: Any, *, is_needed: bool) -> None:
+    unknown: list[str] = []
+    try:
+        pickles.load(path, unknown)
     except BaseException as error:  # noqa: BLE001 - unpickling may raise anything, depending on the objects
         if unknown or is_needed:
             if not unknown:
@@ -456,143 +459,6 @@ def _load_model(path: str, *, is_needed: bool) -> None:
             raise _Failure(
                 "unloadable", file=path, reason=reason, unknown=unknown[-1:], modules=modules
             ) from None
-    finally:
-        NumpyUnpickler.find_class = find_class
-
-
-def _recordable(returned: Any) -> dict[str, Any]:
-    """Return *returned* if it can be stored as JSON; NumPy-like arrays and scalars are converted."""
-    try:
-        value = json.loads(json.dumps(returned, allow_nan=False, default=_unpack))
-        return {} if _is_deep(value) else {"value": value}
-    except Exception:  # noqa: BLE001 - the conversion may raise anything, depending on the object
-        return {}
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [
-            each
-            for outer in level
-            if isinstance(outer, (dict, list))
-            for each in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    return any(isinstance(each, (dict, list)) for each in level)
-
-
-def _unpack(value: Any) -> Any:
-    for method in ("tolist", "to_dict", "item"):
-        if hasattr(value, method):
-            return getattr(value, method)()
-    raise TypeError
-
-
-class _Hiding:
-    """Keeps imports and importlib.metadata from finding what is hidden.
-
-    It cannot hide distributions whose installer wrote no RECORD. It also does not affect direct calls of
-    PathFinder or processes that the check starts.
-    """
-
-    missed: dict[str, tuple[str, str]] = {}  # noqa: RUF012 - one for this process
-
-    def __init__(self, hidden: dict[str, Any]) -> None:
-        self._files: dict[str, str] = hidden["files"]
-        folders = {_with_separator(path): name for path, name in hidden["folders"].items()}
-        shown = {_with_separator(path): None for path in hidden["shown"]}
-        # The innermost folder that contains a file decides.
-        self._folders = sorted({**folders, **shown}.items(), key=lambda item: -len(item[0]))
-        self._distributions = {tuple(each) for each in hidden["distributions"]}
-
-    def install(self) -> None:
-        if not (self._files or self._folders):
-            return
-        for name, module in list(sys.modules.items()):  # imported by .pth files
-            if name != "__main__" and self._owner(_file_of(module)) is not None:
-                del sys.modules[name]
-        # Other finders may be added later, such as importlib_metadata's own.
-        sys.meta_path = _MetaPath(self, sys.meta_path)
-
-    def hides(self, spec: Any) -> bool:
-        owner = None if spec is None else self._owner(spec.origin)
-        if owner is None:
-            return False
-        self.missed[spec.name] = owner, spec.origin
-        return True
-
-    def holds(self, distribution: Any) -> bool:
-        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
-        return (os.path.normpath(str(distribution.locate_file(""))), name) in self._distributions
-
-    def _owner(self, origin: object) -> str | None:
-        """Return the hidden distribution that *origin*, a module's file, belongs to."""
-        if not isinstance(origin, str) or not origin:
-            return None
-        if origin in self._files:
-            return self._files[origin]
-        real = os.path.realpath(origin)
-        return next((name for folder, name in self._folders if real.startswith(folder)), None)
-
-
-def _with_separator(path: str) -> str:
-    return os.path.join(os.path.realpath(path), "")  # noqa: PTH118 - Path drops the separator
-
-
-class _MetaPath(list):  # type: ignore[type-arg]
-    """``sys.meta_path``, whose finders all hide what is hidden."""
-
-    def __init__(self, hiding: _Hiding, finders: list[Any]) -> None:
-        super().__init__(_Finder(hiding, each) for each in finders)
-        self._hiding = hiding
-
-    def append(self, finder: Any) -> None:
-        super().append(_Finder(self._hiding, finder))
-
-    def insert(self, index: Any, finder: Any) -> None:
-        super().insert(index, _Finder(self._hiding, finder))
-
-
-class _Finder:
-    def __init__(self, hiding: _Hiding, finder: Any) -> None:
-        self._hiding, self._finder = hiding, finder
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._finder, name)
-
-    def __eq__(self, other: object) -> bool:
-        return other is self or other is self._finder
-
-    def __hash__(self) -> int:
-        return hash(self._finder)
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        find = getattr(self._finder, "find_spec", None)
-        spec: Any = find(name, path, target) if find else None
-        while self._hiding.hides(spec):
-            if self._finder is not PathFinder:
-                return None
-            # PathFinder stops at the first match, but a later one may be a vendored copy.
-            entries = [*(sys.path if path is None else path)]
-            path = entries[_index_of(spec.origin, entries) + 1 :]
-            spec = PathFinder.find_spec(name, path, target) if path else None
-        return spec
-
-    def find_distributions(self, *args: Any, **kwargs: Any) -> Any:
-        find = getattr(self._finder, "find_distributions", None)
-        for each in find(*args, **kwargs) if find else ():
-            if not self._hiding.holds(each):
-                yield each
-            elif getattr(args[0] if args else None, "name", None):  # searching for this name
-                name = each.metadata["Name"]
-                self._hiding.missed[args[0].name] = self._hiding.missed[name] = name, ""
-
-
-def _index_of(origin: str, entries: list[Any]) -> int:
-    for index, entry in enumerate(entries):
-        if isinstance(entry, str) and origin.startswith(os.path.join(entry, "")):  # noqa: PTH118
-            return index
-    return len(entries)
 
 
 def _write(file: Path, result: dict[str, Any]) -> None:
