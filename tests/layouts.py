@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.wheel import WheelBuilder
 
-from hatch_model.settings import ObjectReference, TrainingSettings
+from hatch_model.entry_point import ObjectReference
+from hatch_model.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

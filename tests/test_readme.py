@@ -23,6 +23,7 @@ from packaging.requirements import Requirement
 from support import ModelProject, Wheel, interpreter, make_wheel, timeless
 
 from hatch_model.closure import installed
+from hatch_model.entry_point import object_reference
 from hatch_model.errors import HatchModelError, Problem, SettingsError
 from hatch_model.layout import source_files
 from hatch_model.lock import Lock, read_lock, read_pylock, read_requirements
@@ -33,7 +34,6 @@ from hatch_model.settings import (
     HATCHLING_KEYS,
     PinPolicy,
     TrainingSettings,
-    object_reference,
     read_model_settings,
     read_settings,
     read_training_settings,
@@ -155,13 +155,13 @@ def test_the_other_defaults_in_the_option_tables() -> None:
         "inputs": "none",
         "check": "none",
         "parallel": "none",
-        "artifacts": "`data` beside the module of `train`",
+        "artifacts": "`data` beside the module of `train`, or in the package",
     }
     or_group = "an array of PEP 508 strings, or `dependency-group` with the name of a group"
     missing = [str(problem) for table in _READERS for problem in _read(table, {})[1]]
     assert missing == [
         f"{_MODEL}.dependencies: expected {or_group}; it is missing",
-        f'{_TRAINING}.train: expected an object reference "package.module:function"; it is missing',
+        f'{_TRAINING}.train: expected an object reference "package.module:function" or the path of a script such as "train.py"; it is missing',
     ]
 
 

@@ -107,6 +107,12 @@ class Loan:
     def take_out(self, output_dir: Path) -> None:
         """Move the written files to *output_dir*. Raises HatchModelError as `written` does."""
         found = written(self._folder, self._before)
+        for artifact in found:
+            if os.path.lexists(output_dir / artifact.path):
+                raise HatchModelError(
+                    f"training wrote `{printable(str(artifact.path))}` twice, in the folder that it was "
+                    f"given and in {self._folder}. Do only one of these."
+                )
         root = self._folder.resolve()
         linked = [each for each in found if each.source.resolve() != root / each.path]
         # Copy the targets of links before they are removed.

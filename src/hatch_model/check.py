@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from hatch_model.entry_point import ObjectReference
     from hatch_model.installed import Environment
-    from hatch_model.settings import ObjectReference
 
 _MODULES = (".py", ".pyc", ".so", ".pyd", ".dll")
 

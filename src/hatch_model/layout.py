@@ -13,6 +13,7 @@ from importlib.machinery import all_suffixes
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from hatch_model.entry_point import ObjectReference, Script
 from hatch_model.errors import HatchModelError, Problem, SettingsError
 from hatch_model.phase import is_unpacked_sdist
 from hatch_model.settings import PLUGIN
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from hatchling.builders.wheel import WheelBuilder
 
-    from hatch_model.settings import ObjectReference, TrainingSettings
+    from hatch_model.settings import TrainingSettings
 
 INCLUDE_WHAT_IS_READ = (
     "which must include the files that training reads (or build the wheel from the project itself, "
@@ -92,6 +93,14 @@ def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
     """Say what to write for the layout that is there: a package, or a module at the top."""
     root, name = Path(builder.root), builder.metadata.name.replace("-", "_")
     train = training.train
+    if isinstance(train, Script):
+        package = _only_package(root)
+        add = f"Add a package for the code that loads the model, such as `src/{name}/__init__.py`."
+        return (
+            f"Select the package:\n\n{_WHEEL}\npackages = {json.dumps([package])}"
+            if package
+            else add
+        )
     top = train.module.partition(".")[0]
     moved = ".".join([name, *train.module.removeprefix("src.").split(".")])
     move = (
@@ -191,7 +200,9 @@ def _check_references(training: TrainingSettings, files: Sequence[SourceFile], r
     """
     modules = {file.module: file.path for file in files if file.module}
     for option, reference in (("train", training.train), ("check", training.check)):
-        if reference is None:
+        if isinstance(reference, Script):
+            check_script(training, root)
+        if not isinstance(reference, ObjectReference):
             continue
         key, module = f"{training.key}.{option}", reference.module
         file = _on_path(module, training, root) or modules.get(module)
@@ -210,6 +221,24 @@ def _check_references(training: TrainingSettings, files: Sequence[SourceFile], r
                 f"package that the wheel ships."
             )
             raise HatchModelError(module_not_found(reference, key, module, modules) + hint)
+
+
+def check_script(training: TrainingSettings, root: Path) -> None:
+    """Raise HatchModelError if `train` is a script that is not below *root*."""
+    script = training.train
+    if not isinstance(script, Script) or (root / script.path).is_file():
+        return
+    named = f"{training.key}.train is `{script}`, but there is no such file"
+    if is_unpacked_sdist(root):
+        raise HatchModelError(f"{named} in this source distribution, {INCLUDE_WHAT_IS_READ}.")
+    folders = {root, *(each.parent for each in root.glob("*/*.py")), (root / script.path).parent}
+    scripts = {
+        each.relative_to(root).as_posix()
+        for folder in folders
+        for each in folder.glob("*.py")
+        if not folder.name.startswith(".")
+    }
+    raise HatchModelError(f"{named} in the project.{_suggestion(str(script), scripts)}")
 
 
 def _has_other_suppliers(builder: WheelBuilder) -> bool:

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from hatch_model import git
 from hatch_model.artifacts import Artifact, TrainedModel, publish, refuse_lfs_pointers, written
 from hatch_model.closure import closure_of, holds, installed_root
+from hatch_model.entry_point import OUTPUT_DIR, Script
 from hatch_model.errors import HatchModelError
 from hatch_model.gates import check_gates
 from hatch_model.installed import (
@@ -22,7 +23,7 @@ from hatch_model.installed import (
     imported_strangers,
     is_site_folder,
 )
-from hatch_model.layout import python_path, source_files
+from hatch_model.layout import check_script, python_path, source_files
 from hatch_model.log import human_duration, human_size
 from hatch_model.phase import is_unpacked_sdist
 from hatch_model.pins import check_same_pins, marker_environment, pinned_version
@@ -35,6 +36,7 @@ from hatch_model.sources import (
     is_module,
     lay_out_installed,
     published_in,
+    script_file,
     sdist_files,
     shipped_files,
     top_level,
@@ -118,6 +120,7 @@ class _Making:
         self._run = run
         self._pins = project.pins()
         self._check_installed()
+        check_script(project.training, project.root)
         self._files = source_files(self._builder, project.training)
         self._folder = artifacts_folder(project.training, self._files, project.root)
         if remove_abandoned((project.root / self._folder).parent):
@@ -135,6 +138,7 @@ class _Making:
         provenance = Provenance(
             commit=_commit_of(project),
             inputs=input_files(training, root, project.log),
+            script=script_file(training, root),
             lock=project.lock_digest(),
         )
         old = published_in(root, self._folder)
@@ -269,6 +273,12 @@ class _Making:
 
     def _artifacts(self, result: Result) -> list[Artifact]:
         artifacts = written(result.output_dir)
+        if not artifacts and isinstance(self._training.train, Script):
+            raise HatchModelError(
+                f"{self._training.train} wrote nothing to `{self._folder}`, so there is nothing to ship. Have "
+                f"it write the model to the folder that the environment variable {OUTPUT_DIR} names, or set "
+                f"{self._training.key}.artifacts to the folder that it writes to."
+            )
         if not artifacts:
             raise HatchModelError(
                 f"{self._training.train} returned no model and wrote nothing to `{self._folder}`, so "

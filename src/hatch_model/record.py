@@ -37,6 +37,8 @@ class Provenance:
 
     commit: Commit | None
     inputs: Sequence[File]
+    script: File | None = None
+    """What trains the model, if that is not a function."""
     lock: File | None
 
 
@@ -62,7 +64,11 @@ def make_record(
     return {
         "schema_version": SCHEMA_VERSION,
         "project": {"name": name, "version": project_version},
-        "training": {"entry_point": str(training.train), "arguments": dict(training.arguments)},
+        "training": {
+            "entry_point": str(training.train),
+            "arguments": dict(training.arguments),
+            **({"script": as_json(provenance.script)} if provenance.script else {}),
+        },
         "metrics": dict(metrics),
         "gates": {metric: gate.text for metric, gate in training.gates.items()},
         "check": _check(training, check),

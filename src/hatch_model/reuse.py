@@ -25,6 +25,7 @@ from packaging.utils import canonicalize_name
 
 from hatch_model.artifacts import Artifact, TrainedModel, written
 from hatch_model.digests import files_of
+from hatch_model.entry_point import Script
 from hatch_model.errors import FrontendGoneError, HatchModelError, StoreError
 from hatch_model.installed import editable_folder, is_site_folder
 from hatch_model.log import Progress
@@ -147,6 +148,7 @@ def ingredients_of(
     in_tree, in_wheel = folders
     sources, beside = _digests(shipped, in_wheel)
     known_files = frozenset(file.resolve() for file in shipped.values())
+    script = _script(training, root, known_files)
     on_path = _on_python_path(training, root, in_tree, known_files)
     return Ingredients(
         given={
@@ -156,13 +158,14 @@ def ingredients_of(
                 "platform": f"{platform.system()} {platform.machine()}",
             },
             "package": _versions(packages, environment, project),
-            "source": sources,
+            "source": {**sources, **{file.path: file.sha256 for file in files_of(script)}},
             "file on python-path": {file.path: file.sha256 for file in files_of(on_path)},
             "input": {file.path: file.sha256 for file in inputs},
         },
         beside=beside,
         root=root,
-        known_files=known_files | {file.resolve() for file in on_path.values()},
+        known_files=known_files
+        | {file.resolve() for file in (*on_path.values(), *script.values())},
         workspace=workspace,
         environment=environment,
     )
@@ -197,6 +200,14 @@ def _settings(training: TrainingSettings, artifacts: PurePosixPath) -> Parts:
             name: _digest(value) for name, value in training.environment.items()
         },
     }
+
+
+def _script(training: TrainingSettings, root: Path, known: frozenset[Path]) -> dict[str, Path]:
+    """Return the script that trains the model by its path, unless it ships."""
+    if not isinstance(training.train, Script):
+        return {}
+    file = root / training.train.path
+    return {} if file.resolve() in known else {str(training.train.path): file}
 
 
 def _on_python_path(

@@ -18,6 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from hatch_model import git
 from hatch_model.digests import file_of
+from hatch_model.entry_point import Script
 from hatch_model.errors import HatchModelError
 from hatch_model.project import CARRIED_FILE
 from hatch_model.record import (
@@ -119,9 +120,10 @@ def commit_of(root: Path, warn: Callable[[str], None]) -> Commit | None:
 
 
 def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedModel | None) -> None:
-    """Make hatchling include the lock, the commit and the model *packed*. Raises HatchModelError."""
+    """Make hatchling include the lock, a script, the commit and the model *packed*. Raises HatchModelError."""
     root, include = project.root, build_data["force_include"]
     _add_lock(project, include)
+    _add_script(project, include)
     commit = commit_of(root, project.log.warning)
     if commit is not None or packed is not None:
         carried: dict[str, Any] = {"git": commit}
@@ -157,6 +159,13 @@ def _add_lock(project: Project, include: dict[str, str]) -> None:
         file = project.workspace.path / MEMBER_FILE
         file.write_bytes(member_content(uv, digest, exports))
         include[str(file)] = MEMBER_FILE
+
+
+def _add_script(project: Project, include: dict[str, str]) -> None:
+    """Include the script that trains the model, which the sdist's own selection may leave out."""
+    train = project.training.train
+    if isinstance(train, Script) and (project.root / train.path).is_file():
+        include[str(project.root / train.path)] = str(Path(train.path))
 
 
 def warn_of_missing_data(project: Project) -> None:
@@ -424,10 +433,12 @@ def _settings_beside_the_record(project: Project) -> dict[str, Any]:
 
 
 def _changed_inputs(project: Project, record: Mapping[str, Any]) -> Iterator[str]:
-    """Find the data files that are in the sdist, as they need not be, and are not what was read."""
+    """Find the data files, or a script, that are in the sdist, as they need not be, and are not what was read."""
     try:
-        recorded = [(each["path"], each["sha256"]) for each in record["inputs"]]
-    except (KeyError, TypeError):
+        script = record["training"].get("script")
+        files = [*record["inputs"], *([script] if script else [])]
+        recorded = [(each["path"], each["sha256"]) for each in files]
+    except (AttributeError, KeyError, TypeError):
         yield f"{CARRIED_FILE}: its record was not written by hatch-model"
         return
     for path, digest in recorded:

@@ -15,12 +15,21 @@ from hatchling.builders.config import env_var_enabled
 from hatchling.metadata.core import load_toml
 from hatchling.metadata.utils import is_valid_project_name
 
+from hatch_model.entry_point import (
+    PASSED_FOLDERS,
+    Script,
+    object_reference,
+    read_train,
+    unfit_options,
+)
 from hatch_model.errors import Problem, SettingsError
 from hatch_model.tables import (
     Root,
     Table,
     list_,
     one_of,
+    path_below_root,
+    path_within_root,
     problems_as_json,
     requirement,
     requirements_of_group,
@@ -35,11 +44,10 @@ if TYPE_CHECKING:
     from hatchling.metadata.core import ProjectMetadata
 
     from hatch_model.deflate import Compression
+    from hatch_model.entry_point import EntryPoint, ObjectReference
     from hatch_model.gates import Gate
     from hatch_model.parallel import Parallel
 
-PASSED_FOLDERS = ("output_dir", "report_dir")
-"""The parameters of a training function that the build passes itself, as the child script does."""
 RETRAIN = "HATCH_MODEL_RETRAIN"
 """Train even if the model is stored."""
 
@@ -201,19 +209,6 @@ _MOST_CHARACTERS = 32_767
 """Of an environment variable, on Windows; Linux has room for more."""
 _CONTEXT_FIELD = re.compile(r"(?<![${])\{(?:root|home|env)(?::[^{}]*)?\}")
 """Of hatchling's context formatting."""
-_NAME = r"[^\W\d]\w*"
-_OBJECT_REFERENCE = re.compile(rf"\s*({_NAME}(?:\.{_NAME})*)\s*:\s*({_NAME}(?:\.{_NAME})*)\s*")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ObjectReference:
-    """``package.module:attribute``, as entry points spell it."""
-
-    module: str
-    attribute: str
-
-    def __str__(self) -> str:
-        return f"{self.module}:{self.attribute}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,9 +217,10 @@ class TrainingSettings:
 
     key: str
     """The full dotted key of the table itself."""
-    train: ObjectReference
+    train: EntryPoint
     artifacts: PurePosixPath | None = None
-    """Relative to the project root; None for ``data`` inside the package that holds ``train``."""
+    """Relative to the project root; None for ``data`` inside the package that holds ``train``, or, if that
+    is a script outside of packages, inside the only package."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[Root, ...] = ()
     """The requirements of the dependency groups for training."""
@@ -268,19 +264,20 @@ def read_training_settings(
 ) -> TrainingSettings:
     """Read the table *content* at *key*, and add its errors to *problems*."""
     table = Table(key, content, problems)
+    train = read_train(table)
     groups = table.get_each("dependency-groups", "the name of a dependency group", string)
     lock = _read_lock(table)
     settings = TrainingSettings(
         key=key,
-        train=_read_train(table),
+        train=train,
         artifacts=_read_path(table, "artifacts"),
-        arguments=_read_arguments(table),
+        arguments=_read_arguments(table, train),
         groups=tuple(_read_groups(table, groups, pyproject.get("dependency-groups", {}))),
         group_names=tuple(groups),
         lock=lock or None,
         refuses_lock=lock is False,
         python_path=tuple(
-            table.get_each("python-path", "a relative path within the project", _path_within_root)
+            table.get_each("python-path", "a relative path within the project", path_within_root)
         ),
         environment=_read_environment(table),
         inputs=_read_inputs(table),
@@ -301,42 +298,6 @@ def read_training_settings(
     return settings
 
 
-def _read_train(table: Table) -> ObjectReference:
-    expected = 'an object reference "package.module:function"'
-    unknown = ObjectReference(module="", attribute="")
-    if "train" not in table:
-        table.note_missing("train", expected)
-    return table.get("train", expected, object_reference, unknown)
-
-
-def object_reference(value: object) -> ObjectReference:
-    match = _OBJECT_REFERENCE.fullmatch(string(value))
-    if match is None:
-        raise ValueError
-    _check_names(match[0], match[0].replace(":", ".").split("."))
-    return ObjectReference(module=match[1], attribute=match[2])
-
-
-# In bytes: no file system has longer names, and none of the systems has room for longer paths.
-_LONGEST_NAME, _LONGEST_PATH = 255, 1000
-
-
-def _check_names(path: str, names: Iterable[str]) -> None:
-    """Raise ValueError for a *path* of *names* that no file can have."""
-    has_control_characters = any(each < " " or each == "\x7f" for each in path)
-    longest = max(len(name.encode()) for name in (*names, ""))
-    if has_control_characters or longest > _LONGEST_NAME or len(path.encode()) > _LONGEST_PATH:
-        raise ValueError
-
-
-def _path_within_root(value: object) -> PurePosixPath:
-    path = PurePosixPath(string(value))
-    if path.is_absolute() or ".." in path.parts or "\\" in str(path) or ":" in str(path):
-        raise ValueError
-    _check_names(str(path), path.parts)
-    return path
-
-
 def _read_lock(table: Table) -> PurePosixPath | Literal[False] | None:
     return table.get(
         "lock",
@@ -347,34 +308,30 @@ def _read_lock(table: Table) -> PurePosixPath | Literal[False] | None:
 
 
 def _lock_path(value: object) -> PurePosixPath | Literal[False]:
-    return False if value is False else _path_below_root(value)
-
-
-def _path_below_root(value: object) -> PurePosixPath:
-    path = _path_within_root(value)
-    if not path.parts:
-        raise ValueError
-    return path
+    return False if value is False else path_below_root(value)
 
 
 def _read_path(table: Table, name: str) -> PurePosixPath | None:
     expected = "a relative path below the project root"
-    return table.get(name, expected, _path_below_root, cast("PurePosixPath | None", None))
+    return table.get(name, expected, path_below_root, cast("PurePosixPath | None", None))
 
 
-def _read_arguments(table: Table) -> dict[str, Any]:
+def _read_arguments(table: Table, train: EntryPoint) -> dict[str, Any]:
     nothing: dict[str, Any] = {}
     arguments = table.get("arguments", "a table", table_value, nothing)
     key = table.key_of("arguments")
-    table.problems += [
-        Problem(
-            f"{key}.{name}",
-            expected="no such argument, as the build passes it itself",
-            found=arguments[name],
-        )
-        for name in PASSED_FOLDERS
-        if name in arguments
-    ]
+    if isinstance(train, Script):
+        table.problems += unfit_options(key, arguments)
+    else:
+        table.problems += [
+            Problem(
+                f"{key}.{name}",
+                expected="no such argument, as the build passes it itself",
+                found=arguments[name],
+            )
+            for name in PASSED_FOLDERS
+            if name in arguments
+        ]
     table.problems += problems_as_json(key, arguments)
     return arguments
 
@@ -408,7 +365,7 @@ def _read_sdist(table: Table) -> Literal["source", "trained"]:
 
 def _pattern(value: object) -> str:
     """Parse a glob pattern that all versions of pathlib understand in the same way."""
-    path = _path_below_root(value)
+    path = path_below_root(value)
     if any("**" in part and part != "**" for part in path.parts):
         raise ValueError
     return str(path / "*" if path.name == "**" else path)

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from hatch_model.artifacts import published, refuse_lfs_pointers
-from hatch_model.digests import files_of
+from hatch_model.digests import file_of, files_of
+from hatch_model.entry_point import Script
 from hatch_model.errors import HatchModelError
 from hatch_model.layout import SEARCHED, check_inputs, module_not_found
 from hatch_model.log import Progress
@@ -97,11 +98,14 @@ def artifacts_folder(
 ) -> PurePosixPath:
     """Return the artifacts folder of the tree at *root*, relative to it.
 
-    The default is `data` next to the module that contains the training function.
+    The default is `data` next to the module that contains the training function, or next to a script in a
+    package, or else in the only package.
     """
     if settings.artifacts is not None:
         return settings.artifacts
     train = settings.train
+    if isinstance(train, Script):
+        return _folder_beside(train, settings, files) / "data"
     for file in files:
         if file.module == train.module:
             return file.tree.parent / "data"
@@ -123,6 +127,32 @@ def artifacts_folder(
     raise HatchModelError(
         module_not_found(train, f"{settings.key}.train", train.module, modules, places=SEARCHED)
     )
+
+
+def _folder_beside(
+    script: Script, settings: TrainingSettings, files: Sequence[SourceFile]
+) -> PurePosixPath:
+    """Return the folder of the package that contains *script*, or else of the only one."""
+    packages = {
+        file.wheel.parent: file.tree.parent
+        for file in files
+        if file.module and file.wheel.stem == "__init__"
+    }
+    own = script.path.parent
+    if own in packages.values():
+        return own
+    outermost = [
+        folder
+        for place, folder in packages.items()
+        if not any(parent in packages for parent in place.parents)
+    ]
+    if len(outermost) != 1:
+        number = "several packages" if outermost else "no package"
+        raise HatchModelError(
+            f"the wheel ships {number}, so there is no telling which one gets the model of {script}. "
+            f'Set {settings.key}.artifacts to a folder inside a package, such as "src/your_package/data".'
+        )
+    return outermost[0]
 
 
 # The project as if it were installed
@@ -213,6 +243,13 @@ def input_files(settings: TrainingSettings, root: Path, log: Log) -> list[File]:
     return files_of(sources, Progress(log.info), "reading inputs")
 
 
+def script_file(settings: TrainingSettings, root: Path) -> File | None:
+    """Return the script below *root* that trains the model; None if a function does."""
+    if not isinstance(settings.train, Script):
+        return None
+    return file_of(str(settings.train.path), root / settings.train.path)
+
+
 def top_level(root: Path) -> set[str]:
     """Return the names at the top of the tree at *root*."""
     return {each.name for each in root.iterdir()}
@@ -236,15 +273,17 @@ def data_in_no_sdist(
     """Find data files that training seems to read and that are not among those *packed* in the sdist.
 
     These are what `inputs` names, and existing files that a call such as ``read_csv`` or ``open`` in the
-    modules among *files* names, whole or below a folder. Paths are relative to *root*.
+    modules among *files*, or in a script, names, whole or below a folder. Paths are relative to *root*.
     """
     names: set[str] = set()
     texts: set[str] = set()
-    for file in files:
-        if file.module and file.path.suffix == ".py":
-            read, others = _paths_in(file.path)
-            names |= read
-            texts |= others
+    modules = {file.path for file in files if file.module and file.path.suffix == ".py"}
+    if isinstance(training.train, Script):
+        modules.add(root / training.train.path)
+    for module in modules:
+        read, others = _paths_in(module)
+        names |= read
+        texts |= others
     folders = [text for text in texts if _is(Path.is_dir, root / text)]
     if len(names) * len(folders) > _MOST_PATHS:
         folders = []

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hatchling.metadata.utils import normalize_project_name
@@ -171,6 +172,33 @@ def one_of(*choices: _T) -> Callable[[object], _T]:
         raise ValueError
 
     return parse
+
+
+# In bytes: no file system has longer names, and none of the systems has room for longer paths.
+_LONGEST_NAME, _LONGEST_PATH = 255, 1000
+
+
+def check_names(path: str, names: Iterable[str]) -> None:
+    """Raise ValueError for a *path* of *names* that no file can have."""
+    has_control_characters = any(each < " " or each == "\x7f" for each in path)
+    longest = max(len(name.encode()) for name in (*names, ""))
+    if has_control_characters or longest > _LONGEST_NAME or len(path.encode()) > _LONGEST_PATH:
+        raise ValueError
+
+
+def path_within_root(value: object) -> PurePosixPath:
+    path = PurePosixPath(string(value))
+    if path.is_absolute() or ".." in path.parts or "\\" in str(path) or ":" in str(path):
+        raise ValueError
+    check_names(str(path), path.parts)
+    return path
+
+
+def path_below_root(value: object) -> PurePosixPath:
+    path = path_within_root(value)
+    if not path.parts:
+        raise ValueError
+    return path
 
 
 _EXPECTED = 'a PEP 508 string or { include-group = "…" }'

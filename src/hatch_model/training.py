@@ -1,15 +1,17 @@
-"""Call the user's training function in a separate process."""
+"""Run the user's training function or script in a separate process."""
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.utils import get_reproducible_timestamp
 
+from hatch_model.entry_point import OUTPUT_DIR, REPORT_DIR, Script
 from hatch_model.errors import FrontendGoneError, HatchModelError
 from hatch_model.layout import (
     INCLUDE_WHAT_IS_READ,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from hatch_model.settings import ObjectReference
+    from hatch_model.entry_point import EntryPoint
 
 
 _IMPORT_ERROR = re.compile(r"(ModuleNotFoundError|ImportError|\S*PackageNotFoundError)\b")
@@ -41,7 +43,7 @@ class Request:
     """The full dotted key of the settings, for messages."""
     declared_in: str
     """That of the model's requirements."""
-    train: ObjectReference
+    train: EntryPoint
     arguments: Mapping[str, Any]
     root: Path
     """The project root, which is the working directory."""
@@ -49,7 +51,7 @@ class Request:
     """The project's own modules, to suggest one if a name is misspelled."""
     python_path: Sequence[Path]
     artifacts_dir: Path
-    """Where in the tree a function without the parameter ``output_dir`` writes."""
+    """Where in the tree a script, or a function without the parameter ``output_dir``, writes."""
     environment: Mapping[str, str]
     """Variables to set, in addition to the build's own."""
     parallel: Mapping[str, Any] | None = None
@@ -122,9 +124,7 @@ def _call(
         return call(
             {
                 "task": "train",
-                "module": request.train.module,
-                "attribute": request.train.attribute,
-                "arguments": request.arguments,
+                **_what_to_run(request),
                 "parallel": request.parallel,
                 **{name: str(folder) for name, folder in folders.items()},
                 "artifacts_dir": str(request.artifacts_dir),
@@ -132,7 +132,7 @@ def _call(
             },
             workspace,
             cwd=request.root,
-            environment=_environment(request),
+            environment=_environment(request, folders),
             emit=emit,
             run=run,
         )
@@ -148,7 +148,17 @@ def _call(
                 break
 
 
-def _environment(request: Request) -> dict[str, str]:
+def _what_to_run(request: Request) -> dict[str, Any]:
+    train = request.train
+    if isinstance(train, Script):
+        script = str(request.root / train.path)
+        line = train.command_line(request.arguments)
+        return {"module": None, "attribute": None, "script": script, "arguments": line}
+    reference = {"module": train.module, "attribute": train.attribute}
+    return {**reference, "script": None, "arguments": request.arguments}
+
+
+def _environment(request: Request, folders: Mapping[str, Path]) -> dict[str, str]:
     environment = {
         # Remove two sources of nondeterminism: the order of sets, and the time. The time is the one that
         # hatchling gives to the files in the wheel.
@@ -164,7 +174,11 @@ def _environment(request: Request) -> dict[str, str]:
     # (a launcher, a worker) import the same modules.
     inherited = environment.get("PYTHONPATH")
     path = [*map(str, request.python_path), *([inherited] if inherited else [])]
-    return {**environment, "PYTHONPATH": os.pathsep.join(path)}
+    environment["PYTHONPATH"] = os.pathsep.join(path)
+    if isinstance(request.train, Script):
+        environment[OUTPUT_DIR] = str(folders["output_dir"].resolve())
+        environment[REPORT_DIR] = str(folders["report_dir"].resolve())
+    return environment
 
 
 def _died(request: Request, returncode: int, *, when: str) -> HatchModelError:
@@ -173,15 +187,18 @@ def _died(request: Request, returncode: int, *, when: str) -> HatchModelError:
         advice = " SIGKILL often means that the machine ran out of memory."
     if returncode == 1 and request.parallel and request.parallel["backend"] == "ray":
         advice = " Ray ends a process that has lost its cluster. Look at the logs of Ray."
+    done = "script had ended" if isinstance(request.train, Script) else "function had returned"
     return HatchModelError(
         f"training failed: the process that ran {request.train} {how_it_ended(returncode)} {when} the "
-        f"function had returned.{advice}"
+        f"{done}.{advice}"
     )
 
 
 def _message(request: Request, result: Mapping[str, Any]) -> str:
     """Return the message for an outcome of the child's protocol."""
     train, key = request.train, request.key
+    if isinstance(train, Script):
+        return _message_of_script(request, train, result)
     outcomes: dict[str, Callable[[], str]] = {
         "module-not-found": lambda: module_not_found(
             train, f"{key}.train", result["module"], request.modules, places=SEARCHED
@@ -197,10 +214,7 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
             f"{train} cannot be called with {key}.arguments: {result['reason']}. Its signature is "
             f"`{result['signature']}`."
         ),
-        "raised": lambda: (
-            f"training failed: {train} raised {result['exception']}"
-            f"{_missing_package(request, result)}{_missing_file(request, result['exception'])}"
-        ),
+        "raised": lambda: _raised(request, result),
         "exited": lambda: (
             f"training failed: {train} called sys.exit({result['code']}). Return from the function "
             f"when it is done, and raise an exception if it fails."
@@ -225,7 +239,40 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
     return outcomes[result["outcome"]]()
 
 
-def _no_metric(train: ObjectReference, result: Mapping[str, Any]) -> str:
+def _message_of_script(request: Request, script: Script, result: Mapping[str, Any]) -> str:
+    line = shlex.join(["python", *script.command_line(request.arguments)])
+    outcomes: dict[str, Callable[[], str]] = {
+        "raised": lambda: _raised(request, result),
+        "exited": lambda: (
+            f"training failed: {script} called sys.exit({result['code']}). It was run as `{line}`."
+        ),
+        "metric": lambda: (
+            f"{script} wrote a `metrics.json` with {result['metric']}: {result['value']}, but metrics must "
+            f"map names to finite numbers. Leave it out, or write it to another file of the report."
+        ),
+        "metrics-file": lambda: (
+            f"{script} wrote a `metrics.json` that cannot be used: {result['reason']}. Metrics must map "
+            f"names to finite numbers."
+        ),
+        "main": lambda: (
+            f"{script} wrote `{result['file']}`, which refers to "
+            f"{', '.join(f'`__main__.{name}`' for name in result['names'])}. This is there only while the "
+            f"script runs, so nobody could load the model. Move the definition to a module of the package, "
+            f"and import it from there."
+        ),
+        "refused": lambda: str(result["message"]),
+    }
+    return outcomes[result["outcome"]]()
+
+
+def _raised(request: Request, result: Mapping[str, Any]) -> str:
+    return (
+        f"training failed: {request.train} raised {result['exception']}"
+        f"{_missing_package(request, result)}{_missing_file(request, result['exception'])}"
+    )
+
+
+def _no_metric(train: EntryPoint, result: Mapping[str, Any]) -> str:
     advice = (
         "To save a mapping as the model, return it together with metrics: `return model, {}`."
         if result["in_model"]
@@ -237,7 +284,7 @@ def _no_metric(train: ObjectReference, result: Mapping[str, Any]) -> str:
     )
 
 
-def _no_model(train: ObjectReference, result: Mapping[str, Any]) -> str:
+def _no_model(train: EntryPoint, result: Mapping[str, Any]) -> str:
     if result["in_tuple"]:
         return (
             f"{train} returned a tuple with {result['value']} in it, which is neither a model nor "

@@ -105,7 +105,7 @@ MISTAKES = {
         'found "not a requirement"\n'
         '  tool.hatch.metadata.hooks.model.pins: expected "all" or "direct"; found true\n'
         "  tool.hatch.build.hooks.model.train: expected an object reference "
-        '"package.module:function"; it is missing\n'
+        '"package.module:function" or the path of a script such as "train.py"; it is missing\n'
         "  tool.hatch.build.hooks.model.artifacts: expected a relative path below the project "
         'root; found "../data"\n'
         "  tool.hatch.build.hooks.model.tran: unknown key; did you mean `train`?",

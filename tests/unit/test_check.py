@@ -18,10 +18,10 @@ from environments import FakeEnvironment
 from packaging.utils import canonicalize_name
 
 from hatch_model.check import CheckResult, Hidden, hidden_from_check, run_check
+from hatch_model.entry_point import ObjectReference
 from hatch_model.errors import FrontendGoneError, HatchModelError
 from hatch_model.installed import Distribution, InstalledEnvironment
 from hatch_model.process import RunProcess, run_process
-from hatch_model.settings import ObjectReference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -325,7 +325,7 @@ def test_a_build_that_is_killed_takes_the_check_and_its_scratch_folder_along(
 import sys
 from pathlib import Path
 from hatch_model.check import run_check
-from hatch_model.settings import ObjectReference
+from hatch_model.entry_point import ObjectReference
 run_check(
     ObjectReference(module="model", attribute="check"), Path({str(check.workspace)!r}), print,
     python=sys.executable, folder=Path({str(check.folder)!r}), scratch=Path({str(scratch)!r}),

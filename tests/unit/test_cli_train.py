@@ -41,7 +41,7 @@ def test_the_last_of_a_name_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "assignment", ["depth", "=3", "a b=3", "output_dir=here", "report_dir=here", "a-b=3"]
+    "assignment", ["depth", "=3", "a b=3", "output_dir=here", "report_dir=here", "-a=3", "a!=3"]
 )
 def test_what_is_no_argument_is_an_error(assignment: str) -> None:
     with pytest.raises(ValueError, match=assignment):

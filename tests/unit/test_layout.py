@@ -10,9 +10,9 @@ from layouts import KEY as _KEY
 from layouts import training_settings as _settings
 from layouts import wheel_builder as _builder
 
+from hatch_model.entry_point import ObjectReference
 from hatch_model.errors import HatchModelError, SettingsError
 from hatch_model.layout import SourceFile, check_layout, source_files
-from hatch_model.settings import ObjectReference
 
 if TYPE_CHECKING:
     from hatchling.builders.wheel import WheelBuilder

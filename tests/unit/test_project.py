@@ -13,10 +13,11 @@ from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
 from packaging.requirements import Requirement
 
+from hatch_model.entry_point import ObjectReference
 from hatch_model.errors import HatchModelError
 from hatch_model.parallel import Parallel
 from hatch_model.project import Project, check_source_date_epoch
-from hatch_model.settings import ModelSettings, ObjectReference, PinPolicy, TrainingSettings
+from hatch_model.settings import ModelSettings, PinPolicy, TrainingSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

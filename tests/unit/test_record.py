@@ -15,6 +15,7 @@ from environments import LINUX, MODEL, FakeEnvironment, distribution, roots
 
 from hatch_model.check import CheckResult
 from hatch_model.digests import File
+from hatch_model.entry_point import ObjectReference
 from hatch_model.gates import Gate
 from hatch_model.pins import pin
 from hatch_model.record import (
@@ -24,7 +25,7 @@ from hatch_model.record import (
     read_json,
     to_bytes,
 )
-from hatch_model.settings import ObjectReference, PinPolicy, TrainingSettings
+from hatch_model.settings import PinPolicy, TrainingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,10 +17,11 @@ from environments import LINUX, MODEL, FakeEnvironment, distribution, roots
 from hatch_model.artifacts import Artifact, TrainedModel
 from hatch_model.closure import closure_of
 from hatch_model.digests import File
+from hatch_model.entry_point import ObjectReference
 from hatch_model.installed import Distribution
 from hatch_model.parallel import Parallel
 from hatch_model.reuse import Ingredients, changes, ingredients_of, reuse_or_train
-from hatch_model.settings import ObjectReference, TrainingSettings
+from hatch_model.settings import TrainingSettings
 from hatch_model.store import Store
 
 _SETTINGS = TrainingSettings(

@@ -11,11 +11,11 @@ from hatchling.metadata.core import ProjectMetadata
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from hatch_model.entry_point import ObjectReference
 from hatch_model.errors import SettingsError
 from hatch_model.gates import Gate
 from hatch_model.settings import (
     ModelSettings,
-    ObjectReference,
     PinPolicy,
     Settings,
     TrainingSettings,
@@ -508,6 +508,7 @@ def test_a_dynamic_requires_python_needs_its_base(tmp_path: Path) -> None:
 
 
 _GATE = 'a comparison such as ">= 0.9", or two such as ">= 0.9, < 1"'
+_TRAIN = 'an object reference "package.module:function" or the path of a script such as "train.py"'
 _PLAIN = "a string, boolean, finite number, array or table"
 
 
@@ -516,12 +517,12 @@ _PLAIN = "a string, boolean, finite number, array or table"
     [
         (
             "editable = 'skip'",
-            'train: expected an object reference "package.module:function"; it is missing',
+            f"train: expected {_TRAIN}; it is missing",
         ),
         *(
             (
                 f"train = {value}",
-                f'train: expected an object reference "package.module:function"; found {found}',
+                f"train: expected {_TRAIN}; found {found}",
             )
             for value, found in [
                 ("true", "true"),
@@ -529,6 +530,10 @@ _PLAIN = "a string, boolean, finite number, array or table"
                 ("'small.main'", '"small.main"'),
                 ("'small.main.train()'", '"small.main.train()"'),
                 ("'small/main.py:train'", '"small/main.py:train"'),
+                ("'/train.py'", '"/train.py"'),
+                ("'../train.py'", '"../train.py"'),
+                (r"'scripts\train.py'", r'"scripts\\train.py"'),
+                ("'train.ipynb'", '"train.ipynb"'),
                 ("'small.main:'", '"small.main:"'),
                 ("':train'", '":train"'),
                 ("'small..main:train'", '"small..main:train"'),
@@ -723,7 +728,7 @@ _PLAIN = "a string, boolean, finite number, array or table"
         ),
         (
             f"train = '{256 * 'x'}:train'",
-            f'train: expected an object reference "package.module:function"; found "{256 * "x"}:train"',
+            f'train: expected {_TRAIN}; found "{256 * "x"}:train"',
         ),
         (
             f"{_TRAINING}\narguments = {{ seed = 0x{5000 * 'f'} }}",
@@ -771,8 +776,7 @@ def test_every_problem_is_reported_at_once(tmp_path: Path) -> None:
         "  tool.hatch.metadata.hooks.model.dependencies[2]: expected a PEP 508 string; found 5\n"
         '  tool.hatch.metadata.hooks.model.pins: expected "all" or "direct" or "extra"; found "most"\n'
         "  tool.hatch.metadata.hooks.model.depends: unknown key; did you mean `dependencies`?\n"
-        '  tool.hatch.build.hooks.model.train: expected an object reference "package.module:function"; '
-        "it is missing\n"
+        f"  tool.hatch.build.hooks.model.train: expected {_TRAIN}; it is missing\n"
         "  tool.hatch.build.hooks.model.artifacts: expected a relative path below the project root; "
         'found "../data"\n'
         "  tool.hatch.build.hooks.model.dependency-groups[0]: expected the name of a group in "
@@ -967,8 +971,7 @@ def test_messages_name_the_wheels_own_hook_table(tmp_path: Path) -> None:
                 "2 problems in the project's configuration:\n"
                 "  hatch.toml: metadata.hooks.model.dependencies: expected an array, each entry a "
                 "PEP 508 string; found 5\n"
-                "  hatch.toml: build.hooks.model.train: expected an object reference "
-                '"package.module:function"; found 5'
+                f"  hatch.toml: build.hooks.model.train: expected {_TRAIN}; found 5"
             ),
         ),
         (

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import assert_is_message, few_hundred, names, toml_values, words
 
+from hatch_model.entry_point import PASSED_FOLDERS
 from hatch_model.errors import SettingsError
 from hatch_model.settings import (
-    PASSED_FOLDERS,
     Settings,
     read_model_settings,
     read_settings,

@@ -9,8 +9,9 @@ import pytest
 from support import LFS_POINTER
 
 from hatch_model.digests import File
+from hatch_model.entry_point import ObjectReference
 from hatch_model.errors import HatchModelError, SettingsError
-from hatch_model.settings import ObjectReference, TrainingSettings
+from hatch_model.settings import TrainingSettings
 from hatch_model.sources import input_files
 
 if TYPE_CHECKING:

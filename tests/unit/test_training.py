@@ -14,10 +14,10 @@ import joblib
 import pytest
 from support import tree
 
+from hatch_model.entry_point import ObjectReference
 from hatch_model.errors import FrontendGoneError, HatchModelError
 from hatch_model.process import _CHILD as CHILD
 from hatch_model.process import RunProcess, run_process
-from hatch_model.settings import ObjectReference
 from hatch_model.training import Request, Result, train
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Call a function of the user in a separate process: a training function, or a check.
+"""Run what the user wrote in a separate process: a training function or script, or a check.
 
 ``python call.py FOLDER``, with standard input connected to the parent process, which keeps it open
 until it ends. All data is exchanged through files in FOLDER:
@@ -13,17 +13,20 @@ request.json (read)
 
     For training:
 
+    ``script``
+        The path of a script to run as ``__main__`` instead of a function, or ``null``.
     ``arguments``, ``parallel``
-        Its keyword arguments, and the engine that joblib runs on (see hatch_model.engines.engine) or ``null``.
+        The function's keyword arguments, or the ``sys.argv`` of a script; and the engine that joblib runs on
+        (see hatch_model.engines.engine) or ``null``.
     ``output_dir``
         An empty folder for the model. It is passed to a function that has a parameter of this name.
     ``report_dir``
-        Likewise, for files that people look at.
+        Likewise, for files that people look at. A script may write its metrics there, to ``metrics.json``.
     ``is_offloaded`` (optional)
         This is a worker of a cluster, without hatch_model, so the function must take ``output_dir``.
     ``artifacts_dir``
-        The folder of the source tree that any other function writes to; it may not exist. New files
-        in it are moved to ``output_dir``, and it is restored when this script ends.
+        The folder of the source tree that any other function, or a script, writes to; it may not exist. New
+        files in it are moved to ``output_dir``, and it is restored when this script ends.
 
     For a check, which is called without arguments:
 
@@ -46,11 +49,14 @@ result.json (written atomically, just before the process ends)
         others), ``"metric"`` (``metric``, ``value``, and ``in_model``, whether the mapping may well be
         a model), ``"unsavable"`` (``type``, ``reason``), ``"twice"`` (a
         model was returned and written, too), ``"unloadable"`` (``file``, ``reason``, ``modules``, and
-        ``unknown``, what it refers to and is not there), ``"no-output-dir"``, ``"refused"`` (``message``).
+        ``unknown``, what it refers to and is not there), ``"no-output-dir"``, ``"refused"``
+        (``message``). Of a script also
+        ``"metrics-file"`` (``reason``), and ``"main"`` (``file``, relative to ``output_dir``, and
+        ``names``, what a pickle there refers to in the script itself).
     ``path``
         ``sys.path`` at the end.
     ``metrics``, ``model_saved``, ``imported``, ``top_level``
-        For training: the returned metrics, by name; whether a model was returned and saved
+        For training: the metrics, by name; whether a model was returned and saved
         with joblib, as ``model.joblib``; the files of the modules that were imported; those of the
         top-level modules that are not Python's own, by name.
     ``value``
@@ -59,13 +65,14 @@ result.json (written atomically, just before the process ends)
         For a check: the hidden names that it looked for, each with a distribution's name and a path.
 
 This script is the only file in its folder, so that no other file can shadow a module of the user.
-Before the function has returned, it only imports the standard library, and the parts of hatch_model
+Before the user's code is done, it only imports the standard library, and the parts of hatch_model
 that run an engine, or that protect the source tree if a function writes to it. What only a check needs is
 in hatch_model/checking.py and hatch_model/pickles.py.
 """
 
 from __future__ import annotations
 
+import builtins
 import functools
 import gc
 import importlib
@@ -78,8 +85,9 @@ import threading
 import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 _ABSENT = object()
@@ -112,14 +120,15 @@ def main(folder: Path) -> None:
     try:
         _write(folder / "result.json", result)
     except OSError as error:
-        message = (
-            f"the result of {request['module']}:{request['attribute']} cannot be written to {folder}: "
-            f"{error.strerror}. Make room, or set TMPDIR to another folder."
-        )
+        message = f"the result of {_name_of(request)} cannot be written to {folder}: {error.strerror}. Make room, or set TMPDIR to another folder."
         try:  # A shorter one may still fit.
             _write(folder / "result.json", {"outcome": "refused", "message": message})
         except OSError:
             sys.exit(message)
+
+
+def _name_of(request: dict[str, Any]) -> str:
+    return request.get("script") or f"{request['module']}:{request['attribute']}"
 
 
 def _end_with_the_build(scratch: Path) -> None:
@@ -169,6 +178,8 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _call_training(request: dict[str, Any], own_modules: set[str]) -> dict[str, Any]:
+    if request["script"] is not None:
+        return _call_script(request, own_modules)
     function = _load(request["module"], request["attribute"])
     # Everything that is imported by now stays until the end. A garbage collection of it when the
     # interpreter exits would take a good part of a second with scikit-learn.
@@ -194,6 +205,68 @@ def _call_training(request: dict[str, Any], own_modules: set[str]) -> dict[str, 
         "imported": imported,
         "top_level": _top_level_files(),
     }
+
+
+def _call_script(request: dict[str, Any], own_modules: set[str]) -> dict[str, Any]:
+    script, output_dir = request["script"], Path(request["output_dir"])
+    with _written_to(Path(request["artifacts_dir"]), output_dir):
+        _guarded(lambda: _run_as_main(script, request["arguments"]))
+    gc.freeze()  # as for a function
+    metrics = _metrics_in(Path(request["report_dir"]) / "metrics.json")
+    imported = _imported_files(own_modules)
+    _refuse_own_names(output_dir)
+    return {
+        "outcome": "returned",
+        "metrics": {name: _number(name, value, alone=False) for name, value in metrics.items()},
+        "model_saved": False,
+        "imported": sorted({*imported, script}),
+        "top_level": _top_level_files(),
+    }
+
+
+def _run_as_main(script: str, argv: list[str]) -> None:
+    """Run the file *script* as Python would. It may exit with the code 0."""
+    main = ModuleType("__main__")
+    main.__file__ = script
+    main.__loader__ = SourceFileLoader("__main__", script)
+    main.__dict__["__builtins__"] = builtins
+    # It stays there: workers of multiprocessing and joblib import the file that they find here, and pickles
+    # refer to it by this name.
+    sys.modules["__main__"] = main
+    sys.argv[:] = argv
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path.insert(0, str(Path(script).resolve().parent))
+    code = compile(Path(script).read_bytes(), script, "exec", dont_inherit=True)
+    try:
+        exec(code, main.__dict__)  # noqa: S102 - this is what the build was asked for
+    except SystemExit as error:
+        if error.code is None or (isinstance(error.code, int) and error.code == 0):
+            return
+        if not isinstance(error.code, int):
+            print(error.code, file=sys.stderr)  # noqa: T201 - as Python does
+        raise
+
+
+def _metrics_in(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    try:
+        metrics = json.loads(file.read_bytes())
+    except (OSError, RecursionError, ValueError) as error:
+        raise _Failure("metrics-file", reason=f"it is not JSON: {error}") from None
+    if not isinstance(metrics, dict):
+        raise _Failure("metrics-file", reason=f"it holds {_described(metrics)}")
+    return metrics
+
+
+def _refuse_own_names(output_dir: Path) -> None:
+    """Refuse pickles of what a script defines itself, which nobody but the script could load."""
+    pickles = _module("pickles")
+    for file in sorted(output_dir.rglob("*")):
+        names = pickles.names_in_main(file) if file.is_file() else []
+        if names:
+            path = file.relative_to(output_dir).as_posix()
+            raise _Failure("main", file=path, names=names)
 
 
 class _written_to:  # noqa: N801 - a context manager, used as a function
@@ -436,13 +509,13 @@ def _module(name: str) -> Any:
     It is read from its file, because the interpreter of a check may not have hatch_model, and user's code
     must not find it imported.
     """
-    file = Path(__file__).parents[1] / f"{name}.py"
-    spec = spec_from_file_location(f"hatch_model.{name}", file)
-    assert spec is not None  # noqa: S101 - for the type checker
-    assert spec.loader is not None  # noqa: S101
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    _own_files.append(str(file))
+    file = str(Path(__file__).parents[1] / f"{name}.py")
+    loader = SourceFileLoader(f"hatch_model.{name}", file)
+    module = ModuleType(loader.name)
+    code = loader.get_code(loader.name)
+    assert code is not None  # noqa: S101 - for the type checker
+    exec(code, module.__dict__)  # noqa: S102 - it is ours
+    _own_files.append(file)
     return module
 
 

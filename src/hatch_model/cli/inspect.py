@@ -43,7 +43,7 @@ def facts(model: ModelFiles) -> dict[str, Any]:
         "requires": model.requires,
         "environment": record.get("environment"),
         "inputs": record.get("inputs"),
-        "sources": record.get("sources"),
+        "sources": _sources(record),
         "artifacts": record.get("artifacts"),
         "report": record.get("report", [] if "artifacts" in record else None),
         "files": {
@@ -52,6 +52,12 @@ def facts(model: ModelFiles) -> dict[str, Any]:
             "largest": _largest(model.sizes),
         },
     }
+
+
+def _sources(record: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """Return the sources, of which a script need not be one that the wheel ships."""
+    sources, script = record.get("sources"), record.get("training", {}).get("script")
+    return sources if sources is None or script is None else [*sources, script]
 
 
 def sections(known: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:

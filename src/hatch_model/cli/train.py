@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,11 @@ from hatchling.plugin.exceptions import UnknownPluginError
 from hatchling.plugin.manager import PluginManager
 
 from hatch_model.cli.output import exits_on_error
+from hatch_model.entry_point import PASSED_FOLDERS, Script, unfit_options
 from hatch_model.errors import (
     HatchModelError,
     RequirementError,
+    SettingsError,
     painted,
     printable,
     printable_message,
@@ -24,7 +27,6 @@ from hatch_model.errors import (
 from hatch_model.installed import InstalledEnvironment
 from hatch_model.model import make_model_in_tree
 from hatch_model.project import Project
-from hatch_model.settings import PASSED_FOLDERS
 from hatch_model.workspace import Termination
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 
 _MOST_NAMES = 5
+_NAME = re.compile(r"[^\W\d][\w-]*")
+"""Of an argument: scripts may have dashes in theirs."""
 
 
 class EchoLog:
@@ -101,6 +105,10 @@ def train_in_tree(
     project.training = replace(
         project.training, lock=None, arguments={**project.training.arguments, **arguments}
     )
+    if isinstance(project.training.train, Script):
+        problems = [*unfit_options("--arguments", arguments)]
+        if problems:
+            raise SettingsError(problems)
     project.check_tools(InstalledEnvironment())
     termination = Termination()
     try:
@@ -157,7 +165,7 @@ def read_arguments(assignments: Sequence[str]) -> dict[str, Any]:
 
 def _argument(assignment: str) -> tuple[str, Any]:
     name, equals, text = assignment.partition("=")
-    if not equals or not name.isidentifier() or name in PASSED_FOLDERS:
+    if not equals or not _NAME.fullmatch(name) or name in PASSED_FOLDERS:
         raise ValueError(assignment)
     try:
         value = json.loads(text, parse_constant=_no_number)

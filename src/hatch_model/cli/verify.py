@@ -23,10 +23,10 @@ from hatch_model.check import run_check
 from hatch_model.cli.open import DAMAGE
 from hatch_model.closure import holds
 from hatch_model.digests import cores
+from hatch_model.entry_point import object_reference
 from hatch_model.errors import HatchModelError
 from hatch_model.log import Progress, exact_size
 from hatch_model.pins import allows, in_extra, is_in_extra, same_lines
-from hatch_model.settings import object_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
