@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 PASSED_FOLDERS = ("output_dir", "report_dir")
 """The parameters of a training function that the build passes itself, as the child script does."""
 OUTPUT_DIR = "HATCH_MODEL_OUTPUT_DIR"
-"""The environment variable that names a script's folder for the model."""
-REPORT_DIR = "HATCH_MODEL_REPORT_DIR"
-"""Likewise, for its report and its metrics."""
+"""The environment variable by which the child script tells a script where to write the model."""
 
 _NAME = r"[^\W\d]\w*"
 _OBJECT_REFERENCE = re.compile(rf"\s*({_NAME}(?:\.{_NAME})*)\s*:\s*({_NAME}(?:\.{_NAME})*)\s*")

@@ -242,6 +242,8 @@ class _Making:
         root, installed = self._project.root, self._installed
         inputs = [path for each in training.inputs or () for path in root.glob(each)]
         files = {*sdist_files(root), *(path for path in inputs if path.is_file())}
+        if isinstance(training.train, Script):
+            files.add(root / training.train.path)
         return parallel.request_to_offload(
             training.environment,
             train=train,
@@ -274,11 +276,7 @@ class _Making:
     def _artifacts(self, result: Result) -> list[Artifact]:
         artifacts = written(result.output_dir)
         if not artifacts and isinstance(self._training.train, Script):
-            raise HatchModelError(
-                f"{self._training.train} wrote nothing to `{self._folder}`, so there is nothing to ship. Have "
-                f"it write the model to the folder that the environment variable {OUTPUT_DIR} names, or set "
-                f"{self._training.key}.artifacts to the folder that it writes to."
-            )
+            raise HatchModelError(self._nothing_from(self._training.train))
         if not artifacts:
             raise HatchModelError(
                 f"{self._training.train} returned no model and wrote nothing to `{self._folder}`, so "
@@ -286,6 +284,19 @@ class _Making:
                 f"{self._training.key}.artifacts to the folder that it writes to."
             )
         return artifacts
+
+    def _nothing_from(self, script: Script) -> str:
+        parallel = self._training.parallel
+        if parallel and parallel.offload:
+            return (
+                f"{script} wrote nothing to the folder that the environment variable {OUTPUT_DIR} names, so "
+                f"there is nothing to ship. What it writes elsewhere on a worker is lost."
+            )
+        return (
+            f"{script} wrote nothing to `{self._folder}`, so there is nothing to ship. Have it write the model "
+            f"to the folder that the environment variable {OUTPUT_DIR} names, or set "
+            f"{self._training.key}.artifacts to the folder that it writes to."
+        )
 
     def _report(self, result: Result) -> list[Artifact]:
         if not (result.report_dir.is_dir() and any(result.report_dir.iterdir())):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.utils import get_reproducible_timestamp
 
-from hatch_model.entry_point import OUTPUT_DIR, REPORT_DIR, Script
+from hatch_model.entry_point import Script
 from hatch_model.errors import FrontendGoneError, HatchModelError
 from hatch_model.layout import (
     INCLUDE_WHAT_IS_READ,
@@ -132,7 +132,7 @@ def _call(
             },
             workspace,
             cwd=request.root,
-            environment=_environment(request, folders),
+            environment=_environment(request),
             emit=emit,
             run=run,
         )
@@ -151,14 +151,13 @@ def _call(
 def _what_to_run(request: Request) -> dict[str, Any]:
     train = request.train
     if isinstance(train, Script):
-        script = str(request.root / train.path)
         line = train.command_line(request.arguments)
-        return {"module": None, "attribute": None, "script": script, "arguments": line}
+        return {"module": None, "attribute": None, "script": str(train), "arguments": line}
     reference = {"module": train.module, "attribute": train.attribute}
-    return {**reference, "script": None, "arguments": request.arguments}
+    return {**reference, "arguments": request.arguments}
 
 
-def _environment(request: Request, folders: Mapping[str, Path]) -> dict[str, str]:
+def _environment(request: Request) -> dict[str, str]:
     environment = {
         # Remove two sources of nondeterminism: the order of sets, and the time. The time is the one that
         # hatchling gives to the files in the wheel.
@@ -174,11 +173,7 @@ def _environment(request: Request, folders: Mapping[str, Path]) -> dict[str, str
     # (a launcher, a worker) import the same modules.
     inherited = environment.get("PYTHONPATH")
     path = [*map(str, request.python_path), *([inherited] if inherited else [])]
-    environment["PYTHONPATH"] = os.pathsep.join(path)
-    if isinstance(request.train, Script):
-        environment[OUTPUT_DIR] = str(folders["output_dir"].resolve())
-        environment[REPORT_DIR] = str(folders["report_dir"].resolve())
-    return environment
+    return {**environment, "PYTHONPATH": os.pathsep.join(path)}
 
 
 def _died(request: Request, returncode: int, *, when: str) -> HatchModelError:

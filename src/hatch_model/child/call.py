@@ -13,8 +13,9 @@ request.json (read)
 
     For training:
 
-    ``script``
-        The path of a script to run as ``__main__`` instead of a function, or ``null``.
+    ``script`` (optional)
+        The path of a script to run as ``__main__`` instead of a function. The environment variables
+        ``HATCH_MODEL_OUTPUT_DIR`` and ``HATCH_MODEL_REPORT_DIR`` tell it the two folders below.
     ``arguments``, ``parallel``
         The function's keyword arguments, or the ``sys.argv`` of a script; and the engine that joblib runs on
         (see hatch_model.engines.engine) or ``null``.
@@ -23,7 +24,8 @@ request.json (read)
     ``report_dir``
         Likewise, for files that people look at. A script may write its metrics there, to ``metrics.json``.
     ``is_offloaded`` (optional)
-        This is a worker of a cluster, without hatch_model, so the function must take ``output_dir``.
+        This is a worker of a cluster, without hatch_model, so a function must take ``output_dir``, and what a
+        script writes elsewhere is lost.
     ``artifacts_dir``
         The folder of the source tree that any other function, or a script, writes to; it may not exist. New
         files in it are moved to ``output_dir``, and it is restored when this script ends.
@@ -50,9 +52,8 @@ result.json (written atomically, just before the process ends)
         a model), ``"unsavable"`` (``type``, ``reason``), ``"twice"`` (a
         model was returned and written, too), ``"unloadable"`` (``file``, ``reason``, ``modules``, and
         ``unknown``, what it refers to and is not there), ``"no-output-dir"``, ``"refused"``
-        (``message``). Of a script also
-        ``"metrics-file"`` (``reason``), and ``"main"`` (``file``, relative to ``output_dir``, and
-        ``names``, what a pickle there refers to in the script itself).
+        (``message``). Of a script also ``"metrics-file"`` (``reason``), and ``"main"`` (``file``, relative to
+        ``output_dir``, and ``names``, what a pickle there refers to in the script itself).
     ``path``
         ``sys.path`` at the end.
     ``metrics``, ``model_saved``, ``imported``, ``top_level``
@@ -170,7 +171,10 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
     _own_errors.append(EngineError)
     try:
         if request["parallel"]["offload"]:
-            return engine.offloaded(request, Path(__file__))
+            result = engine.offloaded(request, Path(__file__))
+            if request.get("script") and result["outcome"] == "returned":
+                _refuse_own_names(Path(request["output_dir"]))
+            return result
         with engine.running(request["parallel"]):
             return _call_training(request, own_modules)
     except EngineError as error:
@@ -178,7 +182,7 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _call_training(request: dict[str, Any], own_modules: set[str]) -> dict[str, Any]:
-    if request["script"] is not None:
+    if request.get("script"):
         return _call_script(request, own_modules)
     function = _load(request["module"], request["attribute"])
     # Everything that is imported by now stays until the end. A garbage collection of it when the
@@ -208,13 +212,18 @@ def _call_training(request: dict[str, Any], own_modules: set[str]) -> dict[str, 
 
 
 def _call_script(request: dict[str, Any], own_modules: set[str]) -> dict[str, Any]:
-    script, output_dir = request["script"], Path(request["output_dir"])
-    with _written_to(Path(request["artifacts_dir"]), output_dir):
+    script = os.path.abspath(request["script"])  # noqa: PTH100 - as Python makes it
+    output_dir, artifacts_dir = Path(request["output_dir"]), Path(request["artifacts_dir"])
+    for name in ("output_dir", "report_dir"):
+        os.environ[f"HATCH_MODEL_{name.upper()}"] = os.path.abspath(request[name])  # noqa: PTH100
+    is_offloaded = bool(request.get("is_offloaded"))
+    with nullcontext() if is_offloaded else _written_to(artifacts_dir, output_dir):
         _guarded(lambda: _run_as_main(script, request["arguments"]))
     gc.freeze()  # as for a function
     metrics = _metrics_in(Path(request["report_dir"]) / "metrics.json")
     imported = _imported_files(own_modules)
-    _refuse_own_names(output_dir)
+    if not is_offloaded:  # otherwise, this is done at home
+        _refuse_own_names(output_dir)
     return {
         "outcome": "returned",
         "metrics": {name: _number(name, value, alone=False) for name, value in metrics.items()},
