@@ -31,7 +31,7 @@ from hatch_model.project import CARRIED_FILE
 from hatch_model.record import Provenance
 from hatch_model.sources import (
     artifacts_folder,
-    distribution_path,
+    distribution_folder,
     input_files,
     is_module,
     lay_out_installed,
@@ -165,7 +165,7 @@ class _Making:
         ingredients = reuse.ingredients_of(
             self._training,
             {place: file for place, file in self._shipped if file not in old},
-            (self._folder, distribution_path(self._builder, self._folder)),
+            (self._folder, distribution_folder(self._builder, self._folder)),
             provenance.inputs,
             {**self._pins.closure.distributions, **for_training.distributions},
             root=project.root,
@@ -416,10 +416,21 @@ class _Making:
                 f"the wheel ships a package called `src`. Other wheels that do so overwrite its "
                 f"files when they are installed. Move its modules to `{own}`."
             )
-        folder = distribution_path(self._builder, self._folder)
+        folder = distribution_folder(self._builder, self._folder)
         package = folder.parts[0]
         is_own = any(file.module and file.wheel.parts[0] == package for file in self._files)
-        if self._training.artifacts is None and not is_own:
+        if isinstance(self._training.train, Script) and not is_own:
+            packages = {
+                file.wheel.parts[0] for file in self._files if file.wheel.name == "__init__.py"
+            }
+            own = min(packages, default="your_package")
+            self._project.log.warning(
+                f"the model ships as `{folder}` at the top of site-packages, where another wheel may have "
+                f"a folder with this name. Ship it in the package, by:\n\n"
+                f"[tool.hatch.build.targets.wheel.sources]\n"
+                f'"{self._folder}" = "{own}/{self._folder.name}"'
+            )
+        elif self._training.artifacts is None and not is_own:
             self._project.log.warning(
                 f"the model ships as `{folder}` at the top of site-packages, where another wheel "
                 f"may have a folder with this name. Turn the module into a package, or set "

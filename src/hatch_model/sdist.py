@@ -255,7 +255,7 @@ def _places(
     folder = sources.artifacts_folder(
         project.training, source_files(builder, project.training), project.root
     )
-    shipped = sources.distribution_path(builder, folder)
+    shipped = sources.distribution_folder(builder, folder)
     try:
         paths = [PurePosixPath(artifact["path"]) for artifact in record["artifacts"]]
     except (KeyError, TypeError):

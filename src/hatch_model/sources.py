@@ -55,6 +55,14 @@ def distribution_path(
     return PurePosixPath(Path(moved).as_posix())
 
 
+def distribution_folder(
+    builder: BuilderInterface[Any, Any], folder: PurePosixPath
+) -> PurePosixPath:
+    """Return where the files in *folder* in the tree are in the wheel or sdist of *builder*."""
+    # A rule of `sources` for exactly this folder applies only to what is in it.
+    return distribution_path(builder, folder / "file").parent
+
+
 def leave_out(builder: BuilderInterface[Any, Any], paths: Collection[PurePosixPath]) -> None:
     """Make hatchling leave out the files or folders at *paths* in the tree.
 
