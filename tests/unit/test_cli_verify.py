@@ -670,7 +670,7 @@ _FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "training": (lambda record: record.pop("training"), "it: 'training' is a required property"),
     "entry point": (
         lambda record: record["training"].update(entry_point="small.main"),
-        "training.entry_point: 'small.main' does not match '^[^:\\\\s]+:[^:\\\\s]+$'",
+        r"training.entry_point: 'small.main' does not match '^([^:\\s]+:[^:\\s]+|[^:\\\\]+\\.py)$'",
     ),
     "arguments": (
         lambda record: record["training"].update(arguments=[]),
