@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hatchling.builders.wheel import WheelBuilder
 
-from hatch_model.entry_point import ObjectReference
+from hatch_model.entry_point import entry_point
 from hatch_model.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -39,7 +39,4 @@ def wheel_builder(root: Path, files: str, wheel: str = "") -> WheelBuilder:
 
 
 def training_settings(train: str, **options: Any) -> TrainingSettings:
-    module, _, attribute = train.partition(":")
-    return TrainingSettings(
-        key=KEY, train=ObjectReference(module=module, attribute=attribute), **options
-    )
+    return TrainingSettings(key=KEY, train=entry_point(train), **options)

@@ -231,14 +231,10 @@ def check_script(training: TrainingSettings, root: Path) -> None:
     named = f"{training.key}.train is `{script}`, but there is no such file"
     if is_unpacked_sdist(root):
         raise HatchModelError(f"{named} in this source distribution, {INCLUDE_WHAT_IS_READ}.")
-    folders = {root, *(each.parent for each in root.glob("*/*.py")), (root / script.path).parent}
-    scripts = {
-        each.relative_to(root).as_posix()
-        for folder in folders
-        for each in folder.glob("*.py")
-        if not folder.name.startswith(".")
-    }
-    raise HatchModelError(f"{named} in the project.{_suggestion(str(script), scripts)}")
+    patterns = ("*.py", "[!.]*/*.py", f"{script.path.parent}/*.py")
+    scripts = [each for pattern in patterns for each in root.glob(pattern)]
+    near = {each.relative_to(root).as_posix() for each in scripts}
+    raise HatchModelError(f"{named} in the project.{_suggestion(str(script), near)}")
 
 
 def _has_other_suppliers(builder: WheelBuilder) -> bool:

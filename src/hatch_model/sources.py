@@ -144,7 +144,7 @@ def _folder_beside(
     packages = {
         file.wheel.parent: file.tree.parent
         for file in files
-        if file.module and file.wheel.stem == "__init__"
+        if file.module and len(file.wheel.parts) > 1
     }
     own = script.path.parent
     if own in packages.values():

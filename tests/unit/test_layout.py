@@ -12,7 +12,13 @@ from layouts import wheel_builder as _builder
 
 from hatch_model.entry_point import ObjectReference
 from hatch_model.errors import HatchModelError, SettingsError
-from hatch_model.layout import SourceFile, check_layout, source_files
+from hatch_model.layout import (
+    INCLUDE_WHAT_IS_READ,
+    SourceFile,
+    check_layout,
+    check_script,
+    source_files,
+)
 
 if TYPE_CHECKING:
     from hatchling.builders.wheel import WheelBuilder
@@ -74,6 +80,53 @@ def test_a_project_that_no_package_is_named_after_is_told_what_to_write(
     assert _selection(tmp_path, files, train) == (
         f'Select the package:\n\n[tool.hatch.build.targets.wheel]\npackages = ["{packages}"]'
     )
+
+
+@pytest.mark.parametrize(
+    ("files", "advice"),
+    [
+        (
+            "src/flowers/__init__.py train.py",
+            'Select the package:\n\n[tool.hatch.build.targets.wheel]\npackages = ["src/flowers"]',
+        ),
+        (
+            "train.py",
+            "Add a package for the code that loads the model, such as `src/iris/__init__.py`.",
+        ),
+    ],
+)
+def test_a_script_alone_is_no_package(tmp_path: Path, files: str, advice: str) -> None:
+    assert _selection(tmp_path, files, "train.py") == advice
+
+
+@pytest.mark.parametrize(
+    ("train", "files", "message"),
+    [
+        ("jobs/fit.py", "jobs/fit.py", ""),
+        ("trian.py", "train.py", "in the project. Did you mean `train.py`?"),
+        ("train.py", "jobs/train.py", "in the project. Did you mean `jobs/train.py`?"),
+        (
+            "jobs/deep/fti.py",
+            "jobs/deep/fit.py",
+            "in the project. Did you mean `jobs/deep/fit.py`?",
+        ),
+        ("train.py", "src/iris/__init__.py .venv/train.py", "in the project."),
+        (
+            "train.py",
+            "PKG-INFO train.txt",
+            f"in this source distribution, {INCLUDE_WHAT_IS_READ}.",
+        ),
+    ],
+)
+def test_a_script_has_to_be_there(tmp_path: Path, train: str, files: str, message: str) -> None:
+    _builder(tmp_path, files)
+    if not message:
+        check_script(_settings(train), tmp_path)
+        return
+    with pytest.raises(HatchModelError) as raised:
+        check_script(_settings(train), tmp_path)
+
+    assert str(raised.value) == f"{_KEY}.train is `{train}`, but there is no such file {message}"
 
 
 @pytest.mark.parametrize("folder", ["", "src/"])

@@ -20,6 +20,7 @@ from hatch_model.layout import python_path, source_files
 from hatch_model.sources import (
     artifacts_folder,
     data_in_no_sdist,
+    distribution_folder,
     distribution_path,
     lay_out_installed,
     shipped_files,
@@ -69,6 +70,21 @@ def _found(builder: WheelBuilder, train: str, **options: Any) -> tuple[list[Path
             "iris.main:train", "python", "python/iris/data",
             id="sources that strip a prefix",
         ),
+        pytest.param(
+            "train.py src/iris/__init__.py src/iris/deep/__init__.py", "", "train.py",
+            "src", "src/iris/data",
+            id="a script outside of the package",
+        ),
+        pytest.param(
+            "src/iris/__init__.py src/iris/fit/train.py", "", "src/iris/fit/train.py",
+            "src", "src/iris/fit/data",
+            id="a script in a package",
+        ),
+        pytest.param(
+            "jobs/train.py space/iris/main.py", 'packages = ["space"]', "jobs/train.py",
+            ".", "space/iris/data",
+            id="a script outside of a namespace package",
+        ),
     ],
 )  # fmt: skip
 def test_training_imports_from_the_tree_and_writes_beside_its_module(
@@ -78,6 +94,35 @@ def test_training_imports_from_the_tree_and_writes_beside_its_module(
         [tmp_path / each for each in path.split()],
         PurePosixPath(artifacts),
     )
+
+
+@pytest.mark.parametrize(
+    ("files", "wheel", "number"),
+    [
+        ("iris.py train.py", "", "no package"),
+        ("a/x.py b/x.py train.py", 'packages = ["a", "b"]', "several packages"),
+    ],
+)
+def test_a_script_needs_one_package_for_its_model(
+    tmp_path: Path, files: str, wheel: str, number: str
+) -> None:
+    with pytest.raises(HatchModelError) as raised:
+        _found(_builder(tmp_path, files, wheel), "train.py")
+
+    assert str(raised.value) == (
+        f"the wheel ships {number}, so there is no telling which one gets the model of train.py. Set "
+        f"{_KEY}.artifacts to a folder inside a package, such as "
+        f'"src/your_package/data".'
+    )
+
+
+def test_what_is_in_a_folder_that_sources_moves_is_moved(tmp_path: Path) -> None:
+    table = '[tool.hatch.build.targets.wheel.sources]\nmodels = "iris/models"'
+    builder = _builder(tmp_path, "src/iris/__init__.py", table)
+
+    moved = [distribution_folder(builder, PurePosixPath(each)) for each in ("models", "models/a")]
+
+    assert moved == [PurePosixPath("iris/models"), PurePosixPath("iris/models/a")]
 
 
 def test_a_custom_artifacts_folder_is_moved_with_the_sources(tmp_path: Path) -> None:
