@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
+import subprocess
+import sys
 import tarfile
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from checkout import CHECKOUT
+from checkout import CHECKOUT, online
 from models import run
-from support import FRONTENDS, ModelProject, Surroundings, tree, unpack
+from support import FRONTENDS, ModelProject, Surroundings, interpreter_of, tree, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,6 +182,74 @@ def test_a_model_at_the_top_of_site_packages_is_warned_of(
         "[tool.hatch.build.targets.wheel.sources]\n"
         '"models" = "small/models"\n'
     ) in built.output
+
+
+# The projects of the documentation
+
+_PROJECTS = CHECKOUT / "tests/projects/scripts"
+_SAMPLE = "[[13.0, 1.5, 2.3, 15.0, 110.0, 2.6, 2.7, 0.3, 1.8, 5.0, 1.0, 3.2, 1000.0]]"
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", ["script-wine", "notebook-wine"])
+def test_a_project_of_the_page_is_built_installed_and_predicts(
+    name: str, build_tools: Path, shared_folder: Path, tmp_path: Path
+) -> None:
+    project = ModelProject.copy(f"scripts/{name}", tmp_path / "project")
+    environment = {
+        **online(shared_folder),
+        "UV_FIND_LINKS": str(build_tools),
+        "UV_PYTHON": sys.executable,
+        "HATCH_MODEL_CACHE_DIR": str(tmp_path / "store"),
+    }
+
+    def call(*command: str | Path, cwd: Path = project.folder) -> str:
+        done = subprocess.run(
+            [*map(str, command)],
+            cwd=cwd,
+            env=environment,
+            check=False,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    call("uv", "lock", "--quiet")
+    before = tree(project.folder)
+    said = call("uv", "build")
+    assert "hatch-model: training with train.py\n" in said
+    assert re.search(r"^hatch-model: accuracy +\S+ +>= 0\.9 +ok$", said, re.MULTILINE)
+    assert "warning" not in said
+    (wheel,) = (project.folder / "dist").glob("*.whl")
+    environment["HATCH_MODEL_RETRAIN"] = "1"
+    call("uv", "build", "--out-dir", tmp_path / "again")
+    assert wheel.read_bytes() == (tmp_path / "again" / wheel.name).read_bytes()
+    shutil.rmtree(project.folder / "dist")
+    assert tree(project.folder) == before
+
+    call("uv", "venv", "--quiet", tmp_path / "venv")
+    python = interpreter_of(tmp_path / "venv")
+    call("uv", "pip", "install", "--quiet", "--python", python, tmp_path / "again" / wheel.name)
+    predict = f"from {name.replace('-', '_')} import predict; print(predict({_SAMPLE}))"
+    assert call(python, "-c", predict, cwd=tmp_path) == "[0]\n"
+
+
+def test_the_page_shows_the_projects_as_they_are_tested() -> None:
+    page = (CHECKOUT / "docs/scripts.md").read_text("utf-8")
+    shown = re.findall(r"^```(?:python|toml)\n(.*?)```$", page, re.MULTILINE | re.DOTALL)
+    notebook = json.loads((_PROJECTS / "notebook-wine/train.ipynb").read_text("utf-8"))
+    cells = ["".join(each["source"]) for each in notebook["cells"] if each["cell_type"] == "code"]
+
+    files = {
+        path.relative_to(_PROJECTS).as_posix(): path.read_text("utf-8")
+        for path in _PROJECTS.rglob("*")
+        if path.suffix in {".py", ".toml"}
+    }
+    assert sorted(shown) == sorted([*files.values(), "\n\n".join(cells) + "\n"])
+    assert all(each.get("outputs", []) == [] for each in notebook["cells"])
 
 
 # What is refused

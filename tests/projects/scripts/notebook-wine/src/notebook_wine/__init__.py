@@ -1,0 +1,14 @@
+from functools import cache
+from importlib.resources import files
+
+import joblib
+
+
+@cache
+def load():
+    with files("notebook_wine").joinpath("data", "model.joblib").open("rb") as file:
+        return joblib.load(file)
+
+
+def predict(rows):
+    return load().predict(rows).tolist()
