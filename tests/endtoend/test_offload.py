@@ -95,6 +95,61 @@ def test_the_model_is_the_one_that_is_trained_here(
     assert left_on(two_workers) == []
 
 
+_SCRIPT = """
+import json, os, pickle, sys
+from pathlib import Path
+
+class Model: pass
+
+if __name__ == "__main__":
+    output, report = (Path(os.environ[f"HATCH_MODEL_{name}_DIR"]) for name in ("OUTPUT", "REPORT"))
+    (output / "argv").write_text(json.dumps(sys.argv))
+    (report / "metrics.json").write_text('{"accuracy": 0.5}')
+    print("on", os.getcwd())
+    if "--refers" in sys.argv:
+        pickle.dump(Model(), (output / "model.pkl").open("wb"))
+"""
+
+
+def scripted(project: ModelProject, cluster: Cluster, arguments: str) -> ModelProject:
+    """Have a script train on a worker of *cluster*, which the sdist's own selection leaves out."""
+    on(project, cluster)
+    settings = f'train = "jobs/train.py"\narguments = {arguments}'
+    project.replace("pyproject.toml", (_TRAIN, settings))
+    file = project.folder / "pyproject.toml"
+    only = '\n[tool.hatch.build.targets.sdist]\nonly-include = ["src"]\n'
+    file.write_text(file.read_text() + only)
+    project.write("jobs/train.py", _SCRIPT)
+    return project
+
+
+def test_a_script_runs_there_and_what_it_was_told_to_write_comes_home(
+    search: ModelProject, two_workers: Cluster
+) -> None:
+    built = two_workers.build(scripted(search, two_workers, "{ depth = 3 }"))
+
+    held = contents(built.wheel.path)
+    assert held["search/data/argv"] == b'["jobs/train.py", "--depth", "3"]'
+    record = json.loads(held["search-1.0.dist-info/extra_metadata/model.json"])
+    assert (record["training"]["entry_point"], record["metrics"]) == (
+        "jobs/train.py",
+        {"accuracy": 0.5},
+    )
+    (folder,) = re.findall(r"^on (.+)$", built.output, re.MULTILINE)
+    assert Path(folder).is_relative_to(two_workers.folder)
+    assert left_on(two_workers) == []
+
+
+def test_a_pickle_of_what_a_script_defines_there_is_refused_here(
+    search: ModelProject, two_workers: Cluster
+) -> None:
+    built = two_workers.build(scripted(search, two_workers, "{ refers = true }"))
+
+    assert error_of(built.output).startswith(
+        "jobs/train.py wrote `model.pkl`, which refers to `__main__.Model`."
+    )
+
+
 _LOOKS = """
 import json, os, sys
 from pathlib import Path

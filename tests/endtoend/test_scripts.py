@@ -252,6 +252,32 @@ def test_the_page_shows_the_projects_as_they_are_tested() -> None:
     assert all(each.get("outputs", []) == [] for each in notebook["cells"])
 
 
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_joblib_runs_on_what_the_settings_say(
+    scripted: ModelProject, surroundings: Surroundings, backend: str
+) -> None:
+    scripted.replace(
+        "pyproject.toml",
+        ("gates =", f'parallel = {{ backend = "{backend}", n-jobs = 2 }}\ngates ='),
+    )
+    scripted.write(
+        "train.py",
+        "import os, pathlib\nimport joblib\n\n"
+        "def place(n): return n, os.getpid()\n\n"
+        "if __name__ == '__main__':\n"
+        "    found = joblib.Parallel()(joblib.delayed(place)(n) for n in range(4))\n"
+        "    assert [n for n, _ in found] == [0, 1, 2, 3]\n"
+        "    output = pathlib.Path(os.environ['HATCH_MODEL_OUTPUT_DIR'])\n"
+        "    (output / 'here').write_text(str({pid for _, pid in found} == {os.getpid()}))\n"
+        "    (pathlib.Path(os.environ['HATCH_MODEL_REPORT_DIR']) / 'metrics.json').write_text("
+        "'{\"accuracy\": 1}')\n",
+    )
+
+    built = scripted.build(surroundings)
+
+    assert built.wheel.read("small/models/here") == str(backend == "threading")
+
+
 # What is refused
 
 
@@ -301,10 +327,14 @@ def test_a_pickle_of_what_the_script_defines_ends_the_build(
         "pickle.dump(Model(), open('models/model.pkl', 'wb'))\n",
     )
 
-    assert error_of(scripted.build(surroundings, check=False)) == (
+    message = error_of(scripted.build(surroundings, check=False))
+    assert message == (
         "train.py wrote `model.pkl`, which refers to `__main__.Model`. This is there only while the "
         "script runs, so nobody could load the model. Move the definition to a module of the package, "
         "and import it from there."
+    )
+    assert f"\n  hatch-model: error: {message}\n" in (CHECKOUT / "docs/scripts.md").read_text(
+        "utf-8"
     )
 
 

@@ -85,6 +85,14 @@ def test_a_page_shows_all_that_is_known(tmp_path: Path) -> None:
     assert shown["Iris"].startswith("Iris Read me . Written by hatch-model")
 
 
+def test_a_script_is_not_called_a_function(tmp_path: Path) -> None:
+    training = {"entry_point": "jobs/train.py", "arguments": {}}
+
+    page = report_page(_content(model_wheel(tmp_path, changes={"training": training})))
+
+    assert _read(page).sections["Training"].startswith("Training Script jobs/train.py Trained on")
+
+
 def test_the_page_of_a_model_loads_nothing_and_allows_only_its_own_style(tmp_path: Path) -> None:
     page = report_page(_content(model_wheel(tmp_path, report={"a.png": png()})))
 
