@@ -498,7 +498,8 @@ def _file_of(module: Any) -> str:
 
 
 def _check(request: dict[str, Any]) -> dict[str, Any]:
-    checking, pickles = _module("checking"), _module("pickles")
+    checking = _module("checking")
+    pickles = _module("pickles") if request["models"] else None
     missed = checking.hide(request["hidden"], _file_of)
     try:
         for path, is_needed in request["models"]:
