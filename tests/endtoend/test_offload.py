@@ -113,9 +113,9 @@ if __name__ == "__main__":
 
 def scripted(project: ModelProject, cluster: Cluster, arguments: str) -> ModelProject:
     """Have a script train on a worker of *cluster*, which the sdist's own selection leaves out."""
-    on(project, cluster)
+    offloaded(project, cluster)
     settings = f'train = "jobs/train.py"\narguments = {arguments}'
-    project.replace("pyproject.toml", (_TRAIN, settings))
+    project.replace("pyproject.toml", (TRAIN, settings))
     file = project.folder / "pyproject.toml"
     only = '\n[tool.hatch.build.targets.sdist]\nonly-include = ["src"]\n'
     file.write_text(file.read_text() + only)

@@ -15,7 +15,16 @@ import jsonschema
 import pytest
 from checkout import CHECKOUT, online
 from models import run
-from support import FRONTENDS, ModelProject, Surroundings, interpreter_of, tree, unpack
+from support import (
+    FRONTENDS,
+    ModelProject,
+    Surroundings,
+    interpreter_of,
+    special,
+    timeless,
+    tree,
+    unpack,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +110,7 @@ def test_every_frontend_has_the_script_train(
 def test_the_output_of_a_script_is_shown_between_what_the_build_says(
     scripted: ModelProject, surroundings: Surroundings
 ) -> None:
-    assert scripted.build(surroundings).output == (
+    assert special(scripted.build(surroundings).output) == (
         "hatch-model: training with train.py\n"
         "accuracy 0.75\n"
         "hatch-model: metric    value  gate\n"
@@ -461,22 +470,23 @@ def test_the_command_trains_into_the_tree_with_other_arguments(
     )
     command = (python, "-m", "hatch_model", "train")
 
-    trained = surroundings.run(*command, "--arguments", "depth=5", cwd=scripted.folder)
+    trained = surroundings.run(*command, "--argument", "depth=5", cwd=scripted.folder)
 
-    assert trained.stdout == (
+    assert timeless(trained.stdout) == (
         "hatch-model: argument depth is 5, for this training only\n"
         "hatch-model: training with train.py\n"
         "accuracy 0.75\n"
+        "hatch-model: trained in …: weights.txt, …\n"
         "hatch-model: metric    value  gate\n"
         "hatch-model: accuracy  0.75   >= 0.5  ok\n"
         "hatch-model: wrote models/weights.txt\n"
     )
     assert (scripted.folder / "models" / "weights.txt").read_text() == "5 True"
     refused = surroundings.run(
-        *command, "--arguments", 'depth={"a": 1}', cwd=scripted.folder, check=False
+        *command, "--argument", 'depth={"a": 1}', cwd=scripted.folder, check=False
     )
     assert refused.stdout.splitlines()[-1] == (
-        "hatch-model: error: --arguments.depth: expected a string, number, boolean, or array of strings "
+        "hatch-model: error: --argument.depth: expected a string, number, boolean, or array of strings "
         "and numbers, as `train` is a script; found a table"
     )
 

@@ -106,7 +106,7 @@ def train_in_tree(
         project.training, lock=None, arguments={**project.training.arguments, **arguments}
     )
     if isinstance(project.training.train, Script):
-        problems = [*unfit_options("--arguments", arguments)]
+        problems = [*unfit_options("--argument", arguments)]
         if problems:
             raise SettingsError(problems)
     project.check_tools(InstalledEnvironment())
