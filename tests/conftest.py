@@ -36,6 +36,7 @@ _BUILD_TOOLS += [
     "markdown-it-py",
     "nh3",
     "rich",
+    "tomlkit",
 ]  # with the command line
 
 

@@ -80,6 +80,11 @@ def ignored(root: Path, names: Collection[str]) -> set[str]:
     return {*(listed or "").splitlines()} & {*names}
 
 
+def last_commit_time(root: Path) -> str:
+    """Return when the last commit of the tree at *root* was made, in ISO 8601; "" if unknown."""
+    return (_git(root, "log", "-1", "--format=%cI", "--", ".") or "").strip()
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     completed = _run(root, *arguments)
     return completed.stdout if completed and completed.returncode == 0 else None

@@ -6,7 +6,16 @@ import io
 import sys
 from importlib.util import find_spec
 
-_REQUIREMENTS = ("click", "jinja2", "jsonschema", "markdown_it", "nh3", "platformdirs", "rich")
+_REQUIREMENTS = (
+    "click",
+    "jinja2",
+    "jsonschema",
+    "markdown_it",
+    "nh3",
+    "platformdirs",
+    "rich",
+    "tomlkit",
+)
 
 
 def main() -> None:

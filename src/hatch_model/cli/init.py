@@ -1,4 +1,4 @@
-"""``hatch-model init``: a model project that builds at once."""
+"""``hatch-model init``: a model project that builds at once, new or of a project that exists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hatch_model.errors import HatchModelError
 from hatch_model.new_project import CI_SYSTEMS, FORMATS, NewProject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import PurePosixPath
 
     from hatch_model.new_project import Format
@@ -33,7 +33,27 @@ if TYPE_CHECKING:
     help="How to save the model.",
 )
 @click.option("--ci", type=click.Choice(list(CI_SYSTEMS)), help="Whose workflow to write.")
-@click.option("--no-lock", is_flag=True, help="Do not run `uv lock`.")
+@click.option(
+    "--train",
+    metavar="CODE",
+    default="",
+    help="The code of an existing project that trains: FILE, FILE:FUNCTION or MODULE:FUNCTION.",
+)
+@click.option(
+    "--artifacts",
+    metavar="DIR",
+    default="",
+    help="The folder that this code writes the model to, if reading it does not tell.",
+)
+@click.option(
+    "--arguments",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="An argument of this code. Can be used several times.",
+)
+@click.option("--yes", is_flag=True, help="Change an existing project without asking.")
+@click.option("--no-lock", is_flag=True, help="Do not lock the versions.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @exits_on_error
 def init(
@@ -43,13 +63,69 @@ def init(
     library: str | None,
     format_: Format | None,
     ci: str | None,
+    train: str,
+    artifacts: str,
+    assignments: Sequence[str],
+    yes: bool,
     no_lock: bool,
     force: bool,
 ) -> None:
-    """Write a new model project to FOLDER: it trains, tests and builds as it is.
+    """Make the project in FOLDER (default: this one) a model project, or write a new one there.
 
-    On a terminal, asks for what the options do not say.
+    A new project trains, tests and builds as it is. Of a project that exists, no code is changed. On a
+    terminal, asks for what the options do not say.
     """
+    is_new = any((name, library, format_, ci))
+    if (train or artifacts or assignments or yes or not is_new) and _is_project(folder):
+        if is_new:
+            raise click.UsageError("--name, --library, --format and --ci are for new projects.")
+        _convert(folder, train, artifacts, assignments, yes=yes, no_lock=no_lock, force=force)
+        return
+    if train or artifacts or assignments:
+        raise click.UsageError(
+            f"--train, --artifacts and --arguments are for a project that exists, and `{folder}` has none."
+        )
+    _create(folder, name, library, format_, ci, no_lock=no_lock, force=force)
+
+
+def _is_project(folder: Path) -> bool:
+    from hatch_model.new_project.survey import is_project  # noqa: PLC0415 - reads code
+
+    return is_project(folder)
+
+
+def _convert(
+    folder: Path,
+    train: str,
+    artifacts: str,
+    assignments: Sequence[str],
+    *,
+    yes: bool,
+    no_lock: bool,
+    force: bool,
+) -> None:
+    from hatch_model.cli.existing import convert  # noqa: PLC0415 - slow to import
+    from hatch_model.cli.train import read_arguments  # noqa: PLC0415 - as above
+    from hatch_model.new_project.plan import Choice  # noqa: PLC0415 - as above
+
+    try:
+        arguments = read_arguments(assignments)
+    except ValueError as error:
+        raise click.BadParameter(f"{error} is not KEY=VALUE", param_hint="--arguments") from None
+    choice = Choice(train=train, artifacts=artifacts, arguments=arguments)
+    convert(folder, choice, yes=yes, force=force, lock=None if no_lock else _lock)
+
+
+def _create(
+    folder: Path,
+    name: str | None,
+    library: str | None,
+    format_: Format | None,
+    ci: str | None,
+    *,
+    no_lock: bool,
+    force: bool,
+) -> None:
     suggested = name or folder.resolve().name
     name = name or _answer("Name", suggested)
     library = library or _answer("Library", _only_library(format_), list(FORMATS))
@@ -87,8 +163,7 @@ def _write(folder: Path, files: Mapping[PurePosixPath, str], *, force: bool) -> 
         names = ", ".join(f"`{path}`" for path in there)
         raise HatchModelError(
             f"`{folder}` has {names} already, so nothing was written. Choose another folder, or overwrite what "
-            f"is there with --force. To make a project that exists a model project, add the tables of a new "
-            f"one's pyproject.toml to its own."
+            f"is there with --force."
         )
     for path, content in files.items():
         file = folder / path

@@ -1,0 +1,426 @@
+"""A project's Python code, read as syntax trees: what it imports, fits, saves, loads and reads.
+
+None of it is imported or run. What only running it would tell is missing, so all of this is a guess.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal
+
+from hatch_model.new_project.paths import Paths, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SKIPPED = frozenset(
+    {"__pycache__", "build", "dist", "docs", "doc", "node_modules", "site-packages", "mlruns"}
+    | {"test", "tests", "venv", "env", "wandb", "examples"}
+)
+_MOST_FILES = 2_000
+
+Returns = Literal["nothing", "a mapping", "something else"]
+
+# What saves a model, and which of its arguments is the path or the file.
+_SAVERS = {
+    "joblib.dump": ("joblib", 1),
+    "pickle.dump": ("pickle", 1),
+    "cloudpickle.dump": ("pickle", 1),
+    "dill.dump": ("pickle", 1),
+    "torch.save": ("torch", 1),
+    "safetensors.torch.save_file": ("safetensors", 1),
+    "safetensors.numpy.save_file": ("safetensors", 1),
+    "onnx.save": ("onnx", 1),
+    "onnx.save_model": ("onnx", 1),
+    "skops.io.dump": ("skops", 1),
+}
+_SAVING_METHODS = {"save_model": "native", "save_weights": "weights", "save_pretrained": "folder"}
+_MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".pt", ".pth", ".model", ".bin", ".onnx")
+_LOADERS = {
+    "joblib.load": "joblib",
+    "pickle.load": "pickle",
+    "cloudpickle.load": "pickle",
+    "dill.load": "pickle",
+    "torch.load": "torch",
+}
+_FITTING = frozenset({"fit", "fit_transform", "partial_fit", "fit_predict", "train_on_batch"})
+_PREDICTING = frozenset({"predict", "predict_proba", "decision_function"})
+_WRITERS = frozenset(
+    {"to_csv", "to_parquet", "to_json", "to_pickle", "to_feather", "to_excel", "to_hdf", "savefig"}
+    | {"write_text", "write_bytes", "write_csv", "write_parquet", "save", "savez", "savetxt"}
+)
+_DOWNLOADING = (
+    *("requests.", "urllib.request.", "boto3.", "gdown.", "kaggle.", "wget.", "sqlalchemy."),
+    *("psycopg2.", "pymysql.", "datasets.load_dataset", "huggingface_hub.", "google.cloud."),
+    *("sklearn.datasets.fetch_", "seaborn.load_dataset", "tensorflow_datasets.", "yfinance."),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """A file that code saves to or loads from, relative to the project's root."""
+
+    path: str
+    """Empty where only running the code would tell."""
+    format: str
+    line: int
+    is_relative: bool
+    """The code names it relative to the working directory."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Function:
+    """A function at the top of a module."""
+
+    name: str
+    required: tuple[str, ...]
+    """The parameters that have no default."""
+    returns: Returns
+
+
+@dataclass(kw_only=True, slots=True)
+class Module:
+    """What a Python file does."""
+
+    path: PurePosixPath
+    """Relative to the project's root."""
+    tree: ast.Module
+    folder: PurePosixPath
+    """The working directory that it is written for."""
+    imports: set[tuple[int, str]] = field(default_factory=set)
+    """The level (0: absolute) and the dotted name of all that is imported, attributes included."""
+    fitted: list[str] = field(default_factory=list)
+    """The variables of the module that `fit` is called on, in their order; "" for any other object."""
+    saved: list[File] = field(default_factory=list)
+    loaded: list[File] = field(default_factory=list)
+    written: set[str] = field(default_factory=set)
+    """Paths of other files that it writes."""
+    named: dict[str, int] = field(default_factory=dict)
+    """Paths and addresses in the code, each with its line."""
+    functions: dict[str, Function] = field(default_factory=dict)
+    fitting: set[str] = field(default_factory=set)
+    """The functions that fit or save a model; "" for the top of the module."""
+    main: str | None = None
+    """What `if __name__ == "__main__"` calls if it does nothing else; "" for a block of more."""
+    takes_arguments: bool = False
+    """It reads the command line."""
+    required_arguments: tuple[str, ...] = ()
+    """Options of the command line that have to be given."""
+    predicts: bool = False
+    downloads: bool = False
+    classes: tuple[str, ...] = ()
+    is_notebook: bool = False
+
+    @property
+    def trains(self) -> bool:
+        return bool(self.fitted or self.saved)
+
+    @property
+    def stem(self) -> str:
+        return self.path.stem
+
+
+def read_modules(root: Path) -> dict[PurePosixPath, Module]:
+    """Return the Python files below *root* by path, tests and environments left out.
+
+    A file that is not Python's is left out as well.
+    """
+    trees = {path: tree for path in _python_files(root) if (tree := _parse(root / path))}
+    constants = {path: tree.body for path, tree in trees.items()}
+    return {path: _Reader(path, tree, constants).read() for path, tree in trees.items()}
+
+
+def _python_files(root: Path) -> Iterator[PurePosixPath]:
+    count = 0
+    for parent, folders, names in os.walk(root):
+        folders[:] = sorted(each for each in folders if not _is_skipped(Path(parent, each)))
+        for name in sorted(names):
+            if name.endswith(".py") and not _is_test(name):
+                count += 1
+                if count > _MOST_FILES:
+                    return
+                yield PurePosixPath(Path(parent, name).relative_to(root).as_posix())
+
+
+def _is_skipped(folder: Path) -> bool:
+    return (
+        folder.name in _SKIPPED
+        or folder.name.startswith(".")
+        or folder.name.endswith(".egg-info")
+        or folder.is_symlink()
+        or (folder / "pyvenv.cfg").exists()
+    )
+
+
+def _is_test(name: str) -> bool:
+    return name.startswith("test_") or name in {"conftest.py", "setup.py", "noxfile.py"}
+
+
+def _parse(file: Path) -> ast.Module | None:
+    try:
+        return ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return None
+
+
+class _Reader(ast.NodeVisitor):
+    """Reads one module, with the values that its names have where they are used."""
+
+    def __init__(
+        self,
+        path: PurePosixPath,
+        tree: ast.Module,
+        bodies: Mapping[PurePosixPath, list[ast.stmt]],
+    ) -> None:
+        self._paths = Paths(path, tree, bodies)
+        self._module = Module(path=path, tree=tree, folder=self._paths.folder)
+        self._function = ""
+
+    def read(self) -> Module:
+        module = self._module
+        self.visit(module.tree)
+        for node in module.tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                module.functions[node.name] = _function(node)
+            elif isinstance(node, ast.If) and _is_main(node.test):
+                module.main = _only_call(node.body)
+        module.classes = tuple(
+            each.name for each in module.tree.body if isinstance(each, ast.ClassDef)
+        )
+        handled = {file.path for file in (*module.saved, *module.loaded)}
+        for path in (*handled, *module.written):
+            module.named.pop(path, None)
+        return module
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self._module.imports |= {(0, each.name) for each in node.names}
+        self._paths.bind_imports(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        base = f"{node.module}." if node.module else ""
+        names = {(node.level, f"{base}{each.name}") for each in node.names}
+        self._module.imports |= names
+        if not node.level:
+            self._module.downloads |= any(name.startswith(_DOWNLOADING) for _, name in names)
+        self._paths.bind_imports(node)
+
+    def visit_If(self, node: ast.If) -> None:
+        if dotted(node.test).rpartition(".")[2] == "TYPE_CHECKING":
+            return
+        self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        outer, self._function = self._function, self._function or node.name
+        with self._paths.function(node):
+            self.generic_visit(node)
+        self._function = outer
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
+
+    def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
+        with self._paths.opened(node):
+            self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.generic_visit(node)
+        self._paths.assign(node)
+        if isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
+            # `model = Model().fit(…)`, whose call has no variable of its own
+            fitted = self._module.fitted
+            if fitted and fitted[-1] == "" and _method(node.value) in _FITTING:
+                fitted[-1] = "" if self._function else node.targets[0].id
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.generic_visit(node)
+        self._paths.assign(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str):
+            self._name(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        if not self._name(node):
+            self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        if not isinstance(node.value, ast.Constant):  # a docstring
+            self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name, method = self._paths.called(node.func), _method(node)
+        module = self._module
+        module.downloads |= name.startswith(_DOWNLOADING)
+        module.predicts |= method in _PREDICTING
+        self._command_line(node, name, method)
+        if method in _FITTING and isinstance(node.func, ast.Attribute):
+            receiver = node.func.value
+            is_variable = isinstance(receiver, ast.Name) and not self._function
+            module.fitted.append(dotted(receiver) if is_variable else "")
+            module.fitting.add(self._function)
+        saver = _saver(node, name, method, self._paths)
+        if saver:
+            module.saved.append(self._file(node, *saver))
+            module.fitting.add(self._function)
+        elif name in _LOADERS or method == "load_model":
+            module.loaded.append(self._file(node, _LOADERS.get(name, "native"), 0))
+        elif method in _WRITERS or self._paths.writes(node):
+            module.written |= {path for each in self._candidates(node) if (path := each)}
+        if not self._name(node):
+            self.generic_visit(node)
+
+    def _candidates(self, node: ast.Call) -> Iterator[str]:
+        yield self._paths.of(node)
+        if isinstance(node.func, ast.Attribute):
+            yield self._paths.of(node.func.value)
+        for each in node.args[:1]:
+            yield self._paths.of(each)
+
+    def _file(self, node: ast.Call, format_: str, position: int) -> File:
+        keywords = [
+            each.value for each in node.keywords if each.arg in {"filename", "file", "f", "path"}
+        ]
+        argument = node.args[position] if len(node.args) > position else next(iter(keywords), None)
+        path = self._paths.of(argument) if argument else ""
+        return File(
+            path=path,
+            format=format_,
+            line=node.lineno,
+            is_relative=bool(path) and not self._paths.is_anchored(argument),
+        )
+
+    def _name(self, node: ast.expr) -> bool:
+        """Note the path that *node* is, if it looks like one. Return whether it does."""
+        path = self._paths.of(node)
+        if not _looks_like_data(path):
+            return False
+        self._module.named.setdefault(path, node.lineno)
+        return True
+
+    def _command_line(self, node: ast.Call, name: str, method: str) -> None:
+        module = self._module
+        if name.endswith("get_ipython"):
+            module.is_notebook = True
+        if name.startswith(("argparse.ArgumentParser", "click.command", "typer.", "fire.Fire")):
+            module.takes_arguments = True
+        if method in {"add_argument", "option", "argument"}:
+            option = self._paths.option(node)
+            if option and option not in module.required_arguments:
+                module.required_arguments += (option,)
+
+
+def _method(node: ast.Call) -> str:
+    return dotted(node.func).rpartition(".")[2] or (
+        node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    )
+
+
+def _saver(node: ast.Call, name: str, method: str, paths: Paths) -> tuple[str, int] | None:
+    """Return the format and the position of the path, if *node* saves a model."""
+    if name in _SAVERS:
+        return _SAVERS[name]
+    if not isinstance(node.func, ast.Attribute) or not node.args:
+        return None
+    if method in _SAVING_METHODS:
+        return _SAVING_METHODS[method], 0
+    receiver = dotted(node.func.value).lower()
+    if method == "save" and (
+        paths.of(node.args[0]).endswith(_MODEL_SUFFIXES) or "model" in receiver
+    ):
+        return "native", 0
+    argument = node.args[0]
+    is_onnx = isinstance(argument, ast.Call) and _method(argument) == "SerializeToString"
+    # `file.write(onnx.SerializeToString())`: the file is what `write` belongs to.
+    if method in {"write", "write_bytes"} and is_onnx:
+        node.args.append(node.func.value)
+        return "onnx", len(node.args) - 1
+    return None
+
+
+def _is_main(test: ast.expr) -> bool:
+    return (
+        isinstance(test, ast.Compare)
+        and {dotted(test.left), *map(dotted, test.comparators)} >= {"__name__"}
+        and "__main__" in ast.dump(test)
+    )
+
+
+def _only_call(body: list[ast.stmt]) -> str:
+    """Return the function that *body* calls without arguments, if that is all that it does."""
+    if len(body) != 1 or not isinstance(body[0], ast.Expr):
+        return ""
+    call = body[0].value
+    if isinstance(call, ast.Call) and dotted(call.func) in {"sys.exit", "exit"} and call.args:
+        call = call.args[0]
+    if not isinstance(call, ast.Call) or call.args or call.keywords:
+        return ""
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
+    arguments = node.args
+    positional = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
+    optional = len(arguments.defaults)
+    keywords = [
+        each.arg
+        for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if default is None
+    ]
+    return Function(
+        name=node.name,
+        required=(*positional[: len(positional) - optional], *keywords),
+        returns=_returns(node),
+    )
+
+
+def _returns(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Returns:
+    values = [
+        node.value
+        for node in _own(function)
+        if isinstance(node, ast.Return) and node.value is not None and not _is_nothing(node.value)
+    ]
+    if not values:
+        return "nothing"
+    annotation = ast.dump(function.returns).lower() if function.returns else ""
+    metrics = ("metric", "score", "result", "report", "stat")
+    is_mapping = "'dict'" in annotation or "'mapping'" in annotation
+    is_mapping = is_mapping or all(
+        isinstance(each, (ast.Dict, ast.DictComp))
+        or dotted(each).startswith(metrics)
+        or (isinstance(each, ast.Call) and dotted(each.func) == "dict")
+        for each in values
+    )
+    return "a mapping" if is_mapping else "something else"
+
+
+def _is_nothing(value: ast.expr) -> bool:
+    """Whether a function that returns *value* returns nothing, or an exit code."""
+    return isinstance(value, ast.Constant) and value.value in {None, 0}
+
+
+def _own(function: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a function, those of the functions in it left out."""
+    for node in ast.iter_child_nodes(function):
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            yield node
+            yield from _own(node)
+
+
+_DATA_SUFFIXES = frozenset(
+    {".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".xlsx", ".xls", ".feather"}
+    | {".npy", ".npz", ".h5", ".hdf5", ".db", ".sqlite", ".arff", ".data", ".txt", ".zip"}
+    | {".gz", ".pkl", ".pickle", ".joblib", ".yaml", ".yml", ".toml", ".ini", ".arrow", ".svm"}
+)
+REMOTE = ("http://", "https://", "s3://", "gs://", "ftp://", "abfs://", "hf://", "az://")
+
+
+def _looks_like_data(path: str) -> bool:
+    if not path or len(path) > 300 or "\n" in path:  # noqa: PLR2004 - no path is longer
+        return False
+    suffix = PurePosixPath(path.lower()).suffix
+    if path.startswith(REMOTE):
+        return suffix in _DATA_SUFFIXES or path.startswith(REMOTE[2:])
+    is_file = suffix in _DATA_SUFFIXES and PurePosixPath(path).stem.strip(".*") != ""
+    return is_file and not any(each in path for each in '<>|{}"')

@@ -1,0 +1,505 @@
+"""What becomes of a project: how it trains, what it requires, and the files to write for that."""
+
+from __future__ import annotations
+
+import keyword
+import posixpath
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from hatch_model.errors import HatchModelError, printable
+from hatch_model.new_project.distributions import (
+    DEVELOPMENT,
+    distribution_of,
+    is_for_apps,
+    is_needed_to_predict,
+    is_part_of_models,
+)
+from hatch_model.new_project.survey import constants
+from hatch_model.new_project.wrapper import Stage, Wrapper, loader, snippet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hatch_model.new_project.code import File, Module
+    from hatch_model.new_project.survey import Data, Survey
+
+_READERS = frozenset({"pyarrow", "fastparquet", "openpyxl", "xlrd", "tables", "lxml", "h5py"})
+"""What pandas imports to read a file, so that no code names it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """What the user said, where the code leaves it open."""
+
+    train: str = ""
+    """A file, a file and a function (`train.py:main`), or an object reference."""
+    artifacts: str = ""
+    """The folder that training writes to."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True, slots=True)
+class Plan:
+    """What to write."""
+
+    survey: Survey
+    package: PurePosixPath
+    """The package that gets the model, as a folder of the project."""
+    packages: list[PurePosixPath]
+    """All that the wheel ships."""
+    trained_by: str
+    """The file whose code trains."""
+    train: str = ""
+    artifacts: str = ""
+    """Empty for the default."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    requirements: list[str] = field(default_factory=list)
+    training: list[str] = field(default_factory=list)
+    development: list[str] = field(default_factory=list)
+    inputs: list[str] | None = None
+    is_trained_for_sdist: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+    files: dict[PurePosixPath, str] = field(default_factory=dict)
+    """New ones, by path."""
+    notes: list[str] = field(default_factory=list)
+    lock: str = ""
+
+    @property
+    def import_name(self) -> str:
+        return _import_name(self.package)
+
+    @property
+    def moved_artifacts(self) -> tuple[str, str] | None:
+        """The folder that training writes to, and its place in the wheel, unless it is in the package."""
+        if not self.artifacts or PurePosixPath(self.artifacts).is_relative_to(self.package):
+            return None
+        return self.artifacts, f"{self.import_name}/{PurePosixPath(self.artifacts).name}"
+
+
+def _import_name(package: PurePosixPath) -> str:
+    return package.name
+
+
+def make_plan(survey: Survey, choice: Choice) -> Plan:
+    """Plan how the project in *survey* becomes a model project. Raises HatchModelError if it cannot be."""
+    _refuse_model_project(survey)
+    module, function = chosen(survey, choice)
+    package, is_new = _package(survey, module)
+    packages = _shipped(survey, package, module)
+    stages_before = survey.stages(module)
+    earlier = [each for each in stages_before if not each.required_arguments]
+    stages = [_stage(survey, each, packages, "", ()) for each in earlier]
+    stages.append(_stage(survey, module, packages, function, choice.arguments))
+    closure = survey.closure([*earlier, module])
+    plan = Plan(
+        survey=survey,
+        package=package,
+        packages=packages,
+        trained_by=str(module.path),
+        arguments=choice.arguments,
+    )
+    plan.notes += [
+        f"`{each.path}` writes what training reads, but needs arguments, so training does not run it"
+        for each in stages_before
+        if each not in earlier
+    ]
+    saved = _train(plan, stages, module, closure, choice)
+    if is_new:
+        plan.files[package / "__init__.py"] = loader(survey.name, package.name, saved)
+    _depend(plan, closure, saved, is_new=is_new)
+    _feed(plan, closure)
+    _advise(plan, closure, saved, is_new=is_new)
+    return plan
+
+
+def _refuse_model_project(survey: Survey) -> None:
+    hatch = survey.declaration.pyproject.get("tool", {}).get("hatch", {})
+    if "model" in hatch.get("metadata", {}).get("hooks", {}):
+        raise HatchModelError(
+            f"`{survey.root}` is a model project already: its pyproject.toml has "
+            f"[tool.hatch.metadata.hooks.model]."
+        )
+
+
+# Which code trains
+
+
+def chosen(survey: Survey, choice: Choice) -> tuple[Module, str]:
+    """Return the module that trains, and its function: the user's choice, or the likeliest."""
+    if choice.train:
+        return _named(survey, choice.train)
+    candidates = survey.candidates()
+    if candidates:
+        return candidates[0], survey.trainer(candidates[0])
+    hint = "Name the code that trains with --train, such as `--train train.py` or `--train package.module:function`."
+    if survey.notebooks:
+        hint = (
+            f"Save a notebook that trains as a script (`jupyter nbconvert --to script "
+            f"{printable(survey.notebooks[0])}`), and try again."
+        )
+    raise HatchModelError(
+        f"no code that trains was found in `{survey.root}`: nothing there fits or saves a model. {hint}"
+    )
+
+
+def _named(survey: Survey, train: str) -> tuple[Module, str]:
+    place, _, function = train.partition(":")
+    path = PurePosixPath(posixpath.normpath(place.replace("\\", "/")))
+    dotted = place.replace(".", "/")
+    for each in (path, PurePosixPath(f"{dotted}.py"), PurePosixPath(f"src/{dotted}.py")):
+        module = survey.modules.get(each)
+        if module is None:
+            continue
+        if function and function not in module.functions:
+            raise HatchModelError(
+                f"--train is `{printable(train)}`, but `{each}` has no function `{printable(function)}`."
+            )
+        return module, function or survey.trainer(module)
+    raise HatchModelError(
+        f"--train is `{printable(train)}`, but there is no such Python file in `{survey.root}`."
+    )
+
+
+def _package(survey: Survey, module: Module) -> tuple[PurePosixPath, bool]:
+    """Return the package for the model, and whether it is a new one."""
+    packages = survey.packages()
+    around = [each for each in packages if module.path.is_relative_to(each)]
+    named = [each for each in packages if each.name == survey.package_name]
+    for found in (around, named):
+        if found:
+            return found[0], False
+    name = survey.package_name
+    # A package that would hide a module of the standard library, or what its own code imports.
+    names = {each.partition(".")[0] for each in survey.foreign(survey.modules.values())}
+    taken = {*sys.stdlib_module_names, *names, *(path.stem for path in survey.modules)}
+    if name in taken or keyword.iskeyword(name) or not name.isidentifier():
+        name = f"{name}_model" if name[:1].isalpha() else f"model_{name}"
+    # Beside a package called `src`, it is found where that is.
+    return PurePosixPath(name if survey.is_src_a_package else f"src/{name}"), True
+
+
+def _shipped(survey: Survey, package: PurePosixPath, module: Module) -> list[PurePosixPath]:
+    """Return *package*, and the others that training or prediction imports from."""
+    closure = survey.closure([module, *survey.predicting([module])])
+    others = [
+        each
+        for each in survey.packages()
+        if each != package and any(one.path.is_relative_to(each) for one in closure)
+    ]
+    return [package, *others]
+
+
+def _stage(
+    survey: Survey,
+    module: Module,
+    packages: Sequence[PurePosixPath],
+    function: str,
+    arguments: Iterable[str],
+) -> Stage:
+    function = function or survey.trainer(module)
+    found = module.functions.get(function)
+    required = [each for each in (found.required if found else ()) if each not in set(arguments)]
+    reads_arguments = not function and module.takes_arguments
+    missing = [
+        each
+        for each in module.required_arguments
+        if reads_arguments
+        and each.lstrip("-").replace("-", "_") not in {one.replace("-", "_") for one in arguments}
+    ]
+    values = constants(module, required)
+    unknown = [
+        each for each in required if each not in values and each not in {"output_dir", "report_dir"}
+    ]
+    if missing or unknown:
+        names = [each.lstrip("-") for each in (*missing, *unknown)]
+        options = " ".join(f"--arguments {name}=…" for name in names)
+        raise HatchModelError(
+            f"`{module.path}` cannot be run without {', '.join(f'`{each}`' for each in (*missing, *unknown))}. "
+            f"Say what to train with: {options}"
+        )
+    return Stage(
+        path=module.path,
+        module=_module_name(module.path, packages),
+        function=function,
+        returns=found.returns if found else "nothing",
+        values=values,
+        folder=module.folder,
+        reads_arguments=reads_arguments and bool([*arguments]),
+        is_notebook=module.is_notebook,
+    )
+
+
+def _module_name(path: PurePosixPath, packages: Iterable[PurePosixPath]) -> str:
+    for package in packages:
+        if path.is_relative_to(package):
+            relative = path.relative_to(package.parent).with_suffix("")
+            parts = relative.parts[:-1] if relative.name == "__init__" else relative.parts
+            return ".".join(parts)
+    return ""
+
+
+# What it writes
+
+
+def _train(
+    plan: Plan, stages: list[Stage], module: Module, closure: Sequence[Module], choice: Choice
+) -> list[File]:
+    """Settle the training function and the artifacts. Return the files by their paths in the package."""
+    last = stages[-1]
+    saved = _saved(closure, plan.survey)
+    wrapper = Wrapper(stages=stages)
+    if choice.artifacts:
+        plan.artifacts = posixpath.normpath(choice.artifacts)
+    elif saved:
+        plan.artifacts = _folder(saved)
+        if not plan.artifacts:
+            wrapper = replace(wrapper, written=sorted({each.path for each in saved}))
+    elif any(each.saved for each in closure):
+        (file,) = [each for one in closure for each in one.saved][:1]
+        raise HatchModelError(
+            f"`{module.path}` saves a model (line {file.line} of it or of what it imports), but only running it "
+            f"would tell where. Name the folder with --artifacts, such as `--artifacts models`."
+        )
+    else:
+        wrapper = _unsaved(wrapper, module)
+    is_direct = last.is_plain and len(stages) == 1 and not wrapper.written and not wrapper.variable
+    if is_direct and (last.returns == "nothing" or wrapper.is_returned):
+        plan.train = f"{last.module}:{last.function}"
+        default = posixpath.join(str(module.path.parent), "data")
+    else:
+        name = _free_name(plan)
+        plan.files[plan.package / f"{name}.py"] = wrapper.text()
+        plan.train = f"{plan.import_name}.{name}:train"
+        default = f"{plan.package}/data"
+    plan.artifacts = "" if plan.artifacts == default else plan.artifacts
+    return _in_package(plan, saved, default)
+
+
+def _saved(closure: Sequence[Module], survey: Survey) -> list[File]:
+    """Return the files of the model whose paths are known, each once."""
+    found: dict[str, File] = {}
+    for module in closure:
+        for file in module.saved:
+            path = file.path
+            if path.startswith(f"{survey.root}/"):
+                path = posixpath.relpath(path, str(survey.root))
+            if path and "://" not in path and not path.startswith(("/", "..")):
+                found.setdefault(path, replace(file, path=path))
+    return list(found.values())
+
+
+def _folder(saved: Sequence[File]) -> str:
+    """Return the folder that all of *saved* are in; "" if that is the project's own, or not one."""
+    folders = {
+        each.path
+        if each.format == "folder" and "/" not in each.path
+        else posixpath.dirname(each.path)
+        for each in saved
+    }
+    common = posixpath.commonpath(sorted(folders)) if "" not in folders else ""
+    return "" if common in {"", "."} else common
+
+
+def _unsaved(wrapper: Wrapper, module: Module) -> Wrapper:
+    """Take the model from what the last stage returns, or from a variable of the script."""
+    last = wrapper.stages[-1]
+    if last.function and last.returns == "something else":
+        return replace(wrapper, is_returned=True)
+    variables = [each for each in module.fitted if each]
+    if not last.function and variables:
+        return replace(wrapper, variable=variables[-1])
+    raise HatchModelError(
+        f"`{module.path}` fits a model, but neither saves nor returns it. Save it, for example with "
+        f'`joblib.dump(model, "models/model.joblib")`, and try again.'
+    )
+
+
+def _free_name(plan: Plan) -> str:
+    names = ("training", "model_training", "hatch_model_training")
+    modules = plan.survey.modules
+    return next(
+        each
+        for each in names
+        if plan.package / f"{each}.py" not in modules
+        and plan.package / each / "__init__.py" not in modules
+    )
+
+
+def _in_package(plan: Plan, saved: Sequence[File], default: str) -> list[File]:
+    """Return *saved*, or what a returned model is saved as, by the paths in the package."""
+    from hatch_model.new_project.code import File  # noqa: PLC0415 - only its class
+
+    tree = PurePosixPath(plan.artifacts or default)
+    place = (
+        tree.relative_to(plan.package)
+        if tree.is_relative_to(plan.package)
+        else PurePosixPath(tree.name)
+    )
+    if not saved:
+        return [File(path=f"{place}/model.joblib", format="joblib", line=0, is_relative=False)]
+    files = []
+    for each in saved:
+        path = PurePosixPath(each.path)
+        inner = path.relative_to(tree) if path.is_relative_to(tree) else path
+        files.append(replace(each, path=str(place / inner)))
+    return files
+
+
+# What it requires
+
+
+def _depend(plan: Plan, closure: Sequence[Module], saved: Sequence[File], *, is_new: bool) -> None:
+    """Divide the requirements into what prediction imports, what only training does, and the rest."""
+    survey = plan.survey
+    declared = survey.declaration.requirements
+    names = {*declared, *survey.declaration.development}
+    trained = {name: distribution_of(name, names) for name in survey.foreign(closure)}
+    users = _users(plan, closure)
+    using = survey.closure(users)
+    predicted = {
+        distribution_of(name, names)
+        for name in survey.foreign(using)
+        if not is_for_apps(name) or _is_imported_by_shipped(plan, using, name)
+    }
+    has_users = bool(survey.predicting(closure))
+    for name, distribution in trained.items():
+        if is_part_of_models(name) or (not has_users and is_needed_to_predict(name)):
+            predicted.add(distribution)
+    if is_new:
+        predicted |= {each.format for each in saved if each.format in {"joblib", "torch"}}
+    needed = {*trained.values(), *predicted} - {"", canonicalize_name(survey.name)}
+    if "scikit-learn" in needed and "joblib" not in names:
+        needed.discard("joblib")  # scikit-learn requires it
+    if needed - names:
+        listed = ", ".join(f"`{name}`" for name in sorted(needed - names))
+        plan.notes.append(f"imported, but not declared, so added without a version: {listed}")
+    lines = {**survey.declaration.development, **declared}
+    for name in [*declared, *sorted(needed - {*declared})]:
+        line = lines.get(name, name)
+        if name in predicted:
+            plan.requirements.append(line)
+        elif name in needed or (name in _READERS and "pandas" in needed):
+            plan.training.append(line)
+        elif name not in DEVELOPMENT or name not in survey.declaration.development:
+            plan.development.append(line)
+    plan.development += [
+        line for name, line in survey.declaration.development.items() if name not in needed
+    ]
+    plan.development = list(dict.fromkeys(plan.development))
+
+
+def _is_imported_by_shipped(plan: Plan, modules: Sequence[Module], name: str) -> bool:
+    return any(
+        name in plan.survey.foreign([each])
+        for each in modules
+        if _module_name(each.path, plan.packages)
+    )
+
+
+def _users(plan: Plan, closure: Sequence[Module]) -> list[Module]:
+    """Return the modules that run where the wheel is installed: those that predict, and commands."""
+    survey = plan.survey
+    stages = {each.path for each in closure if each.trains}
+    shipped = [each / "__init__.py" for each in plan.packages]
+    targets = {
+        value.partition(":")[0].replace(".", "/") for value in survey.declaration.scripts.values()
+    }
+    shipped += [package.parent / f"{target}.py" for package in plan.packages for target in targets]
+    found = [
+        survey.modules[path] for path in shipped if path in survey.modules and path not in stages
+    ]
+    predicting = survey.predicting(closure)
+    inside = [each for each in predicting if _module_name(each.path, plan.packages)]
+    # An app beside the package is not shipped: only what it does with the model counts.
+    return [*found, *(inside or predicting)]
+
+
+# What it reads
+
+
+def _feed(plan: Plan, closure: Sequence[Module]) -> None:
+    """Declare the inputs where all of them are known, and say what a build will not find."""
+    data = plan.survey.data(closure)
+    made = {path for each in closure for path in each.written}
+    data = [each for each in data if each.path not in made]
+    lost = [each for each in data if each.kind in {"ignored", "absolute", "remote"}]
+    for each in lost:
+        plan.notes.append(_lost(each))
+    plan.is_trained_for_sdist = any(each.kind == "ignored" for each in lost)
+    downloads = any(each.downloads for each in closure)
+    if downloads:
+        plan.notes.append(
+            "training downloads data, which may change: `inputs` was left out, so that every build trains"
+        )
+    if any("matplotlib" in name for name in plan.survey.foreign(closure)):
+        plan.environment["MPLBACKEND"] = "Agg"  # a build has no display
+    if downloads or any(each.kind in {"absolute", "remote"} for each in lost):
+        return
+    read = [each.path for each in data if each.kind in {"present", "ignored"}]
+    read += [each for each in plan.arguments.values() if isinstance(each, str) and each]
+    present = [each for each in read if (plan.survey.root / each).exists()]
+    # The wheel does not ship these files, and running one is no import.
+    code = [str(each.path) for each in closure if not _module_name(each.path, plan.packages)]
+    folders = [each for each in present if (plan.survey.root / each).is_dir()]
+    plan.inputs = sorted({f"{each}/**" if each in folders else each for each in (*present, *code)})
+
+
+def _lost(data: Data) -> str:
+    place = f"`{printable(data.path)}` ({data.place})"
+    if data.kind == "ignored":
+        return (
+            f"{place} is ignored by git, so it is not in a source distribution: the model is trained when the "
+            f'source distribution is built (sdist = "trained")'
+        )
+    if data.kind == "absolute":
+        return f"{place} is outside of the project, where other machines have no such file"
+    return f"{place} is downloaded, so that the same commit may train another model"
+
+
+# What to look at
+
+
+def _advise(plan: Plan, closure: Sequence[Module], saved: Sequence[File], *, is_new: bool) -> None:
+    survey = plan.survey
+    for line in survey.declaration.unread:
+        plan.notes.append(line)
+    relative = [
+        f"`{module.path}` line {file.line} loads `{file.path}`"
+        for module in survey.predicting(closure)
+        for file in module.loaded
+        if file.is_relative
+    ]
+    code = snippet(plan.import_name, saved[0])
+    if is_new:
+        code = (
+            f"from {plan.import_name} import load\n\nmodel = load()\n"
+            if "def load" in _init(plan)
+            else code
+        )
+    indented = "".join("\n" + f"    {line}".rstrip() for line in code.splitlines())
+    if relative:
+        plan.notes.append(
+            f"{', '.join(relative)} by a path relative to the working directory, which an installed wheel is not "
+            f"in. Load the model of the wheel like this:{indented}"
+        )
+    elif not any(each.loaded for each in survey.predicting(closure)):
+        plan.notes.append(f"load the model of the wheel like this:{indented}")
+    unshipped = [
+        f"`{module.path}`"
+        for module in closure
+        if module.classes and not _module_name(module.path, plan.packages)
+    ]
+    if unshipped and any(each.format in {"joblib", "pickle"} for each in saved):
+        plan.notes.append(
+            f"{', '.join(unshipped)} has classes, and the wheel does not ship it: if the saved model refers to "
+            f"one, move it into `{plan.package}`"
+        )
+
+
+def _init(plan: Plan) -> str:
+    return plan.files.get(plan.package / "__init__.py", "")

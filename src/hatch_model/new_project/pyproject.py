@@ -1,0 +1,335 @@
+"""The pyproject.toml of a project that becomes a model project: its own, with what is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Array, Table
+
+from hatch_model.errors import HatchModelError
+from hatch_model.new_project.declaration import declared_version, supported_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tomlkit import TOMLDocument
+
+    from hatch_model.new_project.plan import Plan
+
+_WIDTH = 88
+_BACKEND = "hatchling.build"
+
+
+def edited(plan: Plan, text: str) -> str:
+    """Return *text*, a pyproject.toml or nothing, with what *plan* adds. Comments stay.
+
+    Raises HatchModelError if it is written in a way that nothing can be added to.
+    """
+    try:
+        document = tomlkit.parse(text)
+        _build_system(document)
+        array = _project(document, plan)
+        added = [_requirements(document, plan, array), _training(document, plan)]
+        added += [_wheel(document, plan), _sources(document, plan), _uv(document, plan)]
+        _groups(document, plan)
+        parts = [tomlkit.dumps(document).strip("\n"), *(each for each in added if each)]
+        result = "\n\n".join(parts).lstrip("\n") + "\n"
+        tomlkit.parse(result)
+    except TOMLKitError as error:
+        raise HatchModelError(
+            f"the tables of hatch-model cannot be added to `{plan.survey.root / 'pyproject.toml'}`: {error}. "
+            f"Write its tables out as [table] instead of inline ones, and try again."
+        ) from None
+    return result
+
+
+def _build_system(document: TOMLDocument) -> None:
+    system = document.get("build-system")
+    if not isinstance(system, Table):
+        system = tomlkit.table()
+        system["requires"] = ["hatchling", "hatch-model"]
+        system["build-backend"] = _BACKEND
+        _insert_first(document, "build-system", system)
+        return
+    if system.get("build-backend") != _BACKEND:
+        system["requires"] = ["hatchling", "hatch-model"]
+        system["build-backend"] = _BACKEND
+        for key in ("backend-path",):
+            system.pop(key, None)
+    elif not any(_name_of(each) == "hatch-model" for each in system["requires"]):
+        _append(system, "requires", "hatch-model")
+
+
+def _insert_first(document: TOMLDocument, key: str, table: Table) -> None:
+    """Put *table* before all others, and after the file's own comments."""
+    others = list(document.items())
+    for name, _ in others:
+        del document[name]
+    document.append(key, table)
+    for name, value in others:
+        document.append(name, value)
+
+
+def _name_of(requirement: object) -> str:
+    try:
+        return canonicalize_name(Requirement(str(requirement)).name)
+    except InvalidRequirement:
+        return ""
+
+
+def _append(table: Table, key: str, value: str) -> None:
+    array = table.get(key)
+    if not isinstance(array, Array):
+        array = tomlkit.array()
+        table[key] = array
+        array = table[key]
+    array.append(value)
+
+
+def _project(document: TOMLDocument, plan: Plan) -> Array | None:
+    """Complete [project], and return the array of its dependencies, which it loses."""
+    project = document.get("project")
+    if not isinstance(project, Table):
+        _insert_after_build_system(document, _new_project(document, plan))
+        return None
+    dependencies = project.pop("dependencies", None)
+    dynamic = project.get("dynamic", [])
+    if "dependencies" not in dynamic:
+        _append(project, "dynamic", "dependencies")
+    if "version" not in project and "version" not in dynamic:
+        project["version"] = plan.survey.declaration.version or "0.1.0"
+    if "name" not in project:
+        project["name"] = _project_name(plan)
+    if "requires-python" not in project:
+        project["requires-python"] = supported_python(plan.survey.declaration.requires_python)
+    _keep_blank_line(project)
+    return dependencies if isinstance(dependencies, Array) else None
+
+
+def _keep_blank_line(project: Table) -> None:
+    """Have an empty line before the next table, where the last key was added at the end."""
+    if not tomlkit.dumps(project).endswith("\n\n"):
+        project.add(tomlkit.nl())
+
+
+def _project_name(plan: Plan) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", plan.survey.name).strip("-._") or "model"
+
+
+def _new_project(document: TOMLDocument, plan: Plan) -> Table:
+    declaration = plan.survey.declaration
+    root = plan.survey.root
+    project = tomlkit.table()
+    project["name"] = _project_name(plan)
+    dynamic = ["dependencies"]
+    version_file = declared_version(root, plan.packages)
+    if declaration.version:
+        project["version"] = declaration.version
+    elif version_file is not None:
+        dynamic.append("version")
+        _hatch(document)["version"] = {"path": str(version_file)}
+    else:
+        project["version"] = "0.1.0"
+    if declaration.description:
+        project["description"] = declaration.description
+    readme = next(
+        (each for each in ("README.md", "README.rst", "README.txt") if (root / each).is_file()), ""
+    )
+    if readme:
+        project["readme"] = readme
+    project["requires-python"] = supported_python(declaration.requires_python)
+    project["dynamic"] = dynamic
+    for key, value in (
+        ("optional-dependencies", declaration.extras),
+        ("scripts", declaration.scripts),
+    ):
+        if value:
+            project[key] = value
+    return project
+
+
+def _hatch(document: TOMLDocument) -> Any:
+    tool = document.setdefault("tool", tomlkit.table(is_super_table=True))
+    return tool.setdefault("hatch", tomlkit.table(is_super_table=True))
+
+
+def _insert_after_build_system(document: TOMLDocument, project: Table) -> None:
+    others = [(name, value) for name, value in document.items() if name != "build-system"]
+    for name, _ in others:
+        del document[name]
+    document.append("project", project)
+    for name, value in others:
+        document.append(name, value)
+
+
+# The tables of the hooks
+
+
+def _requirements(document: TOMLDocument, plan: Plan, array: Array | None) -> str:
+    """Return the metadata hook's table. What [project] had stays as it was written there."""
+    if array is None:
+        body = f"dependencies = {_array(plan.requirements)}"
+    else:
+        wanted = list(plan.requirements)
+        for index in reversed(range(len(array))):
+            if str(array[index]) in wanted:
+                wanted.remove(str(array[index]))
+            else:
+                del array[index]
+        for line in wanted:
+            array.append(line)
+        body = f"dependencies = {array.as_string()}"
+    del document  # The table is new: a model project is refused before.
+    return f"[tool.hatch.metadata.hooks.model]\n# What the model needs to predict.\n{body}"
+
+
+def _training(document: TOMLDocument, plan: Plan) -> str:
+    lines = [f'train = "{plan.train}"']
+    if plan.artifacts:
+        lines.append(f'artifacts = "{plan.artifacts}"')
+    if plan.arguments:
+        lines.append(f"arguments = {_inline(plan.arguments)}")
+    if plan.training:
+        lines.append(f'dependency-groups = ["{_group_name(document)}"]')
+    if plan.lock:
+        lines.append(f'lock = "{plan.lock}"')
+    if plan.inputs is not None:
+        lines.append("# All that training reads: an unchanged model is not trained again.")
+        lines.append(f"inputs = {_array(plan.inputs)}")
+    if plan.is_trained_for_sdist:
+        lines.append('sdist = "trained"')
+    if plan.environment:
+        lines.append(f"environment = {_inline(plan.environment)}")
+    return "\n".join(["[tool.hatch.build.hooks.model]", *lines])
+
+
+def _group_name(document: TOMLDocument) -> str:
+    """Return a name for the group of what only training needs that no other group has."""
+    groups = document.get("dependency-groups", {})
+    return next(
+        each
+        for each in ("training", "model-training", "hatch-model-training")
+        if each not in groups
+    )
+
+
+def _groups(document: TOMLDocument, plan: Plan) -> None:
+    groups = {_group_name(document): plan.training} if plan.training else {}
+    if plan.development:
+        groups["dev"] = plan.development
+    if not groups:
+        return
+    if "dependency-groups" not in document:
+        table = tomlkit.table()
+        _insert_after_project(document, table)
+    target: Any = document["dependency-groups"]
+    for name, lines in groups.items():
+        array = target.get(name)
+        if isinstance(array, Array):
+            known = {_name_of(each) for each in array}
+            for line in lines:
+                if _name_of(line) not in known:
+                    array.append(line)
+        else:
+            target[name] = tomlkit.parse(f"x = {_array(lines)}")["x"]
+    if isinstance(target, Table):
+        _keep_blank_line(target)
+
+
+def _insert_after_project(document: TOMLDocument, table: Table) -> None:
+    names = [name for name, _ in document.items()]
+    rest = [(name, document[name]) for name in names[names.index("project") + 1 :]]
+    for name, _ in rest:
+        del document[name]
+    document.append("dependency-groups", table)
+    for name, value in rest:
+        document.append(name, value)
+
+
+# The wheel, and uv
+
+
+def _wheel(document: TOMLDocument, plan: Plan) -> str:
+    """Select the packages, unless hatchling finds them by the project's name or the project says so."""
+    wheel = _at(document, "tool", "hatch", "build", "targets", "wheel")
+    name = re.sub(r"[-_.]+", "_", _project_name(plan)).lower()
+    usual = [PurePosixPath(name), PurePosixPath("src") / name]
+    is_found = len(plan.packages) == 1 and plan.packages[0] in usual
+    if wheel is not None:
+        if not {"packages", "include", "only-include"} & {*wheel} and not is_found:
+            wheel["packages"] = [*map(str, plan.packages)]
+        return ""
+    if is_found:
+        return ""
+    return f"[tool.hatch.build.targets.wheel]\npackages = {_array([*map(str, plan.packages)])}"
+
+
+def _sources(document: TOMLDocument, plan: Plan) -> str:
+    """Have the artifacts folder in the package, where it is not in the tree."""
+    moved = plan.moved_artifacts
+    if moved is None:
+        return ""
+    tree, place = moved
+    wheel = _at(document, "tool", "hatch", "build", "targets", "wheel")
+    if wheel is not None and isinstance(wheel.get("sources"), list):
+        raise HatchModelError(
+            "tool.hatch.build.targets.wheel.sources is an array; write it as a table, in which "
+            f'"{tree}" = "{place}" puts the model into the package.'
+        )
+    sources = _at(document, "tool", "hatch", "build", "targets", "wheel", "sources")
+    if sources is not None:
+        sources[tree] = place
+        return ""
+    header = "[tool.hatch.build.targets.wheel.sources]"
+    return f'{header}\n# Training writes there, and the wheel has it here.\n"{tree}" = "{place}"'
+
+
+def _uv(document: TOMLDocument, plan: Plan) -> str:
+    folders = sorted({f"{each.parts[0]}/**/*.py" for each in plan.packages})
+    at_top = any(len(path.parts) == 1 for path in plan.survey.modules)
+    patterns = ["pyproject.toml", *folders, *(["*.py"] if at_top else [])]
+    keys = ", ".join(f'{{ file = "{each}" }}' for each in patterns)
+    uv = _at(document, "tool", "uv")
+    if uv is None:
+        comment = (
+            "# Build again when the code changes, in projects that use this one from its folder."
+        )
+        return f"[tool.uv]\n{comment}\ncache-keys = [{keys}]"
+    if "cache-keys" not in uv:
+        uv["cache-keys"] = tomlkit.parse(f"x = [{keys}]")["x"]
+    if uv.get("package") is False:
+        uv["package"] = True
+    return ""
+
+
+def _at(document: TOMLDocument, *keys: str) -> Any:
+    found: Any = document
+    for key in keys:
+        if not hasattr(found, "get") or key not in found:
+            return None
+        found = found[key]
+    return found
+
+
+def _array(lines: Sequence[str]) -> str:
+    """Write strings as an array: on one line if it is short."""
+    values = [json.dumps(each, ensure_ascii=False) for each in lines]
+    short = f"[{', '.join(values)}]"
+    if len(short) <= _WIDTH - len("dependencies = "):
+        return short
+    return "\n".join(["[", *(f"    {each}," for each in values), "]"])
+
+
+def _inline(table: Mapping[str, Any]) -> str:
+    pairs: Iterable[str] = (
+        f"{tomlkit.key(key).as_string()} = {tomlkit.item(value).as_string()}"
+        for key, value in table.items()
+    )
+    return f"{{ {', '.join(pairs)} }}"

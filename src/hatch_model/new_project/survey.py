@@ -1,0 +1,319 @@
+"""A project that exists: its code, what it declares, its data, and which code trains."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Literal
+
+from packaging.utils import canonicalize_name
+
+from hatch_model.git import ignored, last_commit_time
+from hatch_model.new_project.code import REMOTE, read_modules
+from hatch_model.new_project.declaration import read_declaration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from hatch_model.new_project.code import Module
+    from hatch_model.new_project.declaration import Declaration
+
+_DECLARING = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
+_PREDICTING = re.compile(r"predict|infer|serv|scor|(^|_)(app|api|dashboard|demo)($|_)")
+_OTHER = re.compile(r"eval|test|tune|search|plot|visual|explor|eda")
+_TRAINING = re.compile(r"train|fit|build_model|learn")
+# What the template of Cookiecutter Data Science has in `src`, which is no package by itself there.
+_STEPS = frozenset({"data", "features", "models", "visualization", "utils", "dataset", "modeling"})
+
+Kind = Literal["present", "missing", "ignored", "absolute", "remote"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Data:
+    """A file that code reads."""
+
+    path: str
+    kind: Kind
+    place: str
+    """Where the code names it: the file and the line."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Survey:
+    """What is known of a project without running any of it."""
+
+    root: Path
+    declaration: Declaration
+    modules: Mapping[PurePosixPath, Module]
+    notebooks: tuple[str, ...]
+    committed: str
+    """When the last commit was made, in ISO 8601; "" without one."""
+
+    @property
+    def name(self) -> str:
+        # The template of Cookiecutter Data Science calls every project so.
+        declared = "" if self.declaration.name == "src" else self.declaration.name
+        return declared or self.root.name
+
+    @property
+    def package_name(self) -> str:
+        return re.sub(r"\W", "_", canonicalize_name(self.name)).strip("_")
+
+    @property
+    def is_src_a_package(self) -> bool:
+        """Whether the code imports `src` itself, or runs what is in it as scripts."""
+        if PurePosixPath("src/__init__.py") in self.modules:
+            return True
+        if any(
+            f"{name}.".startswith("src.")
+            for each in self.modules.values()
+            for _, name in each.imports
+        ):
+            return True
+        below = {
+            path.parts[1] for path in self.modules if path.parts[0] == "src" and len(path.parts) > 1
+        }
+        folders = {each for each in below if not each.endswith(".py")}
+        return bool(below) and folders <= _STEPS
+
+    def packages(self) -> list[PurePosixPath]:
+        """Return the folders of the packages that a wheel could ship."""
+        found = []
+        for path in self.modules:
+            folder = path.parent
+            above = folder.parent
+            is_top = str(above) == "." or (str(above) == "src" and not self.is_src_a_package)
+            is_named = folder.name == self.package_name
+            if (
+                (path.name == "__init__.py" or is_named)
+                and is_top
+                and folder.name not in {"src", ""}
+            ):
+                found.append(folder)
+        return sorted(set(found))
+
+    # Which code trains
+
+    def candidates(self) -> list[Module]:
+        """Return the modules that train if they are run or called, the most likely ones first."""
+        scores = {path: self._score(module) for path, module in self.modules.items()}
+        found = [path for path, score in scores.items() if score > 0]
+        return [
+            self.modules[path] for path in sorted(found, key=lambda path: (-scores[path], path))
+        ]
+
+    def _score(self, module: Module) -> int:
+        closure = self.closure([module])
+        fits = any(each.fitted for each in closure)
+        saves = any(each.saved for each in closure)
+        is_entry = module.main is not None or "" in module.fitting or self._trainer(module) != ""
+        if (
+            not is_entry
+            or not (fits or saves)
+            or not (fits or module.takes_arguments or "" in module.fitting)
+        ):
+            return 0
+        stem = module.stem.lower()
+        score = 10 + 3 * saves + 2 * bool(module.trains) + (module.main is not None)
+        score += 4 * bool(_TRAINING.search(stem)) + 2 * ("train" in module.functions)
+        score -= 6 * bool(_PREDICTING.search(stem)) + 4 * bool(_OTHER.search(stem))
+        return max(score, 1)
+
+    def _trainer(self, module: Module) -> str:
+        """Return the function of a module that trains, by its name and what it does; "" for none."""
+        functions = list(module.functions.values())
+        likely = [each for each in functions if re.match(r"(train|fit|build|main|run)", each.name)]
+        likely.sort(key=lambda each: (bool(each.required), each.name not in module.fitting))
+        return likely[0].name if likely else ""
+
+    def trainer(self, module: Module) -> str:
+        """Return the function to call for a module to train; "" where it has to be run as a script."""
+        if "" in module.fitting:
+            return ""
+        main = module.functions.get(module.main or "")
+        if main is not None and not main.required:
+            return main.name
+        name = self._trainer(module)
+        required = module.functions[name].required if name else ()
+        is_known = bool(name) and len(constants(module, required)) == len(required)
+        needs_block = module.main is not None and not is_known
+        return "" if needs_block or module.takes_arguments else name
+
+    def predicting(self, training: Iterable[Module]) -> list[Module]:
+        """Return the modules that use the model and don't train it."""
+        stages = {each.path for each in training}
+        return [
+            each
+            for path, each in self.modules.items()
+            if path not in stages
+            and not each.saved
+            and not each.fitted
+            and (each.loaded or (each.predicts and _PREDICTING.search(each.stem)))
+        ]
+
+    # Imports
+
+    def closure(self, modules: Iterable[Module]) -> list[Module]:
+        """Return *modules* and all of the project's own that they import, packages included."""
+        found: dict[PurePosixPath, Module] = {}
+        waiting = [*modules]
+        while waiting:
+            module = waiting.pop()
+            if module.path in found:
+                continue
+            found[module.path] = module
+            waiting += [self.modules[path] for path in self._imported(module)]
+        return list(found.values())
+
+    def _imported(self, module: Module) -> Iterator[PurePosixPath]:
+        for level, name in module.imports:
+            yield from self._own(module, level, name)
+        for folder in module.path.parents:
+            if (init := folder / "__init__.py") in self.modules and init != module.path:
+                yield init
+
+    def _own(self, module: Module, level: int, name: str) -> list[PurePosixPath]:
+        """Return the files of the project that an import leads to; none for a package of others."""
+        bases = [module.path.parent, PurePosixPath(), PurePosixPath("src")]
+        if level:
+            bases = [PurePosixPath(*module.path.parts[:-level])]
+        parts = name.split(".")
+        for base in bases:
+            found = []
+            for depth in range(1, len(parts) + 1):
+                place = base.joinpath(*parts[:depth])
+                files = (place.with_name(f"{place.name}.py"), place / "__init__.py")
+                found += [each for each in files if each in self.modules]
+            is_folder = any(base / parts[0] in path.parents for path in self.modules)
+            if found or (is_folder and parts[0]):
+                return found
+        return []
+
+    def is_own(self, module: Module, level: int, name: str) -> bool:
+        """Whether an import is of the project's own code."""
+        top = name.partition(".")[0]
+        bases = (module.path.parent, PurePosixPath(), PurePosixPath("src"))
+        return bool(level) or any(
+            base / f"{top}.py" in self.modules
+            or any(base / top in each.parents for each in self.modules)
+            for base in bases
+        )
+
+    def foreign(self, modules: Iterable[Module]) -> set[str]:
+        """Return what *modules* import that is not the project's own."""
+        return {
+            name
+            for module in modules
+            for level, name in module.imports
+            if not self.is_own(module, level, name)
+        }
+
+    # Data
+
+    def data(self, modules: Iterable[Module]) -> list[Data]:
+        """Return the files that *modules* read, and those that they may, by path."""
+        listed = [*modules]
+        written = {path for each in listed for path in each.written}
+        written |= {file.path for each in listed for file in each.saved}
+        places = {
+            path: f"{each.path}:{line}"
+            for each in listed
+            for path, line in each.named.items()
+            if path not in written
+        }
+        inside = [path for path in places if _is_inside(path)]
+        unshipped = ignored(self.root, inside)
+        return [
+            Data(path=path, kind=self._kind(path, unshipped), place=place)
+            for path, place in sorted(places.items())
+            if _is_likely(path, exists=(self.root / path).exists())
+        ]
+
+    def _kind(self, path: str, unshipped: set[str]) -> Kind:
+        if path.startswith(REMOTE):
+            return "remote"
+        if not _is_inside(path):
+            return "absolute"
+        if path in unshipped:
+            return "ignored"
+        return "present" if (self.root / path).exists() else "missing"
+
+    def stages(self, module: Module) -> list[Module]:
+        """Return the modules to run before *module*, since they write what a fresh clone lacks."""
+        found: list[Module] = []
+        waiting = [module]
+        while waiting:
+            reader = waiting.pop()
+            lacking = {
+                each.path
+                for each in self.data(self.closure([reader]))
+                if each.kind in {"missing", "ignored"}
+            }
+            for other in self.modules.values():
+                is_writer = lacking & other.written and (other.main is not None or _runs(other))
+                if is_writer and other is not module and other not in found:
+                    found.insert(0, other)
+                    waiting.append(other)
+        return found
+
+
+def constants(module: Module, parameters: Iterable[str]) -> dict[str, str]:
+    """Return constants of a module that are called as *parameters* are: CONFIG or DEFAULT_CONFIG."""
+    names = {
+        target.id
+        for node in module.tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    found: dict[str, str] = {}
+    for each in parameters:
+        for name in (each.upper(), f"DEFAULT_{each.upper()}", f"DEFAULT_{each.upper()}S"):
+            if name in names:
+                found.setdefault(each, name)
+    return found
+
+
+def _is_inside(path: str) -> bool:
+    return "://" not in path and not path.startswith(("/", "..")) and path[1:2] != ":"
+
+
+def _is_likely(path: str, *, exists: bool) -> bool:
+    """Whether a string with the suffix of a data file is a path: it is there, or it has a folder."""
+    return exists or "/" in path
+
+
+def _runs(module: Module) -> bool:
+    """Whether a module does something when it is run that is neither a definition nor an import."""
+    definitions = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign)
+    return any(
+        isinstance(each, ast.Expr) and isinstance(each.value, ast.Call)
+        for each in module.tree.body
+        if not isinstance(each, definitions)
+    )
+
+
+def is_project(folder: Path) -> bool:
+    """Whether *folder* has a project that is to become a model project."""
+    if any((folder / name).is_file() for name in _DECLARING):
+        return True
+    return folder.is_dir() and any(each.trains for each in read_modules(folder).values())
+
+
+def survey(root: Path) -> Survey:
+    """Read the project at *root*. Raises HatchModelError for what cannot be converted."""
+    root = root.resolve()
+    return Survey(
+        root=root,
+        declaration=read_declaration(root),
+        modules=read_modules(root),
+        notebooks=tuple(
+            path.relative_to(root).as_posix()
+            for pattern in ("*.ipynb", "notebooks/*.ipynb")
+            for path in sorted(root.glob(pattern))
+        ),
+        committed=last_commit_time(root),
+    )

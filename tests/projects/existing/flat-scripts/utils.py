@@ -1,0 +1,6 @@
+from sklearn.datasets import load_digits
+
+
+def load_data():
+    digits = load_digits()
+    return digits.data / 16, digits.target

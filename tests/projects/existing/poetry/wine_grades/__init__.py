@@ -1,0 +1,3 @@
+from wine_grades.inference import grade
+
+__all__ = ["grade"]
