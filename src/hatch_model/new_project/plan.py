@@ -185,7 +185,7 @@ def _package(survey: Survey, module: Module) -> tuple[PurePosixPath, bool]:
 
 def _shipped(survey: Survey, package: PurePosixPath, module: Module) -> list[PurePosixPath]:
     """Return *package*, and the others that training or prediction imports from."""
-    closure = survey.closure([module, *survey.predicting([module])])
+    closure = survey.closure([module, *survey.predicting()])
     others = [
         each
         for each in survey.packages()
@@ -366,7 +366,7 @@ def _depend(plan: Plan, closure: Sequence[Module], saved: Sequence[File], *, is_
         for name in survey.foreign(using)
         if not is_for_apps(name) or _is_imported_by_shipped(plan, using, name)
     }
-    has_users = bool(survey.predicting(closure))
+    has_users = bool(survey.predicting())
     for name, distribution in trained.items():
         if is_part_of_models(name) or (not has_users and is_needed_to_predict(name)):
             predicted.add(distribution)
@@ -413,7 +413,7 @@ def _users(plan: Plan, closure: Sequence[Module]) -> list[Module]:
     found = [
         survey.modules[path] for path in shipped if path in survey.modules and path not in stages
     ]
-    predicting = survey.predicting(closure)
+    predicting = survey.predicting()
     inside = [each for each in predicting if _module_name(each.path, plan.packages)]
     # An app beside the package is not shipped: only what it does with the model counts.
     return [*found, *(inside or predicting)]
@@ -470,7 +470,7 @@ def _advise(plan: Plan, closure: Sequence[Module], saved: Sequence[File], *, is_
         plan.notes.append(line)
     relative = [
         f"`{module.path}` line {file.line} loads `{file.path}`"
-        for module in survey.predicting(closure)
+        for module in survey.predicting()
         for file in module.loaded
         if file.is_relative
     ]
@@ -487,7 +487,7 @@ def _advise(plan: Plan, closure: Sequence[Module], saved: Sequence[File], *, is_
             f"{', '.join(relative)} by a path relative to the working directory, which an installed wheel is not "
             f"in. Load the model of the wheel like this:{indented}"
         )
-    elif not any(each.loaded for each in survey.predicting(closure)):
+    elif not any(each.loaded for each in survey.predicting()):
         plan.notes.append(f"load the model of the wheel like this:{indented}")
     unshipped = [
         f"`{module.path}`"

@@ -142,15 +142,12 @@ class Survey:
         needs_block = module.main is not None and not is_known
         return "" if needs_block or module.takes_arguments else name
 
-    def predicting(self, training: Iterable[Module]) -> list[Module]:
+    def predicting(self) -> list[Module]:
         """Return the modules that use the model and don't train it."""
-        stages = {each.path for each in training}
         return [
             each
-            for path, each in self.modules.items()
-            if path not in stages
-            and not each.saved
-            and not each.fitted
+            for each in self.modules.values()
+            if not each.trains
             and (each.loaded or (each.predicts and _PREDICTING.search(each.stem)))
         ]
 

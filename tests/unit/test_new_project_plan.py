@@ -1,0 +1,254 @@
+"""What is proposed for projects of the kinds that people have."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support import PROJECTS
+
+from hatch_model.errors import HatchModelError
+from hatch_model.new_project.plan import Choice, Plan, make_plan
+from hatch_model.new_project.survey import survey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SAVE = "import joblib\nfrom sklearn.svm import SVC\nm = SVC().fit(x, y)\njoblib.dump(m, 'models/m.joblib')\n"
+
+
+def plan_of(name: str, **choice: Any) -> Plan:
+    return make_plan(survey(PROJECTS / "existing" / name), Choice(**choice))
+
+
+def plan(folder: Path, files: dict[str, str], **choice: Any) -> Plan:
+    for path, text in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8")
+    return make_plan(survey(folder), Choice(**choice))
+
+
+def new_code(made: Plan) -> str:
+    """Give the training function that was written."""
+    (text,) = (text for path, text in made.files.items() if path.name.endswith("training.py"))
+    compile(text, "training.py", "exec")
+    return text[text.index("def train(") :]
+
+
+def test_a_package_with_setup_py_is_called_as_it_is() -> None:
+    made = plan_of("setup-py")
+
+    assert (made.train, made.artifacts) == ("tumors.train:main", "models")
+    assert made.moved_artifacts == ("models", "tumors/models")
+    assert made.files == {}
+    assert made.requirements == ["scikit-learn", "pandas"]
+    assert made.training == ["matplotlib"]
+    assert "".join(made.notes) == (
+        "`tumors/predict.py` line 10 loads `models/tumors.pkl` by a path relative to the working directory, which "
+        "an installed wheel is not in. Load the model of the wheel like this:\n"
+        "    import pickle\n"
+        "    from importlib.resources import files\n\n"
+        '    with files("tumors").joinpath("models/tumors.pkl").open("rb") as file:\n'
+        "        model = pickle.load(file)"
+    )
+
+
+def test_the_stages_of_cookiecutter_run_in_a_row() -> None:
+    made = plan_of("cookiecutter")
+
+    assert [*map(str, made.files)] == ["cookiecutter/training.py", "cookiecutter/__init__.py"]
+    assert new_code(made) == (
+        "def train():\n"
+        '    sys.path[:0] = [os.path.abspath("src/data"), os.getcwd(), os.path.abspath("src/features"), '
+        'os.path.abspath("src/models")]\n'
+        '    importlib.import_module("make_dataset").main()\n'
+        '    sys.argv = ["src/features/build_features.py"]\n'
+        '    runpy.run_path("src/features/build_features.py", run_name="__main__")\n'
+        '    sys.argv = ["src/models/train_model.py"]\n'
+        '    runpy.run_path("src/models/train_model.py", run_name="__main__")\n'
+    )
+    assert (made.artifacts, made.moved_artifacts) == ("models", ("models", "cookiecutter/models"))
+    assert made.requirements == ["pandas", "scikit-learn"]
+    assert made.training == ["python-dotenv>=0.5.1"]
+    assert made.development == ["flake8"]
+
+
+def test_numbers_of_a_returned_mapping_become_metrics() -> None:
+    made = plan_of("poetry")
+
+    assert new_code(made) == (
+        "def train():\n"
+        "    result = wine_grades.training.pipeline.train(config=wine_grades.training.pipeline.CONFIG)\n"
+        "    return {key: value for key, value in result.items() if isinstance(value, (int, float))}\n"
+    )
+    assert (made.artifacts, made.moved_artifacts) == ("wine_grades/artifacts", None)
+    assert made.requirements == ["scikit-learn>=1.3,<2", "numpy>=1.24"]
+    assert made.training == ["PyYAML"]
+    assert made.development == ["pytest>=8.0,<9"]
+    assert made.inputs == ["params.yaml"]
+    assert made.notes == []
+
+
+def test_what_a_script_saves_beside_itself_is_taken_from_a_copy() -> None:
+    made = plan_of("flat-scripts")
+
+    assert made.train == "flat_scripts.training:train"
+    assert made.artifacts == ""
+    assert 'WRITTEN = ["model.pkl"]' in made.files[PurePosixPath("src/flat_scripts/training.py")]
+    assert 'importlib.import_module("train").main()' in new_code(made)
+    assert made.requirements == ["numpy", "scikit-learn>=1.3"]
+    assert made.development == ["flask", "seaborn"]
+    assert made.inputs == ["train.py", "utils.py"]
+    assert "from flat_scripts import load" in made.notes[-1]
+
+
+def test_the_variable_of_a_notebook_is_the_model() -> None:
+    made = plan_of("notebook-export")
+
+    assert new_code(made).endswith(
+        '    names = {"get_ipython": mock.MagicMock(), "display": print}\n'
+        '    result = runpy.run_path("iris.py", names, run_name="__main__")\n'
+        '    return result["knn"]\n'
+    )
+    assert made.inputs == ["iris.csv", "iris.py"]
+    assert made.environment == {"MPLBACKEND": "Agg"}
+    assert made.notes[0] == (
+        "imported, but not declared, so added without a version: `matplotlib`, `pandas`, `scikit-learn`"
+    )
+
+
+def test_a_script_that_needs_arguments_gets_them_from_the_settings() -> None:
+    with pytest.raises(
+        HatchModelError,
+        match=r"^`scripts/train.py` cannot be run without `--data`. Say what to train with: --arguments data=…$",
+    ):
+        plan_of("argparse-script")
+
+    made = plan_of("argparse-script", arguments={"data": "data/homes.csv"})
+    assert "def train(**arguments):" in new_code(made)
+    assert 'sys.argv = ["scripts/train.py", *options]' in new_code(made)
+    assert made.artifacts == "output"
+    assert made.inputs == ["data/homes.csv", "scripts/train.py"]
+    assert made.requirements == ["joblib==1.5.2", "pandas==2.3.3", "scikit-learn==1.7.2"]
+    assert made.training == ["tqdm==4.67.1"]
+
+
+def test_a_function_that_returns_the_model_is_called_as_it_is() -> None:
+    made = plan_of("src-layout")
+
+    assert (made.train, made.artifacts, made.files) == ("petals.fitting:train", "", {})
+    assert made.requirements == ["scikit-learn>=1.3", "typer>=0.9"]
+    assert made.training == ["optuna"]
+
+
+def test_a_model_that_goes_nowhere_is_told(tmp_path: Path) -> None:
+    with pytest.raises(
+        HatchModelError, match=r"^`train.py` fits a model, but neither saves nor returns it\. "
+    ):
+        plan(
+            tmp_path,
+            {"train.py": "def main():\n    m.fit(x)\nif __name__ == '__main__':\n    main()\n"},
+        )
+
+
+def test_a_folder_that_only_running_tells_is_asked_for(tmp_path: Path) -> None:
+    code = "import joblib, sys\nm.fit(x)\njoblib.dump(m, sys.argv[1])\n"
+    with pytest.raises(
+        HatchModelError,
+        match=r"only running it would tell where\. Name the folder with --artifacts",
+    ):
+        plan(tmp_path, {"train.py": code})
+
+    assert plan(tmp_path, {}, artifacts="out/models/").artifacts == "out/models"
+
+
+def test_a_project_without_training_is_told_of_its_notebooks(tmp_path: Path) -> None:
+    with pytest.raises(HatchModelError, match="no code that trains was found"):
+        plan(tmp_path, {"a.py": "x = 1\n"})
+    with pytest.raises(
+        HatchModelError, match=r"\(`jupyter nbconvert --to script notebooks/a\.ipynb`\)"
+    ):
+        plan(tmp_path, {"notebooks/a.ipynb": "{}"})
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ("fit.py", r"^--train is `fit.py`, but there is no such Python file in `"),
+        ("train.py:fit", r"^--train is `train.py:fit`, but `train.py` has no function `fit`\.$"),
+    ],
+)
+def test_a_choice_that_is_not_there_is_refused(train: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(HatchModelError, match=message):
+        plan(tmp_path, {"train.py": _SAVE}, train=train)
+
+
+@pytest.mark.parametrize("train", ["acme/b.py:fit_all", "acme.b:fit_all"])
+def test_a_choice_comes_before_what_is_likely(train: str, tmp_path: Path) -> None:
+    files = {
+        "acme/__init__.py": "",
+        "acme/train.py": _SAVE,
+        "acme/b.py": "def fit_all():\n    return m.fit(x)\n",
+    }
+
+    assert plan(tmp_path, files, train=train).train == "acme.b:fit_all"
+
+
+def test_data_that_a_build_may_not_find_is_pointed_out(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    code = "a = pd.read_csv('data/a.csv')\nb = pd.read_csv('/srv/b.csv')\nc = pd.read_csv('https://example.org/c.csv')\n"
+    made = plan(
+        tmp_path,
+        {
+            "train.py": f"import pandas as pd\n{code}{_SAVE}",
+            "data/a.csv": "",
+            ".gitignore": "data/\n",
+        },
+    )
+
+    assert made.notes[1:4] == [
+        "`/srv/b.csv` (train.py:3) is outside of the project, where other machines have no such file",
+        '`data/a.csv` (train.py:2) is ignored by git, so it is not in a source distribution: the model is trained when the source distribution is built (sdist = "trained")',
+        "`https://example.org/c.csv` (train.py:4) is downloaded, so that the same commit may train another model",
+    ]
+    assert made.is_trained_for_sdist
+    assert made.inputs is None
+
+
+def test_training_that_downloads_has_no_inputs(tmp_path: Path) -> None:
+    made = plan(tmp_path, {"train.py": f"from sklearn.datasets import fetch_openml\n{_SAVE}"})
+
+    assert made.inputs is None
+    assert made.notes[1].startswith(
+        "training downloads data, which may change: `inputs` was left out"
+    )
+
+
+def test_classes_that_the_wheel_does_not_ship_are_pointed_out(tmp_path: Path) -> None:
+    files = {
+        "train.py": f"from features import Scale\n{_SAVE}",
+        "features.py": "class Scale: ...\n",
+    }
+
+    assert plan(tmp_path, files).notes[-1] == (
+        f"`features.py` has classes, and the wheel does not ship it: if the saved model refers to one, move it into "
+        f"`src/{tmp_path.name}`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("json", "src/json_model"),
+        ("sklearn", "src/sklearn_model"),
+        ("train", "src/train_model"),
+        ("2 wines", "src/model_2_wines"),
+    ],
+)
+def test_a_new_package_hides_no_other_module(name: str, package: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+
+    assert str(plan(tmp_path / name, {"train.py": _SAVE}).package) == package
