@@ -52,6 +52,7 @@ _WRITERS = frozenset(
     {"to_csv", "to_parquet", "to_json", "to_pickle", "to_feather", "to_excel", "to_hdf", "savefig"}
     | {"write_text", "write_bytes", "write_csv", "write_parquet", "save", "savez", "savetxt"}
 )
+_EXITING = frozenset({"absl", "click", "typer"})
 _DOWNLOADING = (
     *("requests.", "urllib.request.", "boto3.", "gdown.", "kaggle.", "wget.", "sqlalchemy."),
     *("psycopg2.", "pymysql.", "datasets.load_dataset", "huggingface_hub.", "google.cloud."),
@@ -109,6 +110,9 @@ class Module:
     """It reads the command line."""
     required_arguments: tuple[str, ...] = ()
     """Options of the command line that have to be given."""
+    exits: bool = False
+    """It may end in `sys.exit`, as the commands of click and typer do."""
+    makes_folders: bool = False
     predicts: bool = False
     downloads: bool = False
     classes: tuple[str, ...] = ()
@@ -196,13 +200,16 @@ class _Reader(ast.NodeVisitor):
         return module
 
     def visit_Import(self, node: ast.Import) -> None:
-        self._module.imports |= {(0, each.name) for each in node.names}
+        names = {each.name for each in node.names}
+        self._module.imports |= {(0, name) for name in names}
+        self._module.exits |= bool(names & _EXITING)
         self._paths.bind_imports(node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         base = f"{node.module}." if node.module else ""
         names = {(node.level, f"{base}{each.name}") for each in node.names}
         self._module.imports |= names
+        self._module.exits |= (node.module or "") in _EXITING
         if not node.level:
             self._module.downloads |= any(name.startswith(_DOWNLOADING) for _, name in names)
         self._paths.bind_imports(node)
@@ -254,6 +261,8 @@ class _Reader(ast.NodeVisitor):
         module = self._module
         module.downloads |= name.startswith(_DOWNLOADING)
         module.predicts |= method in _PREDICTING
+        module.exits |= name == "sys.exit"
+        module.makes_folders |= method in {"makedirs", "mkdir"}
         self._command_line(node, name, method)
         if method in _FITTING and isinstance(node.func, ast.Attribute):
             receiver = node.func.value

@@ -113,7 +113,9 @@ def make_plan(survey: Survey, choice: Choice) -> Plan:
         plan.files[package / "__init__.py"] = loader(survey.name, package.name, saved)
     _depend(plan, closure, saved, is_new=is_new)
     _feed(plan, closure)
-    _advise(plan, closure, saved, is_new=is_new)
+    scripts = [each.path for each in stages if not each.function]
+    _advise(plan, saved, is_new=is_new)
+    _advise_of_classes(plan, closure, scripts, saved)
     return plan
 
 
@@ -170,7 +172,9 @@ def _package(survey: Survey, module: Module) -> tuple[PurePosixPath, bool]:
     packages = survey.packages()
     around = [each for each in packages if module.path.is_relative_to(each)]
     named = [each for each in packages if each.name == survey.package_name]
-    for found in (around, named):
+    closure = survey.closure([module])
+    imported = [each for each in packages if any(one.path.is_relative_to(each) for one in closure)]
+    for found in (around, named, imported):
         if found:
             return found[0], False
     name = survey.package_name
@@ -231,6 +235,7 @@ def _stage(
         folder=module.folder,
         reads_arguments=reads_arguments and bool([*arguments]),
         is_notebook=module.is_notebook,
+        exits=module.exits and not function,
     )
 
 
@@ -257,18 +262,17 @@ def _train(
         plan.artifacts = posixpath.normpath(choice.artifacts)
     elif saved:
         plan.artifacts = _folder(saved)
-        if not plan.artifacts:
-            wrapper = replace(wrapper, written=sorted({each.path for each in saved}))
     elif any(each.saved for each in closure):
-        (file,) = [each for one in closure for each in one.saved][:1]
-        raise HatchModelError(
-            f"`{module.path}` saves a model (line {file.line} of it or of what it imports), but only running it "
-            f"would tell where. Name the folder with --artifacts, such as `--artifacts models`."
-        )
-    else:
+        raise _unknown_folder(closure)
+    if not any(each.saved for each in closure):
         wrapper = _unsaved(wrapper, module)
-    is_direct = last.is_plain and len(stages) == 1 and not wrapper.written and not wrapper.variable
-    if is_direct and (last.returns == "nothing" or wrapper.is_returned):
+    elif not plan.artifacts:
+        wrapper = replace(wrapper, written=sorted({each.path for each in saved}))
+    elif not any(each.makes_folders for each in closure) and not plan.survey.is_in_clones(
+        plan.artifacts
+    ):
+        wrapper = replace(wrapper, folder=plan.artifacts)
+    if wrapper.is_plain and (last.returns == "nothing" or wrapper.is_returned):
         plan.train = f"{last.module}:{last.function}"
         default = posixpath.join(str(module.path.parent), "data")
     else:
@@ -278,6 +282,14 @@ def _train(
         default = f"{plan.package}/data"
     plan.artifacts = "" if plan.artifacts == default else plan.artifacts
     return _in_package(plan, saved, default)
+
+
+def _unknown_folder(closure: Sequence[Module]) -> HatchModelError:
+    place = next(f"line {file.line} of `{each.path}`" for each in closure for file in each.saved)
+    return HatchModelError(
+        f"{place} saves a model, but only running it would tell where. Name the folder with --artifacts, such as "
+        f"`--artifacts models`."
+    )
 
 
 def _saved(closure: Sequence[Module], survey: Survey) -> list[File]:
@@ -341,6 +353,10 @@ def _in_package(plan: Plan, saved: Sequence[File], default: str) -> list[File]:
         else PurePosixPath(tree.name)
     )
     if not saved:
+        if plan.artifacts:
+            plan.notes.append(
+                f"the name of the model's file is a guess: look for it in `{plan.artifacts}`"
+            )
         return [File(path=f"{place}/model.joblib", format="joblib", line=0, is_relative=False)]
     files = []
     for each in saved:
@@ -464,7 +480,8 @@ def _lost(data: Data) -> str:
 # What to look at
 
 
-def _advise(plan: Plan, closure: Sequence[Module], saved: Sequence[File], *, is_new: bool) -> None:
+def _advise(plan: Plan, saved: Sequence[File], *, is_new: bool) -> None:
+    """Note what could not be read, and how to load the model."""
     survey = plan.survey
     for line in survey.declaration.unread:
         plan.notes.append(line)
@@ -489,15 +506,31 @@ def _advise(plan: Plan, closure: Sequence[Module], saved: Sequence[File], *, is_
         )
     elif not any(each.loaded for each in survey.predicting()):
         plan.notes.append(f"load the model of the wheel like this:{indented}")
-    unshipped = [
-        f"`{module.path}`"
-        for module in closure
-        if module.classes and not _module_name(module.path, plan.packages)
-    ]
-    if unshipped and any(each.format in {"joblib", "pickle"} for each in saved):
+
+
+def _advise_of_classes(
+    plan: Plan,
+    closure: Sequence[Module],
+    scripts: Sequence[PurePosixPath],
+    saved: Sequence[File],
+) -> None:
+    """Note classes that a saved model may refer to, and that nobody who loads it can import."""
+    having = [each for each in closure if each.classes]
+    if not any(each.format in {"joblib", "pickle", "torch"} for each in saved):
+        return
+    lost = [f"`{each.path}`" for each in having if not _module_name(each.path, plan.packages)]
+    if lost:
         plan.notes.append(
-            f"{', '.join(unshipped)} has classes, and the wheel does not ship it: if the saved model refers to "
+            f"{', '.join(lost)} has classes, and the wheel does not ship it: if the saved model refers to "
             f"one, move it into `{plan.package}`"
+        )
+    run = [
+        f"`{each.path}`" for each in having if each.path in scripts and f"`{each.path}`" not in lost
+    ]
+    if run:
+        plan.notes.append(
+            f"{', '.join(run)} has classes, and is run as a script: a saved model would look for them in "
+            f"`__main__`. Move those that it refers to into another module"
         )
 
 

@@ -110,11 +110,7 @@ class Survey:
         fits = any(each.fitted for each in closure)
         saves = any(each.saved for each in closure)
         is_entry = module.main is not None or "" in module.fitting or self._trainer(module) != ""
-        if (
-            not is_entry
-            or not (fits or saves)
-            or not (fits or module.takes_arguments or "" in module.fitting)
-        ):
+        if not is_entry or not (fits or saves):
             return 0
         stem = module.stem.lower()
         score = 10 + 3 * saves + 2 * bool(module.trains) + (module.main is not None)
@@ -228,6 +224,14 @@ class Survey:
             for path, place in sorted(places.items())
             if _is_likely(path, exists=(self.root / path).exists())
         ]
+
+    def is_in_clones(self, folder: str) -> bool:
+        """Whether *folder* has a file that git does not ignore, so that a clone has the folder as well."""
+        place = self.root / folder
+        files = [
+            each.relative_to(self.root).as_posix() for each in place.glob("*") if each.is_file()
+        ]
+        return bool({*files} - ignored(self.root, files))
 
     def _kind(self, path: str, unshipped: set[str]) -> Kind:
         if path.startswith(REMOTE):

@@ -29,6 +29,8 @@ class Stage:
     """The working directory that its paths are relative to."""
     reads_arguments: bool
     is_notebook: bool
+    exits: bool
+    """It is a script that may end in `sys.exit(0)`, which is no failure."""
 
     @property
     def is_plain(self) -> bool:
@@ -48,6 +50,14 @@ class Wrapper:
     """The last one, a function, returns the model."""
     written: Sequence[str] = ()
     """The files to take, if the stages write them to the project's own folder, which stays as it is."""
+    folder: str = ""
+    """What the stages write to and do not make, and a clone does not have."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a build can call the only stage without this wrapper, but for what it returns."""
+        is_more = len(self.stages) > 1 or self.variable or self.written or self.folder
+        return self.stages[-1].is_plain and not is_more
 
     def text(self) -> str:
         """Return the module."""
@@ -95,6 +105,8 @@ class Wrapper:
 
     def _run(self, folder: str) -> Iterator[str]:
         yield from self._search_path()
+        if self.folder:
+            yield f'os.makedirs("{self.folder}", exist_ok=True)'
         for stage in self.stages[:-1]:
             yield from self._stage(stage, "")
         last = self.stages[-1]
@@ -140,7 +152,8 @@ class Wrapper:
         if moves:
             back = posixpath.relpath(".", str(stage.folder))
             yield f'os.chdir("{stage.folder}")  # which its paths are relative to'
-        yield (f"{result} = " if result else "") + self._call(stage)
+        call = (f"{result} = " if result else "") + self._call(stage)
+        yield from _tolerant(call) if stage.exits else [call]
         if moves:
             yield f'os.chdir("{back}")'
 
@@ -151,6 +164,14 @@ class Wrapper:
         owner = stage.module or f'importlib.import_module("{stage.path.stem}")'
         given = ", ".join(f"{key}={owner}.{value}" for key, value in stage.values.items())
         return f"{owner}.{stage.function}({given})"
+
+
+def _tolerant(call: str) -> Iterator[str]:
+    yield "try:"
+    yield f"    {call}"
+    yield "except SystemExit as end:  # as its command line does"
+    yield "    if end.code:"
+    yield "        raise"
 
 
 def _script_call(stage: Stage) -> str:
