@@ -156,6 +156,20 @@ def test_the_wheel_is_the_one_that_was_checked(
     assert list(surroundings.temporary.iterdir()) == []
 
 
+def test_a_folder_that_the_wheel_has_elsewhere_travels_in_the_sdist(
+    project: ModelProject, surroundings: Surroundings, marks: Path
+) -> None:
+    moved = '[tool.hatch.build.targets.wheel.sources]\n"models" = "small/data"\n'
+    project.replace("pyproject.toml", (_TRAINED, f'{_TRAINED}artifacts = "models"\n\n{moved}'))
+
+    built = project.build(surroundings, "uv build")
+    assert marks.read_text("utf-8") == "x"
+    with tarfile.open(built.sdist) as archive:
+        held = [name.partition("/")[2] for name in archive.getnames()]
+    assert "models/deep/weights.txt" in held
+    assert built.wheel.files == _MODEL
+
+
 @pytest.mark.parametrize("frontend", ["python -m build", "uv build"])
 def test_other_frontends_train_once(
     frontend: str, project: ModelProject, surroundings: Surroundings, marks: Path
