@@ -47,8 +47,8 @@ def test_a_package_with_setup_py_is_called_as_it_is() -> None:
     assert made.requirements == ["scikit-learn", "pandas"]
     assert made.training == ["matplotlib"]
     assert "".join(made.notes) == (
-        "`tumors/predict.py` line 10 loads `models/tumors.pkl` by a path relative to the working directory, which "
-        "an installed wheel is not in. Load the model of the wheel like this:\n"
+        "`tumors/predict.py` line 10 loads `models/tumors.pkl`, a path that leads nowhere once the wheel is "
+        "installed. Load the model of the wheel like this:\n"
         "    import pickle\n"
         "    from importlib.resources import files\n\n"
         '    with files("tumors").joinpath("models/tumors.pkl").open("rb") as file:\n'

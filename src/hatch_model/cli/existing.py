@@ -47,7 +47,7 @@ def convert(
     if lock is not None:
         _lock(plan)
     file = found.root / _PYPROJECT
-    before = file.read_text("utf-8") if file.exists() else ""
+    before = file.read_bytes().decode() if file.exists() else ""
     files = {_PYPROJECT: edited(plan, before), **plan.files}
     _refuse_files(found.root, plan.files, force=force)
     _show(plan, before, files)

@@ -490,6 +490,7 @@ def _advise(plan: Plan, saved: Sequence[File], *, is_new: bool) -> None:
         for module in survey.predicting()
         for file in module.loaded
         if file.is_relative
+        or (file.path and not _module_name(PurePosixPath(file.path), [plan.package]))
     ]
     code = snippet(plan.import_name, saved[0])
     if is_new:
@@ -501,8 +502,8 @@ def _advise(plan: Plan, saved: Sequence[File], *, is_new: bool) -> None:
     indented = "".join("\n" + f"    {line}".rstrip() for line in code.splitlines())
     if relative:
         plan.notes.append(
-            f"{', '.join(relative)} by a path relative to the working directory, which an installed wheel is not "
-            f"in. Load the model of the wheel like this:{indented}"
+            f"{', '.join(relative)}, a path that leads nowhere once the wheel is installed. Load the model of "
+            f"the wheel like this:{indented}"
         )
     elif not any(each.loaded for each in survey.predicting()):
         plan.notes.append(f"load the model of the wheel like this:{indented}")

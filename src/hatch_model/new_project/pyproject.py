@@ -32,6 +32,8 @@ def edited(plan: Plan, text: str) -> str:
 
     Raises HatchModelError if it is written in a way that nothing can be added to.
     """
+    if "\r\n" in text:
+        return edited(plan, text.replace("\r\n", "\n")).replace("\n", "\r\n")
     try:
         document = tomlkit.parse(text)
         _build_system(document)
@@ -113,10 +115,10 @@ def _project(document: TOMLDocument, plan: Plan) -> Array | None:
     return dependencies if isinstance(dependencies, Array) else None
 
 
-def _keep_blank_line(project: Table) -> None:
+def _keep_blank_line(table: object) -> None:
     """Have an empty line before the next table, where the last key was added at the end."""
-    if not tomlkit.dumps(project).endswith("\n\n"):
-        project.add(tomlkit.nl())
+    if isinstance(table, Table) and not tomlkit.dumps(table).endswith("\n\n"):
+        table.add(tomlkit.nl())
 
 
 def _project_name(plan: Plan) -> str:
@@ -239,8 +241,7 @@ def _groups(document: TOMLDocument, plan: Plan) -> None:
                     array.append(line)
         else:
             target[name] = tomlkit.parse(f"x = {_array(lines)}")["x"]
-    if isinstance(target, Table):
-        _keep_blank_line(target)
+    _keep_blank_line(target)
 
 
 def _insert_after_project(document: TOMLDocument, table: Table) -> None:
@@ -265,6 +266,7 @@ def _wheel(document: TOMLDocument, plan: Plan) -> str:
     if wheel is not None:
         if not {"packages", "include", "only-include"} & {*wheel} and not is_found:
             wheel["packages"] = [*map(str, plan.packages)]
+            _keep_blank_line(wheel)
         return ""
     if is_found:
         return ""
@@ -286,6 +288,7 @@ def _sources(document: TOMLDocument, plan: Plan) -> str:
     sources = _at(document, "tool", "hatch", "build", "targets", "wheel", "sources")
     if sources is not None:
         sources[tree] = place
+        _keep_blank_line(sources)
         return ""
     header = "[tool.hatch.build.targets.wheel.sources]"
     return f'{header}\n# Training writes there, and the wheel has it here.\n"{tree}" = "{place}"'
@@ -306,6 +309,7 @@ def _uv(document: TOMLDocument, plan: Plan) -> str:
         uv["cache-keys"] = tomlkit.parse(f"x = [{keys}]")["x"]
     if uv.get("package") is False:
         uv["package"] = True
+    _keep_blank_line(uv)
     return ""
 
 

@@ -1,0 +1,185 @@
+"""A pyproject.toml with the tables added: what stays, what moves, and that a build takes it."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tomlkit
+from hatchling.metadata.core import ProjectMetadata
+from packaging.requirements import Requirement
+from support import PROJECTS
+
+from hatch_model.errors import HatchModelError
+from hatch_model.new_project.plan import Choice, make_plan
+from hatch_model.new_project.pyproject import edited
+from hatch_model.new_project.survey import survey
+from hatch_model.settings import read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TRAIN = """\
+import joblib
+import pandas
+from sklearn.svm import SVC
+import matplotlib.pyplot
+
+model = SVC().fit(x, y)
+joblib.dump(model, "models/model.joblib")
+"""
+
+
+def converted(folder: Path, text: str, *, train: str = "src/acme/train.py") -> str:
+    """Give the pyproject.toml that a project with *text* for one gets."""
+    (folder / "pyproject.toml").write_text(text, "utf-8")
+    file = folder / train
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(_TRAIN)
+    (file.parent / "__init__.py").touch()
+    return edited(make_plan(survey(folder), Choice()), text)
+
+
+def read(text: str) -> dict[str, Any]:
+    return tomlkit.parse(text).unwrap()
+
+
+@pytest.mark.parametrize("name", sorted(each.name for each in (PROJECTS / "existing").iterdir()))
+def test_a_build_takes_what_is_written(name: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(PROJECTS / "existing" / name, tmp_path / name)
+    plan = make_plan(survey(folder), Choice(arguments={"data": "data/homes.csv"}))
+    file = folder / "pyproject.toml"
+    file.write_text(edited(plan, file.read_text() if file.exists() else ""))
+
+    metadata: ProjectMetadata[Any] = ProjectMetadata(str(folder), None)
+    settings = read_settings(metadata, needs_training=True)
+    assert [*(str(each.requirement) for each in settings.model.roots)] == [
+        str(Requirement(each)) for each in plan.requirements
+    ]
+    assert settings.training is not None
+    assert str(settings.training.train) == plan.train
+
+
+def test_comments_order_and_other_tables_stay(tmp_path: Path) -> None:
+    text = """\
+# The project.
+[project]  # of ours
+name = "acme"
+version = "1"
+requires-python = ">=3.11"
+dynamic = [
+    "readme",  # by another hook
+]
+# What it needs.
+dependencies = [
+    "pandas>=2",  # for frames
+    "matplotlib",
+    "scikit-learn",
+]
+
+[dependency-groups]
+training = ["dvc"]  # ours
+dev = ["pytest"]
+
+[tool.uv]
+index-url = "https://example.org/simple"
+
+[build-system]
+requires = ["hatchling", "hatch-fancy-pypi-readme"]
+build-backend = "hatchling.build"
+
+[tool.hatch.build.targets.wheel]
+packages = ["src/acme"]
+
+[tool.hatch.build.targets.wheel.sources]
+"a" = "b"
+"""
+    assert converted(tmp_path, text) == (
+        """\
+# The project.
+[project]  # of ours
+name = "acme"
+version = "1"
+requires-python = ">=3.11"
+dynamic = [
+    "readme",  # by another hook
+    "dependencies",
+]
+# What it needs.
+
+[dependency-groups]
+training = ["dvc"]  # ours
+dev = ["pytest"]
+model-training = ["matplotlib"]
+
+[tool.uv]
+index-url = "https://example.org/simple"
+cache-keys = [{ file = "pyproject.toml" }, { file = "src/**/*.py" }]
+
+[build-system]
+requires = ["hatchling", "hatch-fancy-pypi-readme", "hatch-model"]
+build-backend = "hatchling.build"
+
+[tool.hatch.build.targets.wheel]
+packages = ["src/acme"]
+
+[tool.hatch.build.targets.wheel.sources]
+"a" = "b"
+models = "acme/models"
+
+[tool.hatch.metadata.hooks.model]
+# What the model needs to predict.
+dependencies = [
+    "pandas>=2",  # for frames
+    "scikit-learn",
+]
+
+[tool.hatch.build.hooks.model]
+train = "acme.training:train"
+artifacts = "models"
+dependency-groups = ["model-training"]
+# All that training reads: an unchanged model is not trained again.
+inputs = []
+environment = { MPLBACKEND = "Agg" }
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[project]\nname = "acme"\nversion = "1"',
+        '[project]\r\nname = "acme"\r\nversion = "1"\r\ndependencies = ["pandas"]\r\n',
+        'project = { name = "acme", version = "1" }\n',
+        '[project]\nname = "acme"\nversion = "1"\ndependencies = []\n[tool]\nuv = { package = false }\n',
+        '[project]\nname = "acme"\ndynamic = ["version", "dependencies"]\n[tool.hatch.version]\npath = "a.py"\n',
+        '[tool.poetry]\nname = "acme"\nversion = "1"\n[[tool.poetry.source]]\nname = "x"\n',
+        "[tool.black]\nline-length = 1\n",
+        "project.name = 'acme'\nproject.version = '1'\n[tool.black]\n",
+    ],
+)
+def test_every_way_of_writing_it_is_added_to_or_refused(text: str, tmp_path: Path) -> None:
+    try:
+        result = converted(tmp_path, text)
+    except HatchModelError as error:
+        assert "cannot be added to" in str(error)  # noqa: PT017 - one of two outcomes
+        return
+    assert ("\r\n" in text) == (result.count("\r\n") == result.count("\n"))
+    content = read(result)
+    assert content["build-system"]["requires"] == ["hatchling", "hatch-model"]
+    assert "dependencies" in content["project"]["dynamic"]
+    assert "dependencies" not in content["project"]
+    model = content["tool"]["hatch"]["metadata"]["hooks"]["model"]
+    assert sorted(model["dependencies"]) == ["pandas", "scikit-learn"]
+    assert content["tool"]["hatch"]["build"]["hooks"]["model"]["train"] == "acme.training:train"
+    assert content["tool"].get("uv", {}).get("package") is not False
+
+
+def test_a_package_with_another_name_is_selected(tmp_path: Path) -> None:
+    result = converted(
+        tmp_path, '[project]\nname = "other"\nversion = "1"\n', train="lib_of_ours/train.py"
+    )
+
+    wheel = read(result)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel == {"packages": ["lib_of_ours"], "sources": {"models": "lib_of_ours/models"}}
