@@ -168,3 +168,21 @@ def test_tests_environments_and_what_is_no_python_are_left_out(tmp_path: Path) -
     (tmp_path / "kept.py").write_text("x = 1\n")
 
     assert [*map(str, read_modules(tmp_path))] == ["kept.py"]
+
+
+def test_what_is_read_from_an_unknown_place_is_noted(tmp_path: Path) -> None:
+    text = (
+        "import pandas as pd\npd.read_csv('a/b.csv')\npd.read_csv(sys.argv[1])\nopen(name).read()\n"
+    )
+
+    assert read(tmp_path, text).unknown_reads == [3, 4]
+
+
+def test_attributes_keep_their_value_in_other_methods(tmp_path: Path) -> None:
+    text = (
+        "import joblib, os\nclass T:\n    def __init__(self, out='o/models'):\n"
+        "        self.path = os.path.join(out, 'm.joblib')\n"
+        "    def run(self):\n        joblib.dump(self.m, self.path)\n"
+    )
+
+    assert read(tmp_path, text).saved[0].path == "o/models/m.joblib"

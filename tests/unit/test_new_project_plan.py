@@ -229,12 +229,12 @@ def test_training_that_downloads_has_no_inputs(tmp_path: Path) -> None:
 
 def test_classes_that_the_wheel_does_not_ship_are_pointed_out(tmp_path: Path) -> None:
     files = {
-        "train.py": f"from features import Scale\n{_SAVE}",
-        "features.py": "class Scale: ...\n",
+        "train.py": f"from steps.features import Scale\n{_SAVE}",
+        "steps/features.py": "class Scale: ...\n",
     }
 
     assert plan(tmp_path, files).notes[-1] == (
-        f"`features.py` has classes, and the wheel does not ship it: if the saved model refers to one, move it into "
+        f"`steps/features.py` has classes, and the wheel does not ship it: if the saved model refers to one, move it into "
         f"`src/{tmp_path.name}`"
     )
 
@@ -252,3 +252,52 @@ def test_a_new_package_hides_no_other_module(name: str, package: str, tmp_path: 
     (tmp_path / name).mkdir()
 
     assert str(plan(tmp_path / name, {"train.py": _SAVE}).package) == package
+
+
+def test_inputs_are_left_out_if_it_is_not_known_what_is_read(tmp_path: Path) -> None:
+    code = f"import pandas, sys\nx = pandas.read_csv(sys.argv[1])\n{_SAVE}"
+    made = plan(tmp_path, {"train.py": code, "requirements.txt": "pandas\nscikit-learn\n"})
+
+    assert made.inputs is None
+    assert made.notes[0] == (
+        "`train.py` line 2 reads a file, but only running it would tell which: `inputs` was left out, so that every "
+        "build trains"
+    )
+
+
+def test_what_prediction_reads_of_training_ships_with_the_model(tmp_path: Path) -> None:
+    files = {
+        "train.py": f"{_SAVE.replace('models/', '')}open('labels.json', 'w').write('')\nopen('log.txt', 'w')\n",
+        "predict.py": "m = joblib.load('m.joblib')\nnames = open('labels.json')\n",
+    }
+    made = plan(tmp_path, files)
+
+    assert 'WRITTEN = ["labels.json", "m.joblib"]' in "".join(made.files.values())
+
+
+def test_modules_with_classes_beside_a_script_ship_for_the_saved_model(tmp_path: Path) -> None:
+    files = {"train.py": f"import steps\n{_SAVE}", "steps.py": "class Scale: ...\n"}
+    made = plan(tmp_path, files)
+
+    assert [*map(str, made.packages)] == [f"src/{tmp_path.name}", "steps.py"]
+
+
+def test_a_folder_that_clones_lack_is_made(tmp_path: Path) -> None:
+    assert 'os.makedirs("models", exist_ok=True)' in new_code(plan(tmp_path, {"train.py": _SAVE}))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/.gitkeep").touch()
+    assert "makedirs" not in new_code(plan(tmp_path, {"train.py": _SAVE}))
+
+
+def test_a_command_that_exits_does_not_fail_training(tmp_path: Path) -> None:
+    made = plan(tmp_path, {"train.py": f"import click\n{_SAVE}"})
+
+    assert "    except SystemExit as end:" in new_code(made)
+
+
+def test_the_package_that_a_script_imports_gets_the_model(tmp_path: Path) -> None:
+    made = plan(
+        tmp_path, {"train.py": "import lib.fit\n", "lib/__init__.py": "", "lib/fit.py": _SAVE}
+    )
+
+    assert str(made.package) == "lib"

@@ -52,6 +52,28 @@ _WRITERS = frozenset(
     {"to_csv", "to_parquet", "to_json", "to_pickle", "to_feather", "to_excel", "to_hdf", "savefig"}
     | {"write_text", "write_bytes", "write_csv", "write_parquet", "save", "savez", "savetxt"}
 )
+_READERS = frozenset(
+    {
+        "read_csv",
+        "read_table",
+        "read_parquet",
+        "read_json",
+        "read_excel",
+        "read_feather",
+        "read_pickle",
+    }
+    | {
+        "read_hdf",
+        "read_sql",
+        "read_orc",
+        "scan_csv",
+        "scan_parquet",
+        "loadtxt",
+        "genfromtxt",
+        "open",
+    }
+    | {"read_text", "read_bytes", "imread", "load_files", "load_svmlight_file", "ImageFolder"}
+)
 _EXITING = frozenset({"absl", "click", "typer"})
 _DOWNLOADING = (
     *("requests.", "urllib.request.", "boto3.", "gdown.", "kaggle.", "wget.", "sqlalchemy."),
@@ -113,6 +135,8 @@ class Module:
     exits: bool = False
     """It may end in `sys.exit`, as the commands of click and typer do."""
     makes_folders: bool = False
+    unknown_reads: list[int] = field(default_factory=list)
+    """The lines that read a file whose path only running the code would tell."""
     predicts: bool = False
     downloads: bool = False
     classes: tuple[str, ...] = ()
@@ -277,6 +301,8 @@ class _Reader(ast.NodeVisitor):
             module.loaded.append(self._file(node, _LOADERS.get(name, "native"), 0))
         elif method in _WRITERS or self._paths.writes(node):
             module.written |= {path for each in self._candidates(node) if (path := each)}
+        elif (method or name) in _READERS and not any(self._candidates(node)):
+            module.unknown_reads.append(node.lineno)
         if not self._name(node):
             self.generic_visit(node)
 

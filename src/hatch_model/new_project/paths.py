@@ -60,7 +60,11 @@ class Paths:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             name = dotted(target)
-            if name and node.value is not None:
+            if name.startswith("self.") and node.value is not None:
+                # As it is now, since other methods do not have what it is made of.
+                text = self._text(node.value, 0)
+                self._names[name] = ast.Constant(text)
+            elif name and node.value is not None:
                 self._names[name] = node.value
 
     def bind_imports(self, node: ast.Import | ast.ImportFrom) -> None:
@@ -95,7 +99,8 @@ class Paths:
             # A name that stands for itself would lead nowhere.
             self._names |= {key: value for key, value in given.items() if dotted(value) != key}
         yield
-        self._names = before
+        own = {key: value for key, value in self._names.items() if key.startswith("self.")}
+        self._names = {**before, **own}
 
     @contextmanager
     def opened(self, node: ast.With | ast.AsyncWith) -> Iterator[None]:
@@ -275,6 +280,8 @@ class Paths:
                 parts = [self._text(node.func.value, depth), *arguments]
             texts = [each for each in parts if each is not None]
             return posixpath.join(*texts) if texts and len(texts) == len(parts) else None
+        if name in {"os.environ.get", "os.getenv"}:
+            return arguments[1] if len(arguments) > 1 else None
         if method == "dirname":
             return _up(first, 1)
         if name in {"str", "os.fspath", *_OPENING} or method in {"abspath", "realpath", "normpath"}:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from hatch_model.errors import HatchModelError, printable
+from hatch_model.new_project.code import File
 from hatch_model.new_project.distributions import (
     DEVELOPMENT,
     distribution_of,
@@ -25,7 +26,7 @@ from hatch_model.new_project.wrapper import Stage, Wrapper, loader, snippet
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from hatch_model.new_project.code import File, Module
+    from hatch_model.new_project.code import Module
     from hatch_model.new_project.survey import Data, Survey
 
 _READERS = frozenset({"pyarrow", "fastparquet", "openpyxl", "xlrd", "tables", "lxml", "h5py"})
@@ -51,7 +52,7 @@ class Plan:
     package: PurePosixPath
     """The package that gets the model, as a folder of the project."""
     packages: list[PurePosixPath]
-    """All that the wheel ships."""
+    """All that the wheel ships: packages, and modules that are in none."""
     trained_by: str
     """The file whose code trains."""
     train: str = ""
@@ -195,7 +196,13 @@ def _shipped(survey: Survey, package: PurePosixPath, module: Module) -> list[Pur
         for each in survey.packages()
         if each != package and any(one.path.is_relative_to(each) for one in closure)
     ]
-    return [package, *others]
+    # A saved model looks for its classes where they were.
+    modules = [
+        each.path
+        for each in survey.closure([module])
+        if each.classes and each is not module and len(each.path.parts) == 1
+    ]
+    return [package, *others, *sorted(modules)]
 
 
 def _stage(
@@ -302,6 +309,11 @@ def _saved(closure: Sequence[Module], survey: Survey) -> list[File]:
                 path = posixpath.relpath(path, str(survey.root))
             if path and "://" not in path and not path.startswith(("/", "..")):
                 found.setdefault(path, replace(file, path=path))
+    # What prediction reads and training writes belongs to the model, such as names of classes.
+    read = {path for module in survey.predicting() for path in module.named}
+    written = {path for module in closure for path in module.written}
+    for path in sorted(read & written) if found else ():
+        found.setdefault(path, File(path=path, format="data", line=0, is_relative=True))
     return list(found.values())
 
 
@@ -344,8 +356,6 @@ def _free_name(plan: Plan) -> str:
 
 def _in_package(plan: Plan, saved: Sequence[File], default: str) -> list[File]:
     """Return *saved*, or what a returned model is saved as, by the paths in the package."""
-    from hatch_model.new_project.code import File  # noqa: PLC0415 - only its class
-
     tree = PurePosixPath(plan.artifacts or default)
     place = (
         tree.relative_to(plan.package)
@@ -452,9 +462,15 @@ def _feed(plan: Plan, closure: Sequence[Module]) -> None:
         plan.notes.append(
             "training downloads data, which may change: `inputs` was left out, so that every build trains"
         )
+    unknown = _unknown_read(plan, closure)
+    if unknown:
+        plan.notes.append(
+            f"{unknown} reads a file, but only running it would tell which: `inputs` was left out, so that every "
+            f"build trains"
+        )
     if any("matplotlib" in name for name in plan.survey.foreign(closure)):
         plan.environment["MPLBACKEND"] = "Agg"  # a build has no display
-    if downloads or any(each.kind in {"absolute", "remote"} for each in lost):
+    if downloads or unknown or any(each.kind in {"absolute", "remote"} for each in lost):
         return
     read = [each.path for each in data if each.kind in {"present", "ignored"}]
     read += [each for each in plan.arguments.values() if isinstance(each, str) and each]
@@ -463,6 +479,20 @@ def _feed(plan: Plan, closure: Sequence[Module]) -> None:
     code = [str(each.path) for each in closure if not _module_name(each.path, plan.packages)]
     folders = [each for each in present if (plan.survey.root / each).is_dir()]
     plan.inputs = sorted({f"{each}/**" if each in folders else each for each in (*present, *code)})
+
+
+def _unknown_read(plan: Plan, closure: Sequence[Module]) -> str:
+    """Return where training reads what is not known; "" if there is no such place."""
+    using = [each.path for each in plan.survey.predicting()]
+    return next(
+        (
+            f"`{each.path}` line {each.unknown_reads[0]}"
+            for each in closure
+            # What is given on the command line is known.
+            if each.unknown_reads and each.path not in using and not each.required_arguments
+        ),
+        "",
+    )
 
 
 def _lost(data: Data) -> str:
@@ -519,6 +549,12 @@ def _advise_of_classes(
     having = [each for each in closure if each.classes]
     if not any(each.format in {"joblib", "pickle", "torch"} for each in saved):
         return
+    at_top = [f"`{each}`" for each in plan.packages if each.suffix == ".py"]
+    if at_top:
+        plan.notes.append(
+            f"{', '.join(at_top)} has classes that the saved model may refer to, so the wheel ships it as a module "
+            f"of its own. Move it into `{plan.package}` before other projects install the wheel"
+        )
     lost = [f"`{each.path}`" for each in having if not _module_name(each.path, plan.packages)]
     if lost:
         plan.notes.append(

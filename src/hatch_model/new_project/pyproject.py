@@ -295,7 +295,7 @@ def _sources(document: TOMLDocument, plan: Plan) -> str:
 
 
 def _uv(document: TOMLDocument, plan: Plan) -> str:
-    folders = sorted({f"{each.parts[0]}/**/*.py" for each in plan.packages})
+    folders = sorted({f"{each.parts[0]}/**/*.py" for each in plan.packages if not each.suffix})
     at_top = any(len(path.parts) == 1 for path in plan.survey.modules)
     patterns = ["pyproject.toml", *folders, *(["*.py"] if at_top else [])]
     keys = ", ".join(f'{{ file = "{each}" }}' for each in patterns)
