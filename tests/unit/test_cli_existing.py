@@ -161,6 +161,10 @@ def test_a_failing_lock_puts_everything_back(
     before = tree(scripts)
 
     ran = run("init", scripts, "--yes")
+    assert ran.err == (
+        "hatch-model: error: `uv lock` failed, as uv says above, so everything was put back as it was. Mend that "
+        "and try again, or give --no-lock and renew the lock later.\n"
+    )
     assert ran.code == 1
     assert tree(scripts) == before
 

@@ -147,6 +147,11 @@ def _write(
             lock(root)
     except BaseException as error:
         _restore(root, before, folders)
+        if isinstance(error, HatchModelError):
+            raise HatchModelError(
+                "`uv lock` failed, as uv says above, so everything was put back as it was. Mend that and try "
+                "again, or give --no-lock and renew the lock later."
+            ) from None
         if isinstance(error, OSError):
             raise HatchModelError(
                 f"`{printable(str(error.filename))}` cannot be written: {error.strerror or error}. Nothing was "
