@@ -222,13 +222,13 @@ class Paths:
 
     def _module_at(self, name: str) -> PurePosixPath | None:
         level = len(name) - len(name.lstrip("."))
-        parts = name.lstrip(".").split(".")
+        parts = [each for each in name.split(".") if each]
         bases = [self._path.parent, PurePosixPath(), PurePosixPath("src")]
         if level:
             bases = [PurePosixPath(*self._path.parts[:-level])]
         for base in bases:
             for candidate in (
-                base.joinpath(*parts).with_suffix(".py"),
+                PurePosixPath(f"{base.joinpath(*parts)}.py"),
                 base.joinpath(*parts, "__init__.py"),
             ):
                 if candidate in self._bodies:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,7 +16,7 @@ from hatch_model.new_project.code import REMOTE, read_modules
 from hatch_model.new_project.declaration import read_declaration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from hatch_model.new_project.code import Module
@@ -41,6 +42,52 @@ class Data:
     """Where the code names it: the file and the line."""
 
 
+class ImportGraph:
+    """Which of a project's own modules each of them imports."""
+
+    def __init__(self, modules: Mapping[PurePosixPath, Module]) -> None:
+        self._files = {str(path): path for path in modules}
+        self._folders = {str(parent) for path in modules for parent in path.parents} - {"."}
+        self._imported: dict[PurePosixPath, list[PurePosixPath]] = {}
+
+    def imported(self, module: Module) -> list[PurePosixPath]:
+        """Return the files that *module* imports, those of the packages around them included."""
+        if module.path not in self._imported:
+            around = [f"{each}/__init__.py" for each in module.path.parents]
+            found = [self._files[each] for each in around if each in self._files]
+            for level, name in sorted(module.imports):
+                found += self._own(module, level, name)
+            self._imported[module.path] = [
+                each for each in dict.fromkeys(found) if each != module.path
+            ]
+        return self._imported[module.path]
+
+    def is_own(self, module: Module, level: int, name: str) -> bool:
+        """Whether an import is of the project's own code."""
+        top = name.partition(".")[0]
+        places = [posixpath.join(base, top) for base in self._bases(module, 0)]
+        return bool(level) or any(
+            f"{each}.py" in self._files or each in self._folders for each in places
+        )
+
+    def _bases(self, module: Module, level: int) -> list[str]:
+        """Return the folders that an import may start from, relative to the root, which is ""."""
+        if level:
+            return ["/".join(module.path.parts[:-level])]
+        return list(dict.fromkeys(["/".join(module.path.parts[:-1]), "", "src"]))
+
+    def _own(self, module: Module, level: int, name: str) -> list[PurePosixPath]:
+        """Return the files of the project that an import leads to; none for a package of others."""
+        parts = name.split(".")
+        for base in self._bases(module, level):
+            places = [posixpath.join(base, *parts[:depth]) for depth in range(1, len(parts) + 1)]
+            files = [file for each in places for file in (f"{each}.py", f"{each}/__init__.py")]
+            found = [self._files[each] for each in files if each in self._files]
+            if found or places[0] in self._folders:
+                return found
+        return []
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Survey:
     """What is known of a project without running any of it."""
@@ -48,6 +95,7 @@ class Survey:
     root: Path
     declaration: Declaration
     modules: Mapping[PurePosixPath, Module]
+    graph: ImportGraph
     notebooks: tuple[str, ...]
     committed: str
     """When the last commit was made, in ISO 8601; "" without one."""
@@ -158,42 +206,8 @@ class Survey:
             if module.path in found:
                 continue
             found[module.path] = module
-            waiting += [self.modules[path] for path in self._imported(module)]
+            waiting += [self.modules[path] for path in self.graph.imported(module)]
         return list(found.values())
-
-    def _imported(self, module: Module) -> Iterator[PurePosixPath]:
-        for level, name in module.imports:
-            yield from self._own(module, level, name)
-        for folder in module.path.parents:
-            if (init := folder / "__init__.py") in self.modules and init != module.path:
-                yield init
-
-    def _own(self, module: Module, level: int, name: str) -> list[PurePosixPath]:
-        """Return the files of the project that an import leads to; none for a package of others."""
-        bases = [module.path.parent, PurePosixPath(), PurePosixPath("src")]
-        if level:
-            bases = [PurePosixPath(*module.path.parts[:-level])]
-        parts = name.split(".")
-        for base in bases:
-            found = []
-            for depth in range(1, len(parts) + 1):
-                place = base.joinpath(*parts[:depth])
-                files = (place.with_name(f"{place.name}.py"), place / "__init__.py")
-                found += [each for each in files if each in self.modules]
-            is_folder = any(base / parts[0] in path.parents for path in self.modules)
-            if found or (is_folder and parts[0]):
-                return found
-        return []
-
-    def is_own(self, module: Module, level: int, name: str) -> bool:
-        """Whether an import is of the project's own code."""
-        top = name.partition(".")[0]
-        bases = (module.path.parent, PurePosixPath(), PurePosixPath("src"))
-        return bool(level) or any(
-            base / f"{top}.py" in self.modules
-            or any(base / top in each.parents for each in self.modules)
-            for base in bases
-        )
 
     def foreign(self, modules: Iterable[Module]) -> set[str]:
         """Return what *modules* import that is not the project's own."""
@@ -201,7 +215,7 @@ class Survey:
             name
             for module in modules
             for level, name in module.imports
-            if not self.is_own(module, level, name)
+            if not self.graph.is_own(module, level, name)
         }
 
     # Data
@@ -307,10 +321,12 @@ def is_project(folder: Path) -> bool:
 def survey(root: Path) -> Survey:
     """Read the project at *root*. Raises HatchModelError for what cannot be converted."""
     root = root.resolve()
+    modules = read_modules(root)
     return Survey(
         root=root,
         declaration=read_declaration(root),
-        modules=read_modules(root),
+        modules=modules,
+        graph=ImportGraph(modules),
         notebooks=tuple(
             path.relative_to(root).as_posix()
             for pattern in ("*.ipynb", "notebooks/*.ipynb")
