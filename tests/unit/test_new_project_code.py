@@ -186,3 +186,11 @@ def test_attributes_keep_their_value_in_other_methods(tmp_path: Path) -> None:
     )
 
     assert read(tmp_path, text).saved[0].path == "o/models/m.joblib"
+
+
+@pytest.mark.timeout(20)
+def test_names_that_double_each_time_end(tmp_path: Path) -> None:
+    lines = ["import joblib", "a0 = ''", *(f"a{n + 1} = a{n} + a{n}" for n in range(60))]
+    module = read(tmp_path, "\n".join([*lines, "joblib.dump(m, a60)", "b = b + b"]))
+
+    assert module.saved[0].path == ""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _DEEPEST = 25  # expressions and names that lead to each other
+_MOST_STEPS = 300  # for one path, as names may stand for twice as much each time
 _SAME = frozenset({"resolve", "absolute", "expanduser", "as_posix", "open", "abspath", "realpath"})
 _OPENING = frozenset({"open", "io.open", "gzip.open", "bz2.open", "lzma.open"})
 
@@ -42,6 +43,7 @@ class Paths:
         self._path = path
         self._bodies = bodies
         self._names: dict[str, ast.expr] = {}
+        self._steps = 0
         self._imported: dict[str, str] = {}
         self._options: dict[str, ast.expr] = {}
         self._calls: dict[str, ast.Call] = {}
@@ -62,7 +64,7 @@ class Paths:
             name = dotted(target)
             if name.startswith("self.") and node.value is not None:
                 # As it is now, since other methods do not have what it is made of.
-                text = self._text(node.value, 0)
+                text = self._resolved(node.value)
                 self._names[name] = ast.Constant(text)
             elif name and node.value is not None:
                 self._names[name] = node.value
@@ -139,7 +141,7 @@ class Paths:
 
     def of(self, node: ast.AST | None) -> str:
         """Return the path that *node* is, relative to the project's root; "" if it cannot be told."""
-        text = self._text(node, 0) if node is not None else None
+        text = self._resolved(node) if node is not None else None
         if not text or "://" in text:
             return text or ""
         if text.startswith("<file>"):
@@ -150,7 +152,7 @@ class Paths:
 
     def is_anchored(self, node: ast.AST | None) -> bool:
         """Whether the path is absolute or relative to the module's own file."""
-        text = (self._text(node, 0) if node is not None else None) or ""
+        text = (self._resolved(node) if node is not None else None) or ""
         return text.startswith(("<", "/")) or "://" in text
 
     def writes(self, node: ast.Call) -> bool:
@@ -164,8 +166,13 @@ class Paths:
         texts = [each.value for each in modes if isinstance(each, ast.Constant)]
         return any(isinstance(each, str) and each[:1] in {"w", "a", "x"} for each in texts)
 
+    def _resolved(self, node: ast.AST) -> str | None:
+        self._steps = 0
+        return self._text(node, 0)
+
     def _text(self, node: ast.AST, depth: int) -> str | None:
-        if depth > _DEEPEST:
+        self._steps += 1
+        if depth > _DEEPEST or self._steps > _MOST_STEPS:
             return None
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
