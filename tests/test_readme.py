@@ -154,6 +154,7 @@ def test_the_other_defaults_in_the_option_tables() -> None:
         "lock": "none",
         "inputs": "none",
         "check": "none",
+        "predict": "none",
         "parallel": "none",
         "artifacts": "`data` beside the module of `train`, or in the package",
     }

@@ -85,6 +85,8 @@ class CheckResult:
     """The result of a check that passed."""
 
     returned: Any = None
+    predict: Mapping[str, Any] | None = None
+    """What is known of the function that apps call; see :func:`hatch_model.checking.described`."""
     is_recordable: bool = False
     """Whether *returned* is the function's return value, because it can be stored as JSON."""
 
@@ -97,6 +99,7 @@ def run_check(
     python: str,
     folder: Path | None = None,
     models: Sequence[tuple[Path, bool]] = (),
+    predict: ObjectReference | None = None,
     hidden: Hidden | None = None,
     declared_in: str = "",
     scratch: Path | None = None,
@@ -105,7 +108,8 @@ def run_check(
     """Call *check* with the interpreter *python*, in *workspace*, an empty folder.
 
     It is imported from *folder* (default: from where it is installed), and nothing that is *hidden*
-    is found. Before that, *models* are loaded, each of which has to be if it says so. *declared_in* is
+    is found. Before that, *models* are loaded, each of which has to be if it says so, and after it,
+    *predict* is described. *declared_in* is
     the TOML key of the requirements, for messages. If this process is killed, the other one removes
     *scratch* (default: *workspace*). Raises HatchModelError.
     """
@@ -113,7 +117,7 @@ def run_check(
     elsewhere.mkdir()
     try:
         result, returncode = call(
-            _request(check, models, hidden, scratch or workspace),
+            _request(check, models, predict, hidden, scratch or workspace),
             workspace,
             python=python,
             cwd=elsewhere,
@@ -124,15 +128,21 @@ def run_check(
     except FrontendGoneError:
         raise HatchModelError(f"the build frontend is gone, so {check} was stopped") from None
     if result is not None and result["outcome"] != "returned":
-        raise HatchModelError(_failure(check, result, hidden, declared_in, folder))
+        failed = predict if result.get("subject") == "predict" else check
+        raise HatchModelError(_failure(failed, result, hidden, declared_in, folder))
     if result is None or returncode != 0:
-        raise _died(check, returncode)
-    return CheckResult(returned=result.get("value"), is_recordable="value" in result)
+        raise _died(check or predict, returncode)
+    return CheckResult(
+        returned=result.get("value"),
+        is_recordable="value" in result,
+        predict=result.get("predict"),
+    )
 
 
 def _request(
     check: ObjectReference | None,
     models: Sequence[tuple[Path, bool]],
+    predict: ObjectReference | None,
     hidden: Hidden,
     scratch: Path,
 ) -> dict[str, Any]:
@@ -141,6 +151,7 @@ def _request(
         "task": "check",
         "module": check and check.module,
         "attribute": check and check.attribute,
+        "predict": predict and {"module": predict.module, "attribute": predict.attribute},
         "models": [(str(path), is_needed) for path, is_needed in models],
         "hidden": {
             "files": hidden.files,

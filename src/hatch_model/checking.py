@@ -1,12 +1,14 @@
 """The part of the child script that only a check needs.
 
-It keeps the user's code from finding what is hidden, and makes JSON of what the check returns. The script
+It keeps the user's code from finding what is hidden, and makes JSON of what the check returns and of the
+signature of the function that predicts. The script
 reads this file without importing hatch_model, which may not be there, so it imports nothing but the standard
 library.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LONGEST = 10_000  # characters of a text that describes a function
 _DEEPEST = 64  # arrays or objects inside each other that a record may have
 
 
@@ -46,6 +49,49 @@ def _unpack(value: Any) -> Any:
         if hasattr(value, method):
             return getattr(value, method)()
     raise TypeError
+
+
+def described(function: Any) -> dict[str, Any]:
+    """Return the parameters, what is returned, and the documentation of *function*, as far as it has these.
+
+    A default that JSON cannot hold is only mentioned: its text may have an address, which differs each time.
+    """
+    found: dict[str, Any] = {}
+    try:
+        signature = inspect.signature(function)
+        found["parameters"] = [_parameter(each) for each in signature.parameters.values()]
+        if signature.return_annotation is not signature.empty:
+            found["returns"] = _annotation(signature.return_annotation)
+    except (TypeError, ValueError):  # some callables of extension modules have no signature
+        pass
+    documentation = inspect.getdoc(function)
+    if documentation:
+        found["documentation"] = documentation[:_LONGEST]
+    return found
+
+
+def _parameter(parameter: inspect.Parameter) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": parameter.name, "kind": parameter.kind.description}
+    if parameter.annotation is not parameter.empty:
+        found["annotation"] = _annotation(parameter.annotation)
+    if parameter.default is not parameter.empty:
+        default = _plain(parameter.default)
+        found.update({"default": default[0]} if default else {"has_default": True})
+    return found
+
+
+def _annotation(annotation: Any) -> str:
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return "…" if " at 0x" in text else text[:_LONGEST]
+
+
+def _plain(value: Any) -> list[Any]:
+    """Return *value* in a list if JSON can hold it as it is, and otherwise an empty list."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+        return [] if _is_deep(value) or len(text) > _LONGEST else [json.loads(text)]
+    except (RecursionError, TypeError, ValueError):
+        return []
 
 
 # Hiding

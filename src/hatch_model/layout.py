@@ -194,12 +194,13 @@ def check_inputs(settings: TrainingSettings, root: Path) -> None:
 
 
 def _check_references(training: TrainingSettings, files: Sequence[SourceFile], root: Path) -> None:
-    """Raise HatchModelError if `train` or `check` names a module or attribute that cannot be there.
+    """Raise HatchModelError if `train`, `check` or `predict` names a module or attribute that cannot be there.
 
     A module from outside of the project may still be installed.
     """
     modules = {file.module: file.path for file in files if file.module}
-    for option, reference in (("train", training.train), ("check", training.check)):
+    options = {"train": training.train, "check": training.check, "predict": training.predict}
+    for option, reference in options.items():
         if isinstance(reference, Script):
             check_script(training, root)
         if not isinstance(reference, ObjectReference):

@@ -84,6 +84,7 @@ def make_record(
         **_unless_empty(
             engine=dict(engine or {}),
             extra=pins.extra,
+            predict=_predict(training, check),
             report=[as_json(file) for file in report],
         ),
         "generator": {"name": "hatch-model", "version": version("hatch-model")},
@@ -129,6 +130,13 @@ def _check(training: TrainingSettings, result: CheckResult | None) -> dict[str, 
     if result is not None and result.is_recordable:
         check["result"] = result.returned
     return check
+
+
+def _predict(training: TrainingSettings, result: CheckResult | None) -> dict[str, Any]:
+    if training.predict is None:
+        return {}
+    described = result.predict if result is not None and result.predict is not None else {}
+    return {"entry_point": str(training.predict), **described}
 
 
 def to_bytes(record: Mapping[str, Any]) -> bytes:

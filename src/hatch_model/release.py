@@ -170,6 +170,7 @@ class Release:
             with zipfile.ZipFile(unfinished) as archive:
                 record = Record.read(archive)
                 metadata = archive.read(f"{record.info}METADATA")
+                more = self._entry_points(archive, record)
             metadata = metadata.replace(_REQUIREMENT_LINE, b"", 1)
             headers = BytesHeaderParser().parsebytes(metadata)
             lines = [str(line) for line in headers.get_all("Requires-Dist", [])]
@@ -184,7 +185,11 @@ class Release:
                 self._files,
                 without=[self._mark],
                 compression=self._project.training.compression,
-                finish=lambda files: {**content.metadata(record, files), "METADATA": metadata},
+                finish=lambda files: {
+                    **content.metadata(record, files),
+                    **more,
+                    "METADATA": metadata,
+                },
                 progress=Progress(self._project.log.info),
             )
             finished.rename(wheel)
@@ -199,6 +204,18 @@ class Release:
         """Restore the previous state, except for finished files."""
         if self._workspace is not None:
             self._workspace.close()
+
+    def _entry_points(self, archive: zipfile.ZipFile, record: Record) -> dict[str, bytes]:
+        """Return the file with the entry points of the wheel and of `predict`, by its path in dist-info."""
+        training = self._project.training
+        if training.predict is None:
+            return {}
+        from hatch_model.predict import ENTRY_POINTS_FILE, entry_points  # noqa: PLC0415 - if needed
+
+        path = f"{record.info}{ENTRY_POINTS_FILE}"
+        existing = archive.read(path) if path in archive.namelist() else b""
+        name, key = self._project.metadata.name, f"{training.key}.predict"
+        return {ENTRY_POINTS_FILE: entry_points(existing, name, training.predict, key)}
 
     def _keep_other_wheels(self, wheel: Path) -> None:
         """Release the older wheel that *wheel* replaces; those with other tags are restored."""
@@ -250,7 +267,8 @@ class TrainedContent:
 
     @property
     def is_checked(self) -> bool:
-        return self._project.training.check is not None or bool(self._pickles())
+        training = self._project.training
+        return bool(training.check or training.predict or self._pickles())
 
     def _pickles(self) -> list[tuple[str, bool]]:
         """Return the artifacts to load if there is no other check, and whether loading each must succeed.
@@ -278,8 +296,12 @@ class TrainedContent:
 
         project, check = self._project, self._project.training.check
         pins, pickles = project.pins(), self._pickles()
-        what = f"checking the wheel with {check}" if check else "loading the model from the wheel"
-        project.log.info(what)
+        predict = project.training.predict
+        if check or pickles:
+            what = (
+                f"checking the wheel with {check}" if check else "loading the model from the wheel"
+            )
+            project.log.info(what)
         self._result = run_check(
             check,
             project.workspace.folder("check"),
@@ -287,6 +309,7 @@ class TrainedContent:
             python=sys.executable,
             folder=unpacked,
             models=[(unpacked / path, is_needed) for path, is_needed in pickles],
+            predict=predict,
             hidden=hidden_from_check(
                 project.root,
                 InstalledEnvironment(),

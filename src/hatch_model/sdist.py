@@ -401,8 +401,12 @@ def _changed_settings(project: Project, record: Mapping[str, Any]) -> Iterator[s
                 check and check["entry_point"],
                 str(training.check) if training.check else None,
             ),
+            f"{training.key}.predict": (
+                record.get("predict", {}).get("entry_point"),
+                str(training.predict) if training.predict else None,
+            ),
         }
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         yield f"{CARRIED_FILE}: its record was not written by hatch-model"
         return
     for name, (then, now) in settings.items():

@@ -239,6 +239,8 @@ class TrainingSettings:
     gates: Mapping[str, Gate] = field(default_factory=dict)
     check: ObjectReference | None = None
     """The function to call from the finished wheel."""
+    predict: ObjectReference | None = None
+    """The function that apps call."""
     sbom: bool = False
     """Whether to write a CycloneDX ML-BOM."""
     python_path: tuple[PurePosixPath, ...] = ()
@@ -282,12 +284,8 @@ def read_training_settings(
         environment=_read_environment(table),
         inputs=_read_inputs(table),
         gates=_read_gates(table),
-        check=table.get(
-            "check",
-            'an object reference "package.module:function"',
-            object_reference,
-            cast("ObjectReference | None", None),
-        ),
+        check=_read_reference(table, "check"),
+        predict=_read_reference(table, "predict"),
         sbom=table.get("sbom", "true or false", one_of(True, False), False),
         editable=_choice(table, "editable", "skip", "train"),
         sdist=_read_sdist(table),
@@ -296,6 +294,11 @@ def read_training_settings(
     )
     table.note_unknown(also_known=HATCHLING_KEYS)
     return settings
+
+
+def _read_reference(table: Table, name: str) -> ObjectReference | None:
+    expected = 'an object reference "package.module:function"'
+    return table.get(name, expected, object_reference, cast("ObjectReference | None", None))
 
 
 def _read_lock(table: Table) -> PurePosixPath | Literal[False] | None:

@@ -406,6 +406,7 @@ def test_the_request_and_the_result_are_what_the_protocol_says(check: _Check) ->
     hidden = check.hidden()
     assert request == {
         "task": "check",
+        "predict": None,
         "module": "model",
         "attribute": "check",
         "models": [[str(check.folder / "absent.pkl"), False]],

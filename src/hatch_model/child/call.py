@@ -35,6 +35,8 @@ request.json (read)
     ``models``
         Files to load with joblib first, each with whether loading must succeed. A model that needs a
         missing module or class is always a failure.
+    ``predict`` (optional)
+        ``module`` and ``attribute`` of a function to describe after that.
     ``hidden``
         What must not be found, as in an environment without it: ``files`` and ``folders``, which map
         paths to the name of the distribution that they belong to ("" for the source tree); ``shown``,
@@ -62,6 +64,10 @@ result.json (written atomically, just before the process ends)
         top-level modules that are not Python's own, by name.
     ``value``
         For a check: the return value, if it can be stored as JSON.
+    ``predict``
+        For a check: what hatch_model.checking.described returns of that function.
+    ``subject``
+        For a check that failed: ``"check"``, or ``"predict"``.
     ``missed``
         For a check: the hidden names that it looked for, each with a distribution's name and a path.
 
@@ -501,6 +507,7 @@ def _check(request: dict[str, Any]) -> dict[str, Any]:
     checking = _module("checking")
     pickles = _module("pickles") if request["models"] else None
     missed = checking.hide(request["hidden"], _file_of)
+    subject = "check"
     try:
         for path, is_needed in request["models"]:
             _load_model(path, pickles, is_needed=is_needed)
@@ -508,8 +515,12 @@ def _check(request: dict[str, Any]) -> dict[str, Any]:
         if request["module"] is not None:
             function = _load(request["module"], request["attribute"])
             returned = checking.recordable(_guarded(function))
+        if request.get("predict"):
+            subject = "predict"
+            function = _load(request["predict"]["module"], request["predict"]["attribute"])
+            returned["predict"] = _guarded(lambda: checking.described(function))
     except _Failure as failure:
-        return {**failure.result, "missed": missed}
+        return {**failure.result, "missed": missed, "subject": subject}
     return {"outcome": "returned", **returned, "missed": missed}
 
 

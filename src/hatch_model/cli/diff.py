@@ -10,6 +10,7 @@ from hatch_model.cli.inspect import facts
 from hatch_model.cli.output import number
 from hatch_model.cli.verify import by_name, split
 from hatch_model.gates import Gate
+from hatch_model.predict import shown_signature
 from hatch_model.record import name_in_report
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def _comparable(known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "python": (known["python"] or {}).get("version"),
             "commit": git.get("commit"),
             "uncommitted changes": git.get("dirty"),
+            "predicts by": known.get("predict") and shown_signature(known["predict"]),
             "needs Python": known["requires_python"],
         },
         "metrics": dict(known["metrics"] or {}),

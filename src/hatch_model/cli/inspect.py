@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hatch_model.cli.output import number, shown
 from hatch_model.cli.verify import split
 from hatch_model.log import human_size
+from hatch_model.predict import shown_signature
 from hatch_model.record import name_in_report
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def facts(model: ModelFiles) -> dict[str, Any]:
         "metrics": record.get("metrics"),
         "gates": record.get("gates"),
         "check": record.get("check"),
+        "predict": record.get("predict"),
         "python": record.get("python"),
         "platform": record.get("platform"),
         "git": record.get("git"),
@@ -98,6 +100,7 @@ def _summary(known: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("commit", git and f"{git['commit']}{' and uncommitted changes' if git['dirty'] else ''}"),
         ("lock", known["lock"] and known["lock"]["path"]),
         ("checked by", check and check["entry_point"]),
+        ("predicts by", known["predict"] and shown_signature(known["predict"])),
         ("needs Python", known["requires_python"]),
         ("tags", ", ".join(known["tags"])),
         ("files", f"{known['files']['count']}, {human_size(known['files']['size'])}"),

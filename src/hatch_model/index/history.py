@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from hatch_model.errors import HatchModelError
+from hatch_model.predict import shown_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -182,6 +183,8 @@ def _read_release(content: Mapping[str, Any]) -> Release:
     for key, kind in _FACTS.items():
         if not isinstance(content["model"][key], (kind, NoneType)):
             raise TypeError(f"{key} is {content['model'][key]!r}")
+    if content["model"].get("predict") is not None:  # which releases before did not write
+        shown_signature(content["model"]["predict"])
     for metric, value in (content["model"]["metrics"] or {}).items():
         if not isinstance(value, (int, float)):
             raise TypeError(f"{metric} is {value!r}")

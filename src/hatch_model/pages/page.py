@@ -27,6 +27,7 @@ from hatch_model.cli.verify import split
 from hatch_model.gates import Gate
 from hatch_model.log import human_size
 from hatch_model.pages.markdown import render
+from hatch_model.predict import shown_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,6 +85,7 @@ def environment() -> Environment:
     )
     found.filters.update(
         breakable=breakable,
+        signature=shown_signature,
         size=human_size,
         number=number,
         cut=_cut,
