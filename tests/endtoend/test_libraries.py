@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PROJECTS = CHECKOUT / "tests/projects/libraries"
 _NAMES = sorted(path.name for path in _PROJECTS.iterdir())
 _USUAL = ["lightgbm-cancer", "onnx-iris", "sklearn-wine"]
-_OF_TORCH = ["pytorch-digits", "transformers-reviews"]
+_OF_TORCH = ["embeddings-minilm", "pytorch-digits", "transformers-reviews"]
 _DOCS = (CHECKOUT / "docs/libraries.md").read_text("utf-8")
 
 
