@@ -103,7 +103,7 @@ MISTAKES = {
         "hatch-model: error: 5 problems in the project's configuration:\n"
         "  tool.hatch.metadata.hooks.model.dependencies[1]: expected a PEP 508 string; "
         'found "not a requirement"\n'
-        '  tool.hatch.metadata.hooks.model.pins: expected "all" or "direct"; found true\n'
+        '  tool.hatch.metadata.hooks.model.pins: expected "all" or "direct" or "extra"; found true\n'
         "  tool.hatch.build.hooks.model.train: expected an object reference "
         '"package.module:function" or the path of a script such as "train.py"; it is missing\n'
         "  tool.hatch.build.hooks.model.artifacts: expected a relative path below the project "
