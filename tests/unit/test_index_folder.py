@@ -956,3 +956,12 @@ def test_a_history_cannot_lead_out_of_the_index(index: Index, folder: Path, tmp_
     with pytest.raises(HatchModelError, match=r"cannot be read: ValueError: \.\./iris_model"):
         index.remove("iris-model", "0.1.0")
     assert (tmp_path / "iris_model-0.1.0-py3-none-any.whl").is_file()
+
+
+def test_the_reason_of_a_yank_is_one_line(index: Index, folder: Path) -> None:
+    model_wheel(folder)
+    index.update()
+
+    index.yank("iris-model", "0.1.0", "wrong rows,\nsee\tthe ticket ")
+
+    assert _only_release(folder)["yanked"] == "wrong rows, see the ticket"

@@ -109,7 +109,7 @@ class Index:
         with self._locked(exists=True):
             history, release = self._find(name, version)
             if reason is not None:  # arguments of a command may be bytes that are no text
-                reason = reason.encode("utf-8", "replace").decode()
+                reason = " ".join(reason.encode("utf-8", "replace").decode().split())
             self._histories[history.name] = history.replaced(replace(release, yanked=reason))
             self._write_pages()
             self._write_histories()
