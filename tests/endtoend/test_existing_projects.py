@@ -111,7 +111,6 @@ def test_the_stages_of_cookiecutter(
     assert made.wheel.files == [
         "cookiecutter/__init__.py",
         "cookiecutter/models/model.joblib",
-        "cookiecutter/training.py",
     ]
     assert "training score 1.0" in made.built
     locked = (made.project / "requirements.lock").read_text("utf-8")
@@ -142,7 +141,6 @@ def test_scripts_that_save_beside_themselves(
     assert made.wheel.files == [
         "flat_scripts/__init__.py",
         "flat_scripts/data/model.pkl",
-        "flat_scripts/training.py",
     ]
     assert not {"flask", "seaborn"} & made.required
     code = "from flat_scripts import load; print(load().predict([[0.0] * 64]).shape)"

@@ -16,7 +16,8 @@ from hatch_model.new_project.survey import survey
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SAVE = "import joblib\nfrom sklearn.svm import SVC\nm = SVC().fit(x, y)\njoblib.dump(m, 'models/m.joblib')\n"
+_FIT = "import joblib\nfrom sklearn.svm import SVC\nm = SVC().fit(x, y)\n"
+_SAVE = f"{_FIT}os.makedirs('models', exist_ok=True)\njoblib.dump(m, 'models/m.joblib')\n"
 
 
 def plan_of(name: str, **choice: Any) -> Plan:
@@ -32,10 +33,11 @@ def plan(folder: Path, files: dict[str, str], **choice: Any) -> Plan:
 
 
 def new_code(made: Plan) -> str:
-    """Give the training function that was written."""
-    (text,) = (text for path, text in made.files.items() if path.name.endswith("training.py"))
-    compile(text, "training.py", "exec")
-    return text[text.index("def train(") :]
+    """Give what the script that was written does."""
+    assert made.train == "build_model.py"
+    text = made.files[PurePosixPath("build_model.py")]
+    compile(text, "build_model.py", "exec")
+    return text.partition('if __name__ == "__main__":\n')[2]
 
 
 def test_a_package_with_setup_py_is_called_as_it_is() -> None:
@@ -59,16 +61,12 @@ def test_a_package_with_setup_py_is_called_as_it_is() -> None:
 def test_the_stages_of_cookiecutter_run_in_a_row() -> None:
     made = plan_of("cookiecutter")
 
-    assert [*map(str, made.files)] == ["cookiecutter/training.py", "cookiecutter/__init__.py"]
+    assert [*map(str, made.files)] == ["build_model.py", "cookiecutter/__init__.py"]
     assert new_code(made) == (
-        "def train():\n"
-        '    sys.path[:0] = [os.path.abspath("src/data"), os.getcwd(), os.path.abspath("src/features"), '
-        'os.path.abspath("src/models")]\n'
-        '    importlib.import_module("make_dataset").main()\n'
-        '    sys.argv = ["src/features/build_features.py"]\n'
-        '    runpy.run_path("src/features/build_features.py", run_name="__main__")\n'
-        '    sys.argv = ["src/models/train_model.py"]\n'
-        '    runpy.run_path("src/models/train_model.py", run_name="__main__")\n'
+        "    options = sys.argv[1:]\n"
+        '    run("src/data/make_dataset.py")\n'
+        '    run("src/features/build_features.py")\n'
+        '    run("src/models/train_model.py", options)\n'
     )
     assert (made.artifacts, made.moved_artifacts) == ("models", ("models", "cookiecutter/models"))
     assert made.requirements == ["pandas", "scikit-learn"]
@@ -80,9 +78,12 @@ def test_numbers_of_a_returned_mapping_become_metrics() -> None:
     made = plan_of("poetry")
 
     assert new_code(made) == (
-        "def train():\n"
-        "    result = wine_grades.training.pipeline.train(config=wine_grades.training.pipeline.CONFIG)\n"
-        "    return {key: value for key, value in result.items() if isinstance(value, (int, float))}\n"
+        '    code = importlib.import_module("wine_grades.training.pipeline")\n'
+        "    result = code.train(config=code.CONFIG)\n"
+        "    # What is no number is no metric.\n"
+        "    metrics = {key: value for key, value in result.items() if isinstance(value, (int, float))}\n"
+        '    file = Path(os.environ["HATCH_MODEL_REPORT_DIR"], "metrics.json")\n'
+        "    file.write_text(json.dumps(metrics))\n"
     )
     assert (made.artifacts, made.moved_artifacts) == ("wine_grades/artifacts", None)
     assert made.requirements == ["scikit-learn>=1.3,<2", "numpy>=1.24"]
@@ -92,13 +93,14 @@ def test_numbers_of_a_returned_mapping_become_metrics() -> None:
     assert made.notes == []
 
 
-def test_what_a_script_saves_beside_itself_is_taken_from_a_copy() -> None:
+def test_what_a_script_saves_beside_itself_is_taken_from_there() -> None:
     made = plan_of("flat-scripts")
 
-    assert made.train == "flat_scripts.training:train"
+    assert new_code(made) == (
+        '    options = sys.argv[1:]\n    with taken_out():\n        run("train.py", options)\n'
+    )
     assert made.artifacts == ""
-    assert 'WRITTEN = ["model.pkl"]' in made.files[PurePosixPath("src/flat_scripts/training.py")]
-    assert 'importlib.import_module("train").main()' in new_code(made)
+    assert 'WRITTEN = {"model.pkl": "model.pkl"}' in made.files[PurePosixPath("build_model.py")]
     assert made.requirements == ["numpy", "scikit-learn>=1.3"]
     assert made.development == ["flask", "seaborn"]
     assert made.inputs == ["train.py", "utils.py"]
@@ -110,8 +112,8 @@ def test_the_variable_of_a_notebook_is_the_model() -> None:
 
     assert new_code(made).endswith(
         '    names = {"get_ipython": mock.MagicMock(), "display": print}\n'
-        '    result = runpy.run_path("iris.py", names, run_name="__main__")\n'
-        '    return result["knn"]\n'
+        '    result = run("iris.py", options, names=names)\n'
+        '    joblib.dump(result["knn"], os.environ["HATCH_MODEL_OUTPUT_DIR"] + "/model.joblib")\n'
     )
     assert made.inputs == ["iris.csv", "iris.py"]
     assert made.environment == {"MPLBACKEND": "Agg"}
@@ -128,10 +130,10 @@ def test_a_script_that_needs_arguments_gets_them_from_the_settings() -> None:
         plan_of("argparse-script")
 
     made = plan_of("argparse-script", arguments={"data": "data/homes.csv"})
-    assert "def train(**arguments):" in new_code(made)
-    assert 'sys.argv = ["scripts/train.py", *options]' in new_code(made)
-    assert made.artifacts == "output"
-    assert made.inputs == ["data/homes.csv", "scripts/train.py"]
+    assert (made.train, made.artifacts) == ("scripts/train.py", "output")
+    assert [*map(str, made.files)] == ["src/argparse_script/__init__.py"]
+    assert made.arguments == {"data": "data/homes.csv"}
+    assert made.inputs == ["data/homes.csv"]
     assert made.requirements == ["joblib==1.5.2", "pandas==2.3.3", "scikit-learn==1.7.2"]
     assert made.training == ["tqdm==4.67.1"]
 
@@ -229,13 +231,13 @@ def test_training_that_downloads_has_no_inputs(tmp_path: Path) -> None:
 
 def test_classes_that_the_wheel_does_not_ship_are_pointed_out(tmp_path: Path) -> None:
     files = {
-        "train.py": f"from steps.features import Scale\n{_SAVE}",
-        "steps/features.py": "class Scale: ...\n",
+        "train.py": f"from src.features import Scale\n{_SAVE}",
+        "src/features.py": "class Scale: ...\n",
     }
 
     assert plan(tmp_path, files).notes[-1] == (
-        f"`steps/features.py` has classes, and the wheel does not ship it: if the saved model refers to one, move it into "
-        f"`src/{tmp_path.name}`"
+        f"`src/features.py` has classes, and the wheel does not ship it: if the saved model refers to one, move it into "
+        f"`{tmp_path.name}`"
     )
 
 
@@ -272,7 +274,9 @@ def test_what_prediction_reads_of_training_ships_with_the_model(tmp_path: Path) 
     }
     made = plan(tmp_path, files)
 
-    assert 'WRITTEN = ["labels.json", "m.joblib"]' in "".join(made.files.values())
+    assert 'WRITTEN = {"m.joblib": "m.joblib", "labels.json": "labels.json"}' in "".join(
+        made.files.values()
+    )
 
 
 def test_modules_with_classes_beside_a_script_ship_for_the_saved_model(tmp_path: Path) -> None:
@@ -282,17 +286,104 @@ def test_modules_with_classes_beside_a_script_ship_for_the_saved_model(tmp_path:
     assert [*map(str, made.packages)] == [f"src/{tmp_path.name}", "steps.py"]
 
 
+def test_a_folder_with_classes_ships_for_the_saved_model_and_an_app_does_not(
+    tmp_path: Path,
+) -> None:
+    files = {
+        "ml/train.py": f"from ml.steps import Scale\n{_SAVE}",
+        "ml/steps.py": "class Scale: ...\n",
+        "app/__init__.py": "",
+        "app/main.py": "import fastapi\nm = joblib.load('models/m.joblib')\n",
+    }
+    made = plan(tmp_path, files)
+
+    assert [*map(str, made.packages)] == [f"src/{tmp_path.name}", "ml"]
+    assert "fastapi" not in made.requirements
+
+
+@pytest.mark.parametrize("known", ["artifacts", "predict.py"])
+def test_a_file_that_only_running_tells_is_the_one_that_is_named_or_loaded(
+    known: str, tmp_path: Path
+) -> None:
+    files = {"src/train.py": f"{_FIT}joblib.dump(m, config['path'])\n"}
+    if known == "artifacts":
+        made = plan(tmp_path, files, artifacts="m.joblib")
+    else:
+        made = plan(tmp_path, {**files, "src/predict.py": "m = joblib.load('m.joblib')\n"})
+
+    assert 'WRITTEN = {"m.joblib": "m.joblib"}' in made.files[PurePosixPath("build_model.py")]
+    assert made.python_path == []
+
+
 def test_a_folder_that_clones_lack_is_made(tmp_path: Path) -> None:
-    assert 'os.makedirs("models", exist_ok=True)' in new_code(plan(tmp_path, {"train.py": _SAVE}))
+    code = f"{_FIT}joblib.dump(m, 'models/m.joblib')\n"
+    assert 'os.makedirs("models", exist_ok=True)' in new_code(plan(tmp_path, {"train.py": code}))
     (tmp_path / "models").mkdir()
     (tmp_path / "models/.gitkeep").touch()
-    assert "makedirs" not in new_code(plan(tmp_path, {"train.py": _SAVE}))
+    assert plan(tmp_path, {"train.py": code}).train == "train.py"
 
 
-def test_a_command_that_exits_does_not_fail_training(tmp_path: Path) -> None:
+def test_a_script_that_saves_to_a_folder_is_run_as_it_is(tmp_path: Path) -> None:
     made = plan(tmp_path, {"train.py": f"import click\n{_SAVE}"})
 
-    assert "    except SystemExit as end:" in new_code(made)
+    assert (made.train, made.artifacts) == ("train.py", "models")
+    assert [path.name for path in made.files] == ["__init__.py"]
+    assert made.inputs == []
+
+
+def test_options_are_spelled_as_the_script_spells_them(tmp_path: Path) -> None:
+    parser = "import argparse\np = argparse.ArgumentParser()\n"
+    code = f"{parser}p.add_argument('--learning-rate', required=True)\n{_SAVE}"
+
+    assert plan(tmp_path, {"train.py": code}, arguments={"learning_rate": 1}).arguments == {
+        "learning-rate": 1
+    }
+
+
+def test_arguments_by_position_are_refused(tmp_path: Path) -> None:
+    parser = "import argparse\np = argparse.ArgumentParser()\n"
+    with pytest.raises(
+        HatchModelError,
+        match=r"^`train.py` takes `data` by its position, but a build gives arguments by name\. Make it an option: `--data`\.$",
+    ):
+        plan(tmp_path, {"train.py": f"{parser}p.add_argument('data')\n{_SAVE}"})
+
+
+def test_classes_of_a_script_are_pointed_out_before_a_build_refuses_them(tmp_path: Path) -> None:
+    made = plan(tmp_path, {"train.py": f"class Scale: ...\n{_SAVE}"})
+
+    assert made.notes[-1] == (
+        f"`train.py` defines `Scale`, which are in `__main__` while it runs: the build refuses a saved model that "
+        f"refers to them. Before you build, move them to a module such as `src/{tmp_path.name}/classes.py`, and import "
+        f"them from `{tmp_path.name}.classes`"
+    )
+
+
+def test_code_that_is_imported_from_the_root_is_found_there(tmp_path: Path) -> None:
+    files = {"ml/train.py": f"from ml.data import load\n{_SAVE}", "ml/data.py": "def load(): ...\n"}
+
+    made = plan(tmp_path, files)
+    assert (made.train, made.python_path) == ("ml/train.py", [".", "src"])
+
+
+def test_a_module_that_imports_its_neighbours_with_a_dot_runs_in_its_package(
+    tmp_path: Path,
+) -> None:
+    files = {"acme/__init__.py": "", "acme/train.py": f"from . import data\n{_SAVE}"}
+    made = plan(tmp_path, {**files, "acme/data.py": "", "models/.gitkeep": ""})
+
+    assert new_code(made) == (
+        "    options = sys.argv[1:]\n"
+        '    sys.argv = ["acme/train.py", *options]\n'
+        '    runpy.run_module("acme.train", run_name="__main__", alter_sys=True)\n'
+    )
+
+
+def test_a_model_beside_code_is_taken_from_there(tmp_path: Path) -> None:
+    files = {"code/train.py": _SAVE.replace("models", "code"), "code/util.py": ""}
+    made = plan(tmp_path, files)
+
+    assert 'WRITTEN = {"code/m.joblib": "m.joblib"}' in made.files[PurePosixPath("build_model.py")]
 
 
 def test_the_package_that_a_script_imports_gets_the_model(tmp_path: Path) -> None:

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TRAIN = """\
+import os
 import joblib
 import pandas
 from sklearn.svm import SVC
 import matplotlib.pyplot
 
 model = SVC().fit(x, y)
+os.makedirs("models", exist_ok=True)
 joblib.dump(model, "models/model.joblib")
 """
 
@@ -136,7 +138,7 @@ dependencies = [
 ]
 
 [tool.hatch.build.hooks.model]
-train = "acme.training:train"
+train = "src/acme/train.py"
 artifacts = "models"
 dependency-groups = ["model-training"]
 # All that training reads: an unchanged model is not trained again.
@@ -172,7 +174,7 @@ def test_every_way_of_writing_it_is_added_to_or_refused(text: str, tmp_path: Pat
     assert "dependencies" not in content["project"]
     model = content["tool"]["hatch"]["metadata"]["hooks"]["model"]
     assert sorted(model["dependencies"]) == ["pandas", "scikit-learn"]
-    assert content["tool"]["hatch"]["build"]["hooks"]["model"]["train"] == "acme.training:train"
+    assert content["tool"]["hatch"]["build"]["hooks"]["model"]["train"] == "src/acme/train.py"
     assert content["tool"].get("uv", {}).get("package") is not False
 
 

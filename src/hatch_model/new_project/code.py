@@ -74,7 +74,6 @@ _READERS = frozenset(
     }
     | {"read_text", "read_bytes", "imread", "load_files", "load_svmlight_file", "ImageFolder"}
 )
-_EXITING = frozenset({"absl", "click", "typer"})
 _DOWNLOADING = (
     *("requests.", "urllib.request.", "boto3.", "gdown.", "kaggle.", "wget.", "sqlalchemy."),
     *("psycopg2.", "pymysql.", "datasets.load_dataset", "huggingface_hub.", "google.cloud."),
@@ -132,8 +131,6 @@ class Module:
     """It reads the command line."""
     required_arguments: tuple[str, ...] = ()
     """Options of the command line that have to be given."""
-    exits: bool = False
-    """It may end in `sys.exit`, as the commands of click and typer do."""
     makes_folders: bool = False
     unknown_reads: list[int] = field(default_factory=list)
     """The lines that read a file whose path only running the code would tell."""
@@ -224,16 +221,13 @@ class _Reader(ast.NodeVisitor):
         return module
 
     def visit_Import(self, node: ast.Import) -> None:
-        names = {each.name for each in node.names}
-        self._module.imports |= {(0, name) for name in names}
-        self._module.exits |= bool(names & _EXITING)
+        self._module.imports |= {(0, each.name) for each in node.names}
         self._paths.bind_imports(node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         base = f"{node.module}." if node.module else ""
         names = {(node.level, f"{base}{each.name}") for each in node.names}
         self._module.imports |= names
-        self._module.exits |= (node.module or "") in _EXITING
         if not node.level:
             self._module.downloads |= any(name.startswith(_DOWNLOADING) for _, name in names)
         self._paths.bind_imports(node)
@@ -285,7 +279,6 @@ class _Reader(ast.NodeVisitor):
         module = self._module
         module.downloads |= name.startswith(_DOWNLOADING)
         module.predicts |= method in _PREDICTING
-        module.exits |= name == "sys.exit"
         module.makes_folders |= method in {"makedirs", "mkdir"}
         self._command_line(node, name, method)
         if method in _FITTING and isinstance(node.func, ast.Attribute):

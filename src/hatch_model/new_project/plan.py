@@ -21,7 +21,7 @@ from hatch_model.new_project.distributions import (
     is_part_of_models,
 )
 from hatch_model.new_project.survey import constants
-from hatch_model.new_project.wrapper import Stage, Wrapper, loader, snippet
+from hatch_model.new_project.wrapper import Step, Wrapper, loader, snippet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -64,6 +64,7 @@ class Plan:
     development: list[str] = field(default_factory=list)
     inputs: list[str] | None = None
     is_trained_for_sdist: bool = False
+    python_path: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     files: dict[PurePosixPath, str] = field(default_factory=dict)
     """New ones, by path."""
@@ -91,32 +92,39 @@ def make_plan(survey: Survey, choice: Choice) -> Plan:
     _refuse_model_project(survey)
     module, function = chosen(survey, choice)
     package, is_new = _package(survey, module)
-    packages = _shipped(survey, package, module)
-    stages_before = survey.stages(module)
-    earlier = [each for each in stages_before if not each.required_arguments]
-    stages = [_stage(survey, each, packages, "", ()) for each in earlier]
-    stages.append(_stage(survey, module, packages, function, choice.arguments))
-    closure = survey.closure([*earlier, module])
     plan = Plan(
         survey=survey,
         package=package,
-        packages=packages,
+        packages=_shipped(survey, package, module),
         trained_by=str(module.path),
-        arguments=choice.arguments,
     )
+    before = survey.stages(module)
+    earlier = [each for each in before if not each.required_arguments]
     plan.notes += [
         f"`{each.path}` writes what training reads, but needs arguments, so training does not run it"
-        for each in stages_before
+        for each in before
         if each not in earlier
     ]
-    saved = _train(plan, stages, module, closure, choice)
+    closure = survey.closure([*earlier, module])
+    is_saved = any(each.saved for each in closure)
+    steps = [
+        _step(plan, each, "" if each.main is not None else survey.trainer(each), is_saved=True)
+        for each in earlier
+    ]
+    if (
+        module.main == ""
+        and ":" not in choice.train
+        and not _module_name(module.path, plan.packages)
+    ):
+        function = ""  # its main block does more than to call it
+    steps.append(_step(plan, module, function, choice.arguments, is_saved=is_saved))
+    saved = _train(plan, steps, module, closure, choice)
     if is_new:
         plan.files[package / "__init__.py"] = loader(survey.name, package.name, saved)
     _depend(plan, closure, saved, is_new=is_new)
     _feed(plan, closure)
-    scripts = [each.path for each in stages if not each.function]
     _advise(plan, saved, is_new=is_new)
-    _advise_of_classes(plan, closure, scripts, saved)
+    _advise_of_classes(plan, closure, [each.path for each in steps if not each.function], saved)
     return plan
 
 
@@ -190,59 +198,96 @@ def _package(survey: Survey, module: Module) -> tuple[PurePosixPath, bool]:
 
 def _shipped(survey: Survey, package: PurePosixPath, module: Module) -> list[PurePosixPath]:
     """Return *package*, and the others that training or prediction imports from."""
-    closure = survey.closure([module, *survey.predicting()])
-    others = [
+    training = survey.closure([module])
+    predicting = [
+        each for each in survey.predicting() if not any(map(is_for_apps, survey.foreign([each])))
+    ]
+    closure = survey.closure([*training, *predicting])
+    packages = [
         each
         for each in survey.packages()
         if each != package and any(one.path.is_relative_to(each) for one in closure)
     ]
     # A saved model looks for its classes where they were.
-    modules = [
-        each.path
-        for each in survey.closure([module])
-        if each.classes and each is not module and len(each.path.parts) == 1
-    ]
-    return [package, *others, *sorted(modules)]
+    having = [each.path for each in training if each.classes and each is not module]
+    for each in training:
+        for top, base in survey.graph.searched(each).items():
+            place = PurePosixPath(base, top)
+            files = [
+                path
+                for path in having
+                if path in {place.with_suffix(".py"), *_below(place, having)}
+            ]
+            known = [package, *packages]
+            if files and top != "src" and not any(files[0].is_relative_to(one) for one in known):
+                packages.append(place if files[0].is_relative_to(place) else files[0])
+    return [package, *sorted(packages)]
 
 
-def _stage(
-    survey: Survey,
+def _below(folder: PurePosixPath, paths: Iterable[PurePosixPath]) -> list[PurePosixPath]:
+    return [each for each in paths if each.is_relative_to(folder)]
+
+
+def _step(
+    plan: Plan,
     module: Module,
-    packages: Sequence[PurePosixPath],
     function: str,
-    arguments: Iterable[str],
-) -> Stage:
-    function = function or survey.trainer(module)
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    is_saved: bool,
+) -> Step:
+    """Return how *module* is run, or its *function* called. Arguments that a build can give are in the plan."""
+    arguments = arguments or {}
+    name = _module_name(module.path, plan.packages)
     found = module.functions.get(function)
-    required = [each for each in (found.required if found else ()) if each not in set(arguments)]
-    reads_arguments = not function and module.takes_arguments
-    missing = [
-        each
-        for each in module.required_arguments
-        if reads_arguments
-        and each.lstrip("-").replace("-", "_") not in {one.replace("-", "_") for one in arguments}
-    ]
-    values = constants(module, required)
-    unknown = [
-        each for each in required if each not in values and each not in {"output_dir", "report_dir"}
-    ]
-    if missing or unknown:
-        names = [each.lstrip("-") for each in (*missing, *unknown)]
-        options = " ".join(f"--arguments {name}=…" for name in names)
-        raise HatchModelError(
-            f"`{module.path}` cannot be run without {', '.join(f'`{each}`' for each in (*missing, *unknown))}. "
-            f"Say what to train with: {options}"
+    returns = found.returns if found else "nothing"
+    is_run = function == module.main and (
+        returns != "a mapping" if is_saved else returns == "nothing"
+    )
+    if found is None or (is_run and (not name or module.takes_arguments or returns != "nothing")):
+        plan.arguments = _options(module, arguments)
+        return Step(
+            path=module.path,
+            module=name,
+            folder=module.folder,
+            is_notebook=module.is_notebook,
+            is_relative=bool(name) and any(level for level, _ in module.imports),
         )
-    return Stage(
-        path=module.path,
-        module=_module_name(module.path, packages),
-        function=function,
-        returns=found.returns if found else "nothing",
-        values=values,
-        folder=module.folder,
-        reads_arguments=reads_arguments and bool([*arguments]),
-        is_notebook=module.is_notebook,
-        exits=module.exits and not function,
+    values = {key: f"code.{value}" for key, value in constants(module, found.required).items()}
+    unknown = {*found.required} - {*values, *arguments, "output_dir", "report_dir"}
+    if unknown:
+        raise _lacking(module, [each for each in found.required if each in unknown])
+    if name and not values and returns != "a mapping":
+        plan.arguments = arguments
+    else:
+        values |= {key: repr(value) for key, value in arguments.items()}
+    return Step(
+        path=module.path, module=name, function=function, values=values, folder=module.folder
+    )
+
+
+def _options(module: Module, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *arguments* as the options of a script, as it spells those that it requires."""
+    required = [each.lstrip("-") for each in module.required_arguments if module.takes_arguments]
+    spelled = {each.replace("-", "_"): each for each in required}
+    options = {spelled.get(key.replace("-", "_"), key): each for key, each in arguments.items()}
+    unnamed = [each for each in required if each in module.required_arguments]
+    if unnamed:
+        raise HatchModelError(
+            f"`{module.path}` takes `{unnamed[0]}` by its position, but a build gives arguments by name. Make it an "
+            f"option: `--{unnamed[0]}`."
+        )
+    lacking = [each for each in required if each not in options]
+    if lacking:
+        raise _lacking(module, [f"--{each}" for each in lacking])
+    return options
+
+
+def _lacking(module: Module, names: Sequence[str]) -> HatchModelError:
+    options = " ".join(f"--arguments {each.lstrip('-')}=…" for each in names)
+    return HatchModelError(
+        f"`{module.path}` cannot be run without {', '.join(f'`{each}`' for each in names)}. Say what to train "
+        f"with: {options}"
     )
 
 
@@ -259,56 +304,80 @@ def _module_name(path: PurePosixPath, packages: Iterable[PurePosixPath]) -> str:
 
 
 def _train(
-    plan: Plan, stages: list[Stage], module: Module, closure: Sequence[Module], choice: Choice
+    plan: Plan, steps: list[Step], module: Module, closure: Sequence[Module], choice: Choice
 ) -> list[File]:
-    """Settle the training function and the artifacts. Return the files by their paths in the package."""
-    last = stages[-1]
-    saved = _saved(closure, plan.survey)
-    wrapper = Wrapper(stages=stages)
-    if choice.artifacts:
+    """Settle the entry point and the artifacts. Return the model's files by their paths in the package."""
+    saved = _saved(closure, plan.survey, choice.artifacts)
+    is_saved = any(each.saved for each in closure)
+    wrapper = Wrapper(steps=steps) if is_saved else _unsaved(steps, module)
+    found = module.functions.get(steps[-1].function)
+    if is_saved and found is not None and found.returns == "a mapping":
+        wrapper = replace(wrapper, result="metrics")
+    default = f"{plan.package}/data"
+    if choice.artifacts and not _is_file(choice.artifacts):
         plan.artifacts = posixpath.normpath(choice.artifacts)
-    elif saved:
-        plan.artifacts = _folder(saved)
-    elif any(each.saved for each in closure):
+    elif is_saved and not saved:
         raise _unknown_folder(closure)
-    if not any(each.saved for each in closure):
-        wrapper = _unsaved(wrapper, module)
-    elif not plan.artifacts:
-        wrapper = replace(wrapper, written=sorted({each.path for each in saved}))
-    elif not any(each.makes_folders for each in closure) and not plan.survey.is_in_clones(
-        plan.artifacts
-    ):
-        wrapper = replace(wrapper, folder=plan.artifacts)
-    if wrapper.is_plain and (last.returns == "nothing" or wrapper.is_returned):
-        plan.train = f"{last.module}:{last.function}"
-        default = posixpath.join(str(module.path.parent), "data")
     else:
-        name = _free_name(plan)
-        plan.files[plan.package / f"{name}.py"] = wrapper.text()
-        plan.train = f"{plan.import_name}.{name}:train"
-        default = f"{plan.package}/data"
-    plan.artifacts = "" if plan.artifacts == default else plan.artifacts
-    return _in_package(plan, saved, default)
+        plan.artifacts = _folder(saved, plan) if saved else default
+        if not plan.artifacts:
+            plan.artifacts = default
+            wrapper = replace(wrapper, written=_names(saved))
+    is_made = any(each.makes_folders for each in closure) or not is_saved or bool(wrapper.written)
+    if not is_made and not plan.survey.is_in_clones(plan.artifacts):
+        wrapper = replace(wrapper, folder=plan.artifacts)
+    plan.train = wrapper.entry_point
+    if not plan.train:
+        plan.train = _free_name(plan)
+        plan.files[PurePosixPath(plan.train)] = wrapper.text()
+    if wrapper.steps[-1].function and wrapper.entry_point:
+        default = posixpath.join(str(module.path.parent), "data")
+    files = _in_package(plan, saved)
+    plan.artifacts = "" if plan.artifacts == default and len(plan.packages) == 1 else plan.artifacts
+    plan.python_path = _python_path(plan, steps, closure)
+    return files
+
+
+def _python_path(plan: Plan, steps: Sequence[Step], closure: Sequence[Module]) -> list[str]:
+    """Return the folders that training imports the project's code from, unless the wheel ships all of it."""
+    shipped = {str(each.parent) for each in plan.packages}
+    # Python itself looks beside a script.
+    scripts = [PurePosixPath(plan.train)] if plan.train.endswith(".py") else []
+    scripts += [each.path for each in steps if not (each.function or each.is_relative)]
+    beside = {str(each.parent) for each in scripts}
+    used = {folder for each in closure for folder in plan.survey.graph.searched(each).values()}
+    return sorted(used | shipped) if used - shipped - beside else []
 
 
 def _unknown_folder(closure: Sequence[Module]) -> HatchModelError:
     place = next(f"line {file.line} of `{each.path}`" for each in closure for file in each.saved)
     return HatchModelError(
         f"{place} saves a model, but only running it would tell where. Name the folder with --artifacts, such as "
-        f"`--artifacts models`."
+        f"`--artifacts models`; or the file, such as `--artifacts model.pkl`, if it is beside other files."
     )
 
 
-def _saved(closure: Sequence[Module], survey: Survey) -> list[File]:
-    """Return the files of the model whose paths are known, each once."""
+def _is_file(path: str) -> bool:
+    return bool(PurePosixPath(path).suffix)
+
+
+def _saved(closure: Sequence[Module], survey: Survey, named: str) -> list[File]:
+    """Return the files of the model whose paths are known, each once. *named* is what the user says."""
     found: dict[str, File] = {}
-    for module in closure:
-        for file in module.saved:
-            path = file.path
-            if path.startswith(f"{survey.root}/"):
-                path = posixpath.relpath(path, str(survey.root))
-            if path and "://" not in path and not path.startswith(("/", "..")):
-                found.setdefault(path, replace(file, path=path))
+    saved = [file for module in closure for file in module.saved]
+    if saved and _is_file(named):
+        saved = [replace(saved[0], path=posixpath.normpath(named))]
+    elif not any(each.path for each in saved):
+        # What is loaded is what was saved.
+        formats = {each.format for each in saved}
+        loaded = [file for module in survey.predicting() for file in module.loaded]
+        saved = [each for each in loaded if each.format in formats]
+    for file in saved:
+        path = file.path
+        if path.startswith(f"{survey.root}/"):
+            path = posixpath.relpath(path, str(survey.root))
+        if path and "://" not in path and not path.startswith(("/", "..")):
+            found.setdefault(path, replace(file, path=path))
     # What prediction reads and training writes belongs to the model, such as names of classes.
     read = {path for module in survey.predicting() for path in module.named}
     written = {path for module in closure for path in module.written}
@@ -317,26 +386,34 @@ def _saved(closure: Sequence[Module], survey: Survey) -> list[File]:
     return list(found.values())
 
 
-def _folder(saved: Sequence[File]) -> str:
-    """Return the folder that all of *saved* are in; "" if that is the project's own, or not one."""
+def _names(saved: Sequence[File]) -> dict[str, str]:
+    """Return the paths of *saved*, and those below the folder that has all of them."""
+    common = posixpath.commonpath([posixpath.dirname(each.path) for each in saved])
+    return {each.path: posixpath.relpath(each.path, common or ".") for each in saved}
+
+
+def _folder(saved: Sequence[File], plan: Plan) -> str:
+    """Return the folder that all of *saved* are in; "" if that is not one, or has code that is not shipped."""
     folders = {
         each.path
         if each.format == "folder" and "/" not in each.path
         else posixpath.dirname(each.path)
         for each in saved
     }
-    common = posixpath.commonpath(sorted(folders)) if "" not in folders else ""
-    return "" if common in {"", "."} else common
+    common = posixpath.commonpath(sorted(folders)) if "" not in folders else "."
+    below = [path for path in plan.survey.modules if path.is_relative_to(common)]
+    is_of_code = any(not _module_name(each, plan.packages) for each in below)
+    return "" if is_of_code or common in {"", "."} else common
 
 
-def _unsaved(wrapper: Wrapper, module: Module) -> Wrapper:
-    """Take the model from what the last stage returns, or from a variable of the script."""
-    last = wrapper.stages[-1]
-    if last.function and last.returns == "something else":
-        return replace(wrapper, is_returned=True)
+def _unsaved(steps: Sequence[Step], module: Module) -> Wrapper:
+    """Take the model from what the last step returns, or from a variable of the script."""
+    function = module.functions.get(steps[-1].function)
+    if function is not None and function.returns == "something else":
+        return Wrapper(steps=steps, result="model")
     variables = [each for each in module.fitted if each]
-    if not last.function and variables:
-        return replace(wrapper, variable=variables[-1])
+    if function is None and variables:
+        return Wrapper(steps=steps, variable=variables[-1])
     raise HatchModelError(
         f"`{module.path}` fits a model, but neither saves nor returns it. Save it, for example with "
         f'`joblib.dump(model, "models/model.joblib")`, and try again.'
@@ -344,36 +421,29 @@ def _unsaved(wrapper: Wrapper, module: Module) -> Wrapper:
 
 
 def _free_name(plan: Plan) -> str:
-    names = ("training", "model_training", "hatch_model_training")
-    modules = plan.survey.modules
-    return next(
-        each
-        for each in names
-        if plan.package / f"{each}.py" not in modules
-        and plan.package / each / "__init__.py" not in modules
-    )
+    names = ("build_model", "build_this_model", "hatch_model_training")
+    taken = {path.stem for path in plan.survey.modules} | {plan.package.name}
+    return next(f"{each}.py" for each in names if each not in taken)
 
 
-def _in_package(plan: Plan, saved: Sequence[File], default: str) -> list[File]:
+def _in_package(plan: Plan, saved: Sequence[File]) -> list[File]:
     """Return *saved*, or what a returned model is saved as, by the paths in the package."""
-    tree = PurePosixPath(plan.artifacts or default)
+    tree = PurePosixPath(plan.artifacts)
     place = (
         tree.relative_to(plan.package)
         if tree.is_relative_to(plan.package)
         else PurePosixPath(tree.name)
     )
     if not saved:
-        if plan.artifacts:
+        if not plan.artifacts.endswith("/data"):
             plan.notes.append(
                 f"the name of the model's file is a guess: look for it in `{plan.artifacts}`"
             )
         return [File(path=f"{place}/model.joblib", format="joblib", line=0, is_relative=False)]
-    files = []
-    for each in saved:
-        path = PurePosixPath(each.path)
-        inner = path.relative_to(tree) if path.is_relative_to(tree) else path
-        files.append(replace(each, path=str(place / inner)))
-    return files
+    inner = _names(saved)
+    if all(PurePosixPath(each).is_relative_to(tree) for each in inner):
+        inner = {each: str(PurePosixPath(each).relative_to(tree)) for each in inner}
+    return [replace(each, path=str(place / inner[each.path])) for each in saved]
 
 
 # What it requires
@@ -468,7 +538,7 @@ def _feed(plan: Plan, closure: Sequence[Module]) -> None:
             f"{unknown} reads a file, but only running it would tell which: `inputs` was left out, so that every "
             f"build trains"
         )
-    if any("matplotlib" in name for name in plan.survey.foreign(closure)):
+    if any(name.startswith(("matplotlib", "seaborn")) for name in plan.survey.foreign(closure)):
         plan.environment["MPLBACKEND"] = "Agg"  # a build has no display
     if downloads or unknown or any(each.kind in {"absolute", "remote"} for each in lost):
         return
@@ -477,6 +547,7 @@ def _feed(plan: Plan, closure: Sequence[Module]) -> None:
     present = [each for each in read if (plan.survey.root / each).exists()]
     # The wheel does not ship these files, and running one is no import.
     code = [str(each.path) for each in closure if not _module_name(each.path, plan.packages)]
+    code = [each for each in code if each != plan.train]
     folders = [each for each in present if (plan.survey.root / each).is_dir()]
     plan.inputs = sorted({f"{each}/**" if each in folders else each for each in (*present, *code)})
 
@@ -555,20 +626,24 @@ def _advise_of_classes(
             f"{', '.join(at_top)} has classes that the saved model may refer to, so the wheel ships it as a module "
             f"of its own. Move it into `{plan.package}` before other projects install the wheel"
         )
-    lost = [f"`{each.path}`" for each in having if not _module_name(each.path, plan.packages)]
+    lost = [
+        f"`{each.path}`"
+        for each in having
+        if each.path not in scripts and not _module_name(each.path, plan.packages)
+    ]
     if lost:
         plan.notes.append(
             f"{', '.join(lost)} has classes, and the wheel does not ship it: if the saved model refers to "
             f"one, move it into `{plan.package}`"
         )
-    run = [
-        f"`{each.path}`" for each in having if each.path in scripts and f"`{each.path}`" not in lost
-    ]
-    if run:
-        plan.notes.append(
-            f"{', '.join(run)} has classes, and is run as a script: a saved model would look for them in "
-            f"`__main__`. Move those that it refers to into another module"
-        )
+    for each in having:
+        if each.path in scripts:
+            names = " and ".join(f"`{name}`" for name in each.classes)
+            plan.notes.append(
+                f"`{each.path}` defines {names}, which are in `__main__` while it runs: the build refuses a saved "
+                f"model that refers to them. Before you build, move them to a module such as "
+                f"`{plan.package}/classes.py`, and import them from `{plan.import_name}.classes`"
+            )
 
 
 def _init(plan: Plan) -> str:

@@ -207,6 +207,8 @@ def _training(document: TOMLDocument, plan: Plan) -> str:
         lines.append(f"inputs = {_array(plan.inputs)}")
     if plan.is_trained_for_sdist:
         lines.append('sdist = "trained"')
+    if plan.python_path:
+        lines.append(f"python-path = {_array(plan.python_path)}")
     if plan.environment:
         lines.append(f"environment = {_inline(plan.environment)}")
     return "\n".join(["[tool.hatch.build.hooks.model]", *lines])
@@ -295,8 +297,10 @@ def _sources(document: TOMLDocument, plan: Plan) -> str:
 
 
 def _uv(document: TOMLDocument, plan: Plan) -> str:
-    folders = sorted({f"{each.parts[0]}/**/*.py" for each in plan.packages if not each.suffix})
-    at_top = any(len(path.parts) == 1 for path in plan.survey.modules)
+    code = [each / "x" if not each.suffix else each for each in plan.packages]
+    code += [PurePosixPath(plan.trained_by)]
+    folders = sorted({f"{each.parts[0]}/**/*.py" for each in code if len(each.parts) > 1})
+    at_top = any(len(path.parts) == 1 for path in (*plan.survey.modules, *plan.files))
     patterns = ["pyproject.toml", *folders, *(["*.py"] if at_top else [])]
     keys = ", ".join(f'{{ file = "{each}" }}' for each in patterns)
     uv = _at(document, "tool", "uv")

@@ -64,11 +64,21 @@ class ImportGraph:
 
     def is_own(self, module: Module, level: int, name: str) -> bool:
         """Whether an import is of the project's own code."""
-        top = name.partition(".")[0]
-        places = [posixpath.join(base, top) for base in self._bases(module, 0)]
-        return bool(level) or any(
-            f"{each}.py" in self._files or each in self._folders for each in places
-        )
+        return bool(level) or any(self._has(base, name) for base in self._bases(module, 0))
+
+    def searched(self, module: Module) -> dict[str, str]:
+        """Return what *module* imports of the project by its full name, each with the folder it is found from."""
+        found = {}
+        for level, name in module.imports:
+            bases = [] if level else self._bases(module, 0)
+            base = next((each for each in bases if self._has(each, name)), None)
+            if base is not None:
+                found[name.partition(".")[0]] = base or "."
+        return found
+
+    def _has(self, base: str, name: str) -> bool:
+        place = posixpath.join(base, name.partition(".")[0])
+        return f"{place}.py" in self._files or place in self._folders
 
     def _bases(self, module: Module, level: int) -> list[str]:
         """Return the folders that an import may start from, relative to the root, which is ""."""
@@ -241,11 +251,9 @@ class Survey:
 
     def is_in_clones(self, folder: str) -> bool:
         """Whether *folder* has a file that git does not ignore, so that a clone has the folder as well."""
-        place = self.root / folder
-        files = [
-            each.relative_to(self.root).as_posix() for each in place.glob("*") if each.is_file()
-        ]
-        return bool({*files} - ignored(self.root, files))
+        files = [each for each in (self.root / folder).glob("*") if each.is_file()]
+        paths = [each.relative_to(self.root).as_posix() for each in files]
+        return bool({*paths} - ignored(self.root, paths))
 
     def _kind(self, path: str, unshipped: set[str]) -> Kind:
         if path.startswith(REMOTE):

@@ -1,211 +1,170 @@
-"""The code that `hatch-model init` writes for an existing project: a training function, and a loader."""
+"""The code that `hatch-model init` writes for an existing project: a script that trains, and a loader."""
 
 from __future__ import annotations
 
-import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hatch_model.new_project.code import File, Returns
+    from hatch_model.new_project.code import File
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
-    """A module of the project that is run or called, so that it trains or prepares for it."""
+class Step:
+    """A file of the project that is run, or a function in it that is called, to train or to prepare for it."""
 
     path: PurePosixPath
-    module: str
+    module: str = ""
     """Its name where the wheel ships it; "" for a file that it does not ship."""
-    function: str
-    """What to call; "" to run it as a script."""
-    returns: Returns
-    values: Mapping[str, str]
-    """Parameters of the function, and names in the module that have their values."""
-    folder: PurePosixPath
+    function: str = ""
+    """What to call; "" to run the file as a script."""
+    values: Mapping[str, str] | None = None
+    """Parameters of the function, and the code of their values, where `code` is the module."""
+    folder: PurePosixPath = field(default_factory=PurePosixPath)
     """The working directory that its paths are relative to."""
-    reads_arguments: bool
-    is_notebook: bool
-    exits: bool
-    """It is a script that may end in `sys.exit(0)`, which is no failure."""
+    is_notebook: bool = False
+    is_relative: bool = False
+    """It imports its neighbours with a dot, which only a module of a package can."""
 
     @property
-    def is_plain(self) -> bool:
-        """Whether a build can call it as it is."""
-        here = PurePosixPath() == self.folder
-        return bool(self.module and self.function) and not self.values and here
+    def is_simple(self) -> bool:
+        """Whether a build can run or call it as it is."""
+        if self.function:
+            return bool(self.module) and not self.values and self.folder == PurePosixPath()
+        return not (self.is_notebook or self.is_relative) and self.folder == PurePosixPath()
+
+    @property
+    def entry_point(self) -> str:
+        return f"{self.module}:{self.function}" if self.function else str(self.path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wrapper:
-    """A training function that runs *stages* in a row."""
+    """A script that takes *steps* in a row, for what a build cannot run or call as it is."""
 
-    stages: Sequence[Stage]
+    steps: Sequence[Step]
     variable: str = ""
     """What the last one, a script, leaves the model in, if it does not save it."""
-    is_returned: bool = False
-    """The last one, a function, returns the model."""
-    written: Sequence[str] = ()
-    """The files to take, if the stages write them to the project's own folder, which stays as it is."""
+    result: Literal["", "model", "metrics"] = ""
+    """What the last one, a function, returns."""
+    written: Mapping[str, str] = field(default_factory=dict)
+    """The model's files, if they are written beside code, with their names in the artifacts folder."""
     folder: str = ""
-    """What the stages write to and do not make, and a clone does not have."""
+    """What the steps write to and do not make, and a clone does not have."""
 
     @property
-    def is_plain(self) -> bool:
-        """Whether a build can call the only stage without this wrapper, but for what it returns."""
-        is_more = len(self.stages) > 1 or self.variable or self.written or self.folder
-        return self.stages[-1].is_plain and not is_more
+    def entry_point(self) -> str:
+        """What a build can run or call without this wrapper; "" if there is no such thing."""
+        is_more = len(self.steps) > 1 or bool(self.variable or self.written or self.folder)
+        is_more = is_more or self.result == "metrics"
+        last = self.steps[-1]
+        is_lost = self.result == "model" and not last.is_simple
+        return "" if is_more or is_lost or not last.is_simple else last.entry_point
 
     def text(self) -> str:
-        """Return the module."""
-        body = [*self._body()]
-        code = "\n".join(f"    {line}".rstrip() for line in body)
-        parameters = ["output_dir"] if self.written else []
-        parameters += ["**arguments"] if any(each.reads_arguments for each in self.stages) else []
-        listed = "".join(f"\n- `{each.path}`" for each in self.stages)
-        parts = [
-            f'"""Trains the model. Written by `hatch-model init`; change it as you like.\n\nIt runs{listed}\n"""\n',
-            *self._imports(code),
-            *([_WORKPLACE.format(written=_listed(self.written))] if self.written else []),
-            f"\ndef train({', '.join(parameters)}):\n{code}\n",
-        ]
-        return "\n".join(parts)
-
-    def _imports(self, code: str) -> Iterator[str]:
-        names = ["importlib", "os", "runpy", "shutil", "sys", "tempfile"]
-        used = code + (_WORKPLACE if self.written else "")
-        found = [f"import {name}" for name in names if f"{name}." in used]
-        if "mock." in used:
-            found.append("from unittest import mock")
-        if "Path" in used:
-            found.append("from pathlib import Path")
-        own = sorted({each.module for each in self.stages if each.function and each.module})
-        yield "\n".join(found)
-        if own:
-            yield ("\n" if found else "") + "\n".join(f"import {name}" for name in own)
-        yield ""
+        """Return the script."""
+        body = "\n".join(f"    {line}".rstrip() for line in self._body())
+        parts = [_RUN] if " run(" in body else []
+        parts += [_WRITTEN.format(written=repr(dict(self.written)).replace("'", '"'))] * bool(
+            self.written
+        )
+        parts.append(f'if __name__ == "__main__":\n{body}\n')
+        code = "\n\n".join(parts)
+        known = ["contextlib", "importlib", "json", "os", "runpy", "shutil", "sys"]
+        imports = [f"import {name}" for name in known if f"{name}." in code]
+        imports += ["from pathlib import Path"] * ("Path(" in code)
+        imports += ["from unittest import mock"] * ("mock." in code)
+        imports += ["", "import joblib"] * ("joblib." in code)
+        head = '"""Trains the model. Written by `hatch-model init`; change it as you like."""'
+        return "\n".join([head, "", *imports, "", "", code])
 
     def _body(self) -> Iterator[str]:
-        if not self.written:
-            yield from self._run("")
-            return
-        yield "root = Path.cwd()"
-        yield "with tempfile.TemporaryDirectory() as name:"
-        yield "    folder = Path(name)"
-        yield "    lay_out(root, folder)"
-        yield "    os.chdir(folder)"
-        yield "    try:"
-        for line in self._run("folder"):
-            yield f"        {line}"
-        yield "    finally:"
-        yield "        os.chdir(root)"
-
-    def _run(self, folder: str) -> Iterator[str]:
-        yield from self._search_path()
+        if any(not each.function for each in self.steps[-1:]):
+            yield "options = sys.argv[1:]"
         if self.folder:
             yield f'os.makedirs("{self.folder}", exist_ok=True)'
-        for stage in self.stages[:-1]:
-            yield from self._stage(stage, "")
-        last = self.stages[-1]
-        is_mapping = bool(last.function) and last.returns == "a mapping" and not self.is_returned
-        result = "result" if self.variable or is_mapping or self.is_returned else ""
-        yield from self._stage(last, result)
-        if folder:
-            yield "for path in WRITTEN:"
-            yield "    (output_dir / path).parent.mkdir(parents=True, exist_ok=True)"
-            yield "    shutil.move(path, output_dir / path)"
-        if self.variable:
-            yield f'return result["{self.variable}"]'
-        elif self.is_returned:
-            yield "return result"
-        elif is_mapping:
-            # What is no number is no metric.
-            yield "return {key: value for key, value in result.items() if isinstance(value, (int, float))}"
-
-    def _search_path(self) -> Iterator[str]:
-        """Let scripts import their neighbours, as Python does when it runs them."""
-        folders = []
-        for stage in self.stages:
-            if not stage.module:
-                folders += [str(stage.path.parent), "."]
-        unique = list(dict.fromkeys(folders))
-        if unique:
-            shown = ", ".join(
-                "os.getcwd()" if each == "." else f'os.path.abspath("{each}")' for each in unique
-            )
-            yield f"sys.path[:0] = [{shown}]"
-
-    def _stage(self, stage: Stage, result: str) -> Iterator[str]:
-        if stage.reads_arguments:
-            yield "# As on a command line: --key value for each argument in pyproject.toml."
-            yield 'options = [part for key, value in arguments.items() for part in (f"--{key}", str(value))]'
-            yield f'sys.argv = ["{stage.path}", *options]'
-        elif not stage.function:
-            yield f'sys.argv = ["{stage.path}"]'
-        if stage.is_notebook and not stage.function:
-            yield "# What is for a notebook only, such as `%matplotlib inline`, does nothing."
-            yield 'names = {"get_ipython": mock.MagicMock(), "display": print}'
-        moves = stage.folder != PurePosixPath()
-        if moves:
-            back = posixpath.relpath(".", str(stage.folder))
-            yield f'os.chdir("{stage.folder}")  # which its paths are relative to'
-        call = (f"{result} = " if result else "") + self._call(stage)
-        yield from _tolerant(call) if stage.exits else [call]
-        if moves:
-            yield f'os.chdir("{back}")'
-
-    def _call(self, stage: Stage) -> str:
-        """Return the expression that runs a stage; its value is what it returns, or a script's names."""
-        if not stage.function:
-            return _script_call(stage)
-        owner = stage.module or f'importlib.import_module("{stage.path.stem}")'
-        given = ", ".join(f"{key}={owner}.{value}" for key, value in stage.values.items())
-        return f"{owner}.{stage.function}({given})"
-
-
-def _tolerant(call: str) -> Iterator[str]:
-    yield "try:"
-    yield f"    {call}"
-    yield "except SystemExit as end:  # as its command line does"
-    yield "    if end.code:"
-    yield "        raise"
-
-
-def _script_call(stage: Stage) -> str:
-    """Run a script as `python` does. A setting that names a script would take the place of this."""
-    if stage.module:
-        return f'runpy.run_module("{stage.module}", run_name="__main__", alter_sys=True)'
-    path = posixpath.relpath(str(stage.path), str(stage.folder))
-    if stage.is_notebook:
-        return f'runpy.run_path("{path}", names, run_name="__main__")'
-    return f'runpy.run_path("{path}", run_name="__main__")'
-
-
-def _listed(paths: Sequence[str]) -> str:
-    return ", ".join(f'"{path}"' for path in paths)
-
-
-_WORKPLACE = '''\
-WRITTEN = [{written}]
-
-
-def lay_out(root, folder):
-    """Give *folder* what the project has, so that the project itself stays as it is."""
-    copies = os.name == "nt"  # where links need a permission
-    for each in root.iterdir():
-        if each.name.startswith(".") or each.name in {{path.partition("/")[0] for path in WRITTEN}}:
-            continue
-        if each.is_dir():
-            (shutil.copytree if copies else os.symlink)(each, folder / each.name)
-        elif copies or each.suffix == ".py":  # code may follow its links back to the project
-            shutil.copy2(each, folder / each.name)
+        for step in self.steps[:-1]:
+            yield from _step(step)
+        result = "result = " if self.variable or self.result else ""
+        last = [*_step(self.steps[-1], result, "options")]
+        if self.written:
+            yield "with taken_out():"
+            yield from (f"    {line}" for line in last)
         else:
-            os.symlink(each, folder / each.name)
-    for path in WRITTEN:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            yield from last
+        if self.variable or self.result == "model":
+            value = f'result["{self.variable}"]' if self.variable else "result"
+            yield f'joblib.dump({value}, os.environ["HATCH_MODEL_OUTPUT_DIR"] + "/model.joblib")'
+        elif self.result == "metrics":
+            yield "# What is no number is no metric."
+            yield "metrics = {key: value for key, value in result.items() if isinstance(value, (int, float))}"
+            yield 'file = Path(os.environ["HATCH_MODEL_REPORT_DIR"], "metrics.json")'
+            yield "file.write_text(json.dumps(metrics))"
+
+
+def _step(step: Step, result: str = "", options: str = "") -> Iterator[str]:
+    """Yield the lines that take a step. *result* gets what it returns, or a script's names."""
+    if step.function:
+        module = step.module or step.path.stem
+        if not step.module:
+            yield f'sys.path.insert(0, os.path.abspath("{step.path.parent}"))'
+        yield f'code = importlib.import_module("{module}")'
+        given = ", ".join(f"{key}={value}" for key, value in (step.values or {}).items())
+        if step.folder != PurePosixPath():
+            yield f'os.chdir("{step.folder}")'
+        yield f"{result}code.{step.function}({given})"
+        return
+    if step.is_relative:
+        yield f'sys.argv = ["{step.path}"{", *options" if options else ""}]'
+        yield f'{result}runpy.run_module("{step.module}", run_name="__main__", alter_sys=True)'
+        return
+    if step.is_notebook:
+        yield "# What is for a notebook only, such as `%matplotlib inline`, does nothing."
+        yield 'names = {"get_ipython": mock.MagicMock(), "display": print}'
+    parts = [f'"{step.path}"']
+    parts += [options] if options else []
+    parts += [f'folder="{step.folder}"'] if step.folder != PurePosixPath() else []
+    parts += ["names=names"] if step.is_notebook else []
+    yield f"{result}run({', '.join(parts)})"
+
+
+_RUN = '''\
+def run(script, options=(), folder=".", names=None):
+    """Run a script as `python` does, in *folder*."""
+    root, file = os.getcwd(), os.path.abspath(script)
+    sys.argv = [script, *options]
+    os.chdir(folder)
+    try:
+        sys.path.insert(0, os.path.dirname(file))
+        return runpy.run_path(file, names, run_name="__main__")
+    except SystemExit as end:
+        if end.code:  # otherwise, it is no failure
+            raise
+    finally:
+        os.chdir(root)
+'''
+_WRITTEN = '''\
+WRITTEN = {written}
+
+
+@contextlib.contextmanager
+def taken_out():
+    """Take the model out of the project's folder, whose own files stay as they are."""
+    before = {{path: Path(path).read_bytes() for path in WRITTEN if Path(path).exists()}}
+    for path in before:
+        Path(path).unlink()
+    try:
+        yield
+        for path, name in WRITTEN.items():
+            target = Path(os.environ["HATCH_MODEL_OUTPUT_DIR"], name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, target)
+    finally:
+        for path, content in before.items():
+            Path(path).write_bytes(content)
 '''
 
 
