@@ -107,14 +107,10 @@ def _show(plan: Plan, before: str, files: Mapping[PurePosixPath, str]) -> None:
         shown = content if path.suffix == ".py" else f"{len(content.splitlines())} lines"
         click.echo(printable_message("\n".join(f"+{line}".rstrip() for line in shown.splitlines())))
     click.echo()
-    print_line(f"It trains with `{plan.train}`, from {_code(plan)}.")
+    print_line(f"It trains with `{plan.train}`, from `{plan.trained_by}`.")
     for note in plan.notes:
         click.echo(printable_message(f"- {note}"))
     click.echo()
-
-
-def _code(plan: Plan) -> str:
-    return f"`{plan.trained_by}`"
 
 
 def _confirm(*, yes: bool) -> None:

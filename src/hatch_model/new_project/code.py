@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SKIPPED = frozenset(
-    {"__pycache__", "build", "dist", "docs", "doc", "node_modules", "site-packages", "mlruns"}
-    | {"test", "tests", "venv", "env", "wandb", "examples"}
+    {"__pycache__", "build", "dist", "docs", "doc", "node_modules", "site-packages"}
+    | {"mlruns", "test", "tests", "venv", "env", "wandb", "examples"}
 )
 _MOST_FILES = 2_000
 
@@ -49,30 +49,15 @@ _LOADERS = {
 _FITTING = frozenset({"fit", "fit_transform", "partial_fit", "fit_predict", "train_on_batch"})
 _PREDICTING = frozenset({"predict", "predict_proba", "decision_function"})
 _WRITERS = frozenset(
-    {"to_csv", "to_parquet", "to_json", "to_pickle", "to_feather", "to_excel", "to_hdf", "savefig"}
-    | {"write_text", "write_bytes", "write_csv", "write_parquet", "save", "savez", "savetxt"}
+    {"to_csv", "to_parquet", "to_json", "to_pickle", "to_feather", "to_excel", "to_hdf"}
+    | {"savefig", "write_text", "write_bytes", "write_csv", "write_parquet", "save"}
+    | {"savez", "savetxt"}
 )
 _READERS = frozenset(
-    {
-        "read_csv",
-        "read_table",
-        "read_parquet",
-        "read_json",
-        "read_excel",
-        "read_feather",
-        "read_pickle",
-    }
-    | {
-        "read_hdf",
-        "read_sql",
-        "read_orc",
-        "scan_csv",
-        "scan_parquet",
-        "loadtxt",
-        "genfromtxt",
-        "open",
-    }
-    | {"read_text", "read_bytes", "imread", "load_files", "load_svmlight_file", "ImageFolder"}
+    {"read_csv", "read_table", "read_parquet", "read_json", "read_excel", "read_feather"}
+    | {"read_pickle", "read_hdf", "read_sql", "read_orc", "scan_csv", "scan_parquet"}
+    | {"loadtxt", "genfromtxt", "open", "read_text", "read_bytes", "imread", "load_files"}
+    | {"load_svmlight_file", "ImageFolder"}
 )
 _DOWNLOADING = (
     *("requests.", "urllib.request.", "boto3.", "gdown.", "kaggle.", "wget.", "sqlalchemy."),
@@ -437,9 +422,10 @@ def _own(function: ast.AST) -> Iterator[ast.AST]:
 
 
 _DATA_SUFFIXES = frozenset(
-    {".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".xlsx", ".xls", ".feather"}
-    | {".npy", ".npz", ".h5", ".hdf5", ".db", ".sqlite", ".arff", ".data", ".txt", ".zip"}
-    | {".gz", ".pkl", ".pickle", ".joblib", ".yaml", ".yml", ".toml", ".ini", ".arrow", ".svm"}
+    {".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".xlsx", ".xls"}
+    | {".feather", ".npy", ".npz", ".h5", ".hdf5", ".db", ".sqlite", ".arff", ".data"}
+    | {".txt", ".zip", ".gz", ".pkl", ".pickle", ".joblib", ".yaml", ".yml", ".toml"}
+    | {".ini", ".arrow", ".svm"}
 )
 REMOTE = ("http://", "https://", "s3://", "gs://", "ftp://", "abfs://", "hf://", "az://")
 

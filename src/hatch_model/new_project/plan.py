@@ -9,17 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from packaging.utils import canonicalize_name
-
 from hatch_model.errors import HatchModelError, printable
 from hatch_model.new_project.code import File
-from hatch_model.new_project.distributions import (
-    DEVELOPMENT,
-    distribution_of,
-    is_for_apps,
-    is_needed_to_predict,
-    is_part_of_models,
-)
+from hatch_model.new_project.requirements import divide, is_for_apps
 from hatch_model.new_project.survey import constants
 from hatch_model.new_project.wrapper import Step, Wrapper, loader, snippet
 
@@ -28,9 +20,6 @@ if TYPE_CHECKING:
 
     from hatch_model.new_project.code import Module
     from hatch_model.new_project.survey import Data, Survey
-
-_READERS = frozenset({"pyarrow", "fastparquet", "openpyxl", "xlrd", "tables", "lxml", "h5py"})
-"""What pandas imports to read a file, so that no code names it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +62,15 @@ class Plan:
 
     @property
     def import_name(self) -> str:
-        return _import_name(self.package)
+        return self.package.name
+
+    def module_name(self, path: PurePosixPath) -> str:
+        """Return the name of the module at *path* where the wheel ships it; "" if it does not."""
+        for package in self.packages:
+            if path.is_relative_to(package):
+                parts = path.relative_to(package.parent).with_suffix("").parts
+                return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        return ""
 
     @property
     def moved_artifacts(self) -> tuple[str, str] | None:
@@ -81,10 +78,6 @@ class Plan:
         if not self.artifacts or PurePosixPath(self.artifacts).is_relative_to(self.package):
             return None
         return self.artifacts, f"{self.import_name}/{PurePosixPath(self.artifacts).name}"
-
-
-def _import_name(package: PurePosixPath) -> str:
-    return package.name
 
 
 def make_plan(survey: Survey, choice: Choice) -> Plan:
@@ -111,17 +104,13 @@ def make_plan(survey: Survey, choice: Choice) -> Plan:
         _step(plan, each, "" if each.main is not None else survey.trainer(each), is_saved=True)
         for each in earlier
     ]
-    if (
-        module.main == ""
-        and ":" not in choice.train
-        and not _module_name(module.path, plan.packages)
-    ):
+    if module.main == "" and ":" not in choice.train and not plan.module_name(module.path):
         function = ""  # its main block does more than to call it
     steps.append(_step(plan, module, function, choice.arguments, is_saved=is_saved))
     saved = _train(plan, steps, module, closure, choice)
     if is_new:
         plan.files[package / "__init__.py"] = loader(survey.name, package.name, saved)
-    _depend(plan, closure, saved, is_new=is_new)
+    divide(plan, closure, {each.format for each in saved} if is_new else set())
     _feed(plan, closure)
     _advise(plan, saved, is_new=is_new)
     _advise_of_classes(plan, closure, [each.path for each in steps if not each.function], saved)
@@ -238,7 +227,7 @@ def _step(
 ) -> Step:
     """Return how *module* is run, or its *function* called. Arguments that a build can give are in the plan."""
     arguments = arguments or {}
-    name = _module_name(module.path, plan.packages)
+    name = plan.module_name(module.path)
     found = module.functions.get(function)
     returns = found.returns if found else "nothing"
     is_run = function == module.main and (
@@ -289,15 +278,6 @@ def _lacking(module: Module, names: Sequence[str]) -> HatchModelError:
         f"`{module.path}` cannot be run without {', '.join(f'`{each}`' for each in names)}. Say what to train "
         f"with: {options}"
     )
-
-
-def _module_name(path: PurePosixPath, packages: Iterable[PurePosixPath]) -> str:
-    for package in packages:
-        if path.is_relative_to(package):
-            relative = path.relative_to(package.parent).with_suffix("")
-            parts = relative.parts[:-1] if relative.name == "__init__" else relative.parts
-            return ".".join(parts)
-    return ""
 
 
 # What it writes
@@ -402,7 +382,7 @@ def _folder(saved: Sequence[File], plan: Plan) -> str:
     }
     common = posixpath.commonpath(sorted(folders)) if "" not in folders else "."
     below = [path for path in plan.survey.modules if path.is_relative_to(common)]
-    is_of_code = any(not _module_name(each, plan.packages) for each in below)
+    is_of_code = any(not plan.module_name(each) for each in below)
     return "" if is_of_code or common in {"", "."} else common
 
 
@@ -446,75 +426,6 @@ def _in_package(plan: Plan, saved: Sequence[File]) -> list[File]:
     return [replace(each, path=str(place / inner[each.path])) for each in saved]
 
 
-# What it requires
-
-
-def _depend(plan: Plan, closure: Sequence[Module], saved: Sequence[File], *, is_new: bool) -> None:
-    """Divide the requirements into what prediction imports, what only training does, and the rest."""
-    survey = plan.survey
-    declared = survey.declaration.requirements
-    names = {*declared, *survey.declaration.development}
-    trained = {name: distribution_of(name, names) for name in survey.foreign(closure)}
-    users = _users(plan, closure)
-    using = survey.closure(users)
-    predicted = {
-        distribution_of(name, names)
-        for name in survey.foreign(using)
-        if not is_for_apps(name) or _is_imported_by_shipped(plan, using, name)
-    }
-    has_users = bool(survey.predicting())
-    for name, distribution in trained.items():
-        if is_part_of_models(name) or (not has_users and is_needed_to_predict(name)):
-            predicted.add(distribution)
-    if is_new:
-        predicted |= {each.format for each in saved if each.format in {"joblib", "torch"}}
-    needed = {*trained.values(), *predicted} - {"", canonicalize_name(survey.name)}
-    if "scikit-learn" in needed and "joblib" not in names:
-        needed.discard("joblib")  # scikit-learn requires it
-    if needed - names:
-        listed = ", ".join(f"`{name}`" for name in sorted(needed - names))
-        plan.notes.append(f"imported, but not declared, so added without a version: {listed}")
-    lines = {**survey.declaration.development, **declared}
-    for name in [*declared, *sorted(needed - {*declared})]:
-        line = lines.get(name, name)
-        if name in predicted:
-            plan.requirements.append(line)
-        elif name in needed or (name in _READERS and "pandas" in needed):
-            plan.training.append(line)
-        elif name not in DEVELOPMENT or name not in survey.declaration.development:
-            plan.development.append(line)
-    plan.development += [
-        line for name, line in survey.declaration.development.items() if name not in needed
-    ]
-    plan.development = list(dict.fromkeys(plan.development))
-
-
-def _is_imported_by_shipped(plan: Plan, modules: Sequence[Module], name: str) -> bool:
-    return any(
-        name in plan.survey.foreign([each])
-        for each in modules
-        if _module_name(each.path, plan.packages)
-    )
-
-
-def _users(plan: Plan, closure: Sequence[Module]) -> list[Module]:
-    """Return the modules that run where the wheel is installed: those that predict, and commands."""
-    survey = plan.survey
-    stages = {each.path for each in closure if each.trains}
-    shipped = [each / "__init__.py" for each in plan.packages]
-    targets = {
-        value.partition(":")[0].replace(".", "/") for value in survey.declaration.scripts.values()
-    }
-    shipped += [package.parent / f"{target}.py" for package in plan.packages for target in targets]
-    found = [
-        survey.modules[path] for path in shipped if path in survey.modules and path not in stages
-    ]
-    predicting = survey.predicting()
-    inside = [each for each in predicting if _module_name(each.path, plan.packages)]
-    # An app beside the package is not shipped: only what it does with the model counts.
-    return [*found, *(inside or predicting)]
-
-
 # What it reads
 
 
@@ -546,7 +457,7 @@ def _feed(plan: Plan, closure: Sequence[Module]) -> None:
     read += [each for each in plan.arguments.values() if isinstance(each, str) and each]
     present = [each for each in read if (plan.survey.root / each).exists()]
     # The wheel does not ship these files, and running one is no import.
-    code = [str(each.path) for each in closure if not _module_name(each.path, plan.packages)]
+    code = [str(each.path) for each in closure if not plan.module_name(each.path)]
     code = [each for each in code if each != plan.train]
     folders = [each for each in present if (plan.survey.root / each).is_dir()]
     plan.inputs = sorted({f"{each}/**" if each in folders else each for each in (*present, *code)})
@@ -590,8 +501,7 @@ def _advise(plan: Plan, saved: Sequence[File], *, is_new: bool) -> None:
         f"`{module.path}` line {file.line} loads `{file.path}`"
         for module in survey.predicting()
         for file in module.loaded
-        if file.is_relative
-        or (file.path and not _module_name(PurePosixPath(file.path), [plan.package]))
+        if file.is_relative or (file.path and not plan.module_name(PurePosixPath(file.path)))
     ]
     code = snippet(plan.import_name, saved[0])
     if is_new:
@@ -629,7 +539,7 @@ def _advise_of_classes(
     lost = [
         f"`{each.path}`"
         for each in having
-        if each.path not in scripts and not _module_name(each.path, plan.packages)
+        if each.path not in scripts and not plan.module_name(each.path)
     ]
     if lost:
         plan.notes.append(

@@ -38,7 +38,7 @@ def edited(plan: Plan, text: str) -> str:
         document = tomlkit.parse(text)
         _build_system(document)
         array = _project(document, plan)
-        added = [_requirements(document, plan, array), _training(document, plan)]
+        added = [_requirements(plan, array), _training(document, plan)]
         added += [_wheel(document, plan), _sources(document, plan), _uv(document, plan)]
         _groups(document, plan)
         parts = [tomlkit.dumps(document).strip("\n"), *(each for each in added if each)]
@@ -58,24 +58,24 @@ def _build_system(document: TOMLDocument) -> None:
         system = tomlkit.table()
         system["requires"] = ["hatchling", "hatch-model"]
         system["build-backend"] = _BACKEND
-        _insert_first(document, "build-system", system)
+        _insert(document, "build-system", system)
         return
     if system.get("build-backend") != _BACKEND:
         system["requires"] = ["hatchling", "hatch-model"]
         system["build-backend"] = _BACKEND
-        for key in ("backend-path",):
-            system.pop(key, None)
+        system.pop("backend-path", None)
     elif not any(_name_of(each) == "hatch-model" for each in system["requires"]):
         _append(system, "requires", "hatch-model")
 
 
-def _insert_first(document: TOMLDocument, key: str, table: Table) -> None:
-    """Put *table* before all others, and after the file's own comments."""
-    others = list(document.items())
-    for name, _ in others:
+def _insert(document: TOMLDocument, key: str, table: Table, after: str = "") -> None:
+    """Put *table* behind the table *after*, or before all others, but after the file's own comments."""
+    names = [name for name, _ in document.items()]
+    rest = [(name, document[name]) for name in names[names.index(after) + 1 if after else 0 :]]
+    for name, _ in rest:
         del document[name]
     document.append(key, table)
-    for name, value in others:
+    for name, value in rest:
         document.append(name, value)
 
 
@@ -99,7 +99,7 @@ def _project(document: TOMLDocument, plan: Plan) -> Array | None:
     """Complete [project], and return the array of its dependencies, which it loses."""
     project = document.get("project")
     if not isinstance(project, Table):
-        _insert_after_build_system(document, _new_project(document, plan))
+        _insert(document, "project", _new_project(document, plan), after="build-system")
         return None
     dependencies = project.pop("dependencies", None)
     dynamic = project.get("dynamic", [])
@@ -162,19 +162,10 @@ def _hatch(document: TOMLDocument) -> Any:
     return tool.setdefault("hatch", tomlkit.table(is_super_table=True))
 
 
-def _insert_after_build_system(document: TOMLDocument, project: Table) -> None:
-    others = [(name, value) for name, value in document.items() if name != "build-system"]
-    for name, _ in others:
-        del document[name]
-    document.append("project", project)
-    for name, value in others:
-        document.append(name, value)
-
-
 # The tables of the hooks
 
 
-def _requirements(document: TOMLDocument, plan: Plan, array: Array | None) -> str:
+def _requirements(plan: Plan, array: Array | None) -> str:
     """Return the metadata hook's table. What [project] had stays as it was written there."""
     if array is None:
         body = f"dependencies = {_array(plan.requirements)}"
@@ -188,29 +179,25 @@ def _requirements(document: TOMLDocument, plan: Plan, array: Array | None) -> st
         for line in wanted:
             array.append(line)
         body = f"dependencies = {array.as_string()}"
-    del document  # The table is new: a model project is refused before.
     return f"[tool.hatch.metadata.hooks.model]\n# What the model needs to predict.\n{body}"
 
 
 def _training(document: TOMLDocument, plan: Plan) -> str:
-    lines = [f'train = "{plan.train}"']
-    if plan.artifacts:
-        lines.append(f'artifacts = "{plan.artifacts}"')
-    if plan.arguments:
-        lines.append(f"arguments = {_inline(plan.arguments)}")
-    if plan.training:
-        lines.append(f'dependency-groups = ["{_group_name(document)}"]')
-    if plan.lock:
-        lines.append(f'lock = "{plan.lock}"')
-    if plan.inputs is not None:
-        lines.append("# All that training reads: an unchanged model is not trained again.")
-        lines.append(f"inputs = {_array(plan.inputs)}")
-    if plan.is_trained_for_sdist:
-        lines.append('sdist = "trained"')
-    if plan.python_path:
-        lines.append(f"python-path = {_array(plan.python_path)}")
-    if plan.environment:
-        lines.append(f"environment = {_inline(plan.environment)}")
+    groups = [_group_name(document)] if plan.training else []
+    values = {
+        "train": json.dumps(plan.train),
+        "artifacts": json.dumps(plan.artifacts) if plan.artifacts else "",
+        "arguments": _inline(plan.arguments) if plan.arguments else "",
+        "dependency-groups": _array(groups) if groups else "",
+        "lock": json.dumps(plan.lock) if plan.lock else "",
+        "inputs": _array(plan.inputs) if plan.inputs is not None else "",
+        "sdist": '"trained"' if plan.is_trained_for_sdist else "",
+        "python-path": _array(plan.python_path) if plan.python_path else "",
+        "environment": _inline(plan.environment) if plan.environment else "",
+    }
+    lines = [f"{key} = {value}" for key, value in values.items() if value]
+    comment = "# All that training reads: an unchanged model is not trained again.\n"
+    lines = [f"{comment}{each}" if each.startswith("inputs") else each for each in lines]
     return "\n".join(["[tool.hatch.build.hooks.model]", *lines])
 
 
@@ -231,8 +218,7 @@ def _groups(document: TOMLDocument, plan: Plan) -> None:
     if not groups:
         return
     if "dependency-groups" not in document:
-        table = tomlkit.table()
-        _insert_after_project(document, table)
+        _insert(document, "dependency-groups", tomlkit.table(), after="project")
     target: Any = document["dependency-groups"]
     for name, lines in groups.items():
         array = target.get(name)
@@ -244,16 +230,6 @@ def _groups(document: TOMLDocument, plan: Plan) -> None:
         else:
             target[name] = tomlkit.parse(f"x = {_array(lines)}")["x"]
     _keep_blank_line(target)
-
-
-def _insert_after_project(document: TOMLDocument, table: Table) -> None:
-    names = [name for name, _ in document.items()]
-    rest = [(name, document[name]) for name in names[names.index("project") + 1 :]]
-    for name, _ in rest:
-        del document[name]
-    document.append("dependency-groups", table)
-    for name, value in rest:
-        document.append(name, value)
 
 
 # The wheel, and uv

@@ -174,56 +174,41 @@ def taken_out():
 def loader(name: str, package: str, files: Sequence[File]) -> str:
     """Return the `__init__.py` of a new package whose model is *files*, by their paths in the package."""
     main = next((each for each in files if "model" in each.path), files[0])
-    if main.format not in _OPENABLE:
-        return _FILE.format(name=name, package=package, path=main.path)
-    same = [each for each in files if each.format == main.format]
-    text = _LOAD.format(
-        name=name,
+    others = ", ".join(f"`{e.path}`" for e in files if e.format == main.format and e is not main)
+    code = _LOAD if main.format in _CALLS else _FILE
+    return f'"""The model of {name}."""\n\n' + code.format(
         package=package,
-        imports=f"import {main.format}",
         path=main.path,
-        load=_call_of(main.format),
-        others="" if len(same) == 1 else f" The others are {_names(same, main)}.",
+        imports=_imports(main.format, "files"),
+        load=_CALLS.get(main.format),
+        others=f" The others are {others}." if others else "",
     )
-    return text if main.format != "pickle" else _sorted_imports(text)
-
-
-def _names(files: Sequence[File], main: File) -> str:
-    return ", ".join(f"`{each.path}`" for each in files if each is not main)
-
-
-def _call_of(format_: str) -> str:
-    return {"torch": 'torch.load(file, map_location="cpu")'}.get(format_, f"{format_}.load(file)")
-
-
-def _sorted_imports(text: str) -> str:
-    """Put the standard library's `pickle` where it belongs."""
-    old = "from importlib.resources import files\n\nimport pickle\n"
-    return text.replace(old, "import pickle\nfrom importlib.resources import files\n")
 
 
 def snippet(package: str, file: File) -> str:
     """Return lines that load a model from an installed package, whatever the working directory is."""
     place = f'files("{package}").joinpath("{file.path}")'
-    if file.format in _OPENABLE:
-        return (
-            f"import {file.format}\nfrom importlib.resources import files\n\n"
-            f'with {place}.open("rb") as file:\n    model = {_call_of(file.format)}\n'
-        )
-    return (
-        "from importlib.resources import as_file, files\n\n"
-        f"with as_file({place}) as path:\n    model = ...  # load it from this path\n"
-    )
+    if file.format in _CALLS:
+        head = f'{_imports(file.format, "files")}\nwith {place}.open("rb") as file:\n'
+        return f"{head}    model = {_CALLS[file.format]}\n"
+    head = f"{_imports('', 'as_file, files')}\nwith as_file({place}) as path:\n"
+    return f"{head}    model = ...  # load it from this path\n"
 
 
-_OPENABLE = frozenset({"joblib", "pickle", "torch"})
+def _imports(library: str, names: str) -> str:
+    own = f"from importlib.resources import {names}\n"
+    if library == "pickle":
+        return f"import pickle\n{own}"
+    return f"{own}\nimport {library}\n" if library in _CALLS else own
+
+
+_CALLS = {
+    "joblib": "joblib.load(file)",
+    "pickle": "pickle.load(file)",
+    "torch": 'torch.load(file, map_location="cpu")',
+}
 _LOAD = '''\
-"""The model of {name}."""
-
-from importlib.resources import files
-
 {imports}
-
 
 def load(name="{path}"):
     """Load the model that is in this package.{others}"""
@@ -231,8 +216,6 @@ def load(name="{path}"):
         return {load}
 '''
 _FILE = '''\
-"""The model of {name}."""
-
 from importlib.resources import files
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_model.new_project.distributions import distribution_of
+from hatch_model.new_project.requirements import distribution_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,176 @@
+"""What a project requires, by what it imports: to predict, to train, and to be developed."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import packages_distributions
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from hatch_model.new_project.code import Module
+    from hatch_model.new_project.plan import Plan
+
+# The first one is proposed where none of them is declared.
+_KNOWN: Mapping[str, tuple[str, ...]] = {
+    "PIL": ("pillow",),
+    "attr": ("attrs",),
+    "bs4": ("beautifulsoup4",),
+    "category_encoders": ("category-encoders",),
+    "cv2": ("opencv-python-headless", "opencv-python", "opencv-contrib-python"),
+    "dateutil": ("python-dateutil",),
+    "dotenv": ("python-dotenv",),
+    "faiss": ("faiss-cpu", "faiss-gpu"),
+    "google.protobuf": ("protobuf",),
+    "imblearn": ("imbalanced-learn", "imblearn"),
+    "lightning": ("lightning", "pytorch-lightning"),
+    "mpl_toolkits": ("matplotlib",),
+    "psycopg2": ("psycopg2-binary", "psycopg2"),
+    "pytorch_lightning": ("pytorch-lightning",),
+    "sentence_transformers": ("sentence-transformers",),
+    "skimage": ("scikit-image",),
+    "sklearn": ("scikit-learn", "sklearn"),
+    "skopt": ("scikit-optimize",),
+    "tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-macos", "tensorflow-gpu"),
+    "tf_keras": ("tf-keras",),
+    "torch_geometric": ("torch-geometric",),
+    "umap": ("umap-learn",),
+    "xgboost": ("xgboost", "xgboost-cpu"),
+    "yaml": ("pyyaml",),
+}
+_LIBRARIES = frozenset(
+    {"catboost", "category_encoders", "feature_engine", "flax", "gensim", "hdbscan"}
+    | {"imblearn", "jax", "keras", "lifelines", "lightgbm", "lightning", "mapie", "mlxtend"}
+    | {"ngboost", "onnxruntime", "prophet", "pygam", "pytorch_lightning", "pytorch_tabnet"}
+    | {"sentence_transformers", "scipy", "skimage", "sklearn", "sklearn_pandas", "sktime"}
+    | {"skorch", "spacy", "statsmodels", "tensorflow", "tf_keras", "timm", "torch"}
+    | {"torch_geometric", "torchvision", "transformers", "umap", "xgboost"}
+)
+"""Packages that a saved model is made of, so that loading it imports them."""
+_DATA_LIBRARIES = frozenset(
+    {"joblib", "numpy", "pandas", "polars", "pyarrow", "PIL", "cv2", "nltk"}
+)
+_PANDAS_READERS = frozenset(
+    {"pyarrow", "fastparquet", "openpyxl", "xlrd", "tables", "lxml", "h5py"}
+)
+"""What pandas imports to read a file, so that no code names it."""
+_DEVELOPMENT = frozenset(
+    {"autopep8", "black", "bumpversion", "coverage", "flake8", "ipykernel", "ipython"}
+    | {"isort", "jupyter", "jupyterlab", "mypy", "nbconvert", "notebook", "nox"}
+    | {"pip-tools", "pre-commit", "pylint", "pytest", "pytest-cov", "ruff", "setuptools"}
+    | {"sphinx", "tox", "twine", "wheel"}
+)
+"""Distributions that neither training nor prediction imports."""
+_SERVERS = frozenset(
+    {"bentoml", "celery", "chainlit", "dash", "django", "fastapi", "flask", "flask_cors"}
+    | {"gradio", "gunicorn", "mlflow", "panel", "requests", "sanic", "starlette"}
+    | {"streamlit", "uvicorn"}
+)
+"""What apps around a model are made of."""
+
+
+def distribution_of(name: str, declared: Collection[str]) -> str:
+    """Return the normalized name of the distribution that the import *name* is from.
+
+    "" for the standard library. Where several have it, one of those *declared* (normalized) is taken.
+    """
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names or not top:
+        return ""
+    parts = name.split(".")
+    for depth in range(len(parts), 0, -1):  # such as google.cloud.storage
+        dotted = ".".join(parts[:depth])
+        known = [canonicalize_name(each) for each in _KNOWN.get(dotted, ())]
+        likely = (*known, canonicalize_name(dotted.replace(".", "-")))
+        found = next((each for each in likely if each in declared), None)
+        if found:
+            return found
+        if known:
+            return known[0]
+    for candidate in packages_distributions().get(top, ()):
+        return canonicalize_name(candidate)
+    return canonicalize_name(top)
+
+
+def is_part_of_models(name: str) -> bool:
+    """Whether a model that was saved after importing *name* may need it to be loaded."""
+    return name.partition(".")[0] in _LIBRARIES
+
+
+def is_for_apps(name: str) -> bool:
+    """Whether *name* is for an app that uses the model, rather than for the model."""
+    return name.partition(".")[0] in _SERVERS
+
+
+def is_needed_to_predict(name: str) -> bool:
+    """Whether *name*, which training imports, is of use for predicting, as far as its name tells."""
+    return is_part_of_models(name) or name.partition(".")[0] in _DATA_LIBRARIES
+
+
+def divide(plan: Plan, closure: Sequence[Module], formats: Collection[str]) -> None:
+    """Divide the requirements into what prediction imports, what only training does, and the rest.
+
+    *closure* trains; what loads the model loads *formats*.
+    """
+    survey = plan.survey
+    declared = survey.declaration.requirements
+    names = {*declared, *survey.declaration.development}
+    trained = {name: distribution_of(name, names) for name in survey.foreign(closure)}
+    users = _users(plan, closure)
+    using = survey.closure(users)
+    predicted = {
+        distribution_of(name, names)
+        for name in survey.foreign(using)
+        if not is_for_apps(name) or _is_imported_by_shipped(plan, using, name)
+    }
+    has_users = bool(survey.predicting())
+    for name, distribution in trained.items():
+        if is_part_of_models(name) or (not has_users and is_needed_to_predict(name)):
+            predicted.add(distribution)
+    predicted |= {*formats} & {"joblib", "torch"}
+    needed = {*trained.values(), *predicted} - {"", canonicalize_name(survey.name)}
+    if "scikit-learn" in needed and "joblib" not in names:
+        needed.discard("joblib")  # scikit-learn requires it
+    if needed - names:
+        listed = ", ".join(f"`{name}`" for name in sorted(needed - names))
+        plan.notes.append(f"imported, but not declared, so added without a version: {listed}")
+    lines = {**survey.declaration.development, **declared}
+    for name in [*declared, *sorted(needed - {*declared})]:
+        line = lines.get(name, name)
+        if name in predicted:
+            plan.requirements.append(line)
+        elif name in needed or (name in _PANDAS_READERS and "pandas" in needed):
+            plan.training.append(line)
+        elif name not in _DEVELOPMENT or name not in survey.declaration.development:
+            plan.development.append(line)
+    plan.development += [
+        line for name, line in survey.declaration.development.items() if name not in needed
+    ]
+    plan.development = list(dict.fromkeys(plan.development))
+
+
+def _is_imported_by_shipped(plan: Plan, modules: Sequence[Module], name: str) -> bool:
+    return any(
+        name in plan.survey.foreign([each]) for each in modules if plan.module_name(each.path)
+    )
+
+
+def _users(plan: Plan, closure: Sequence[Module]) -> list[Module]:
+    """Return the modules that run where the wheel is installed: those that predict, and commands."""
+    survey = plan.survey
+    stages = {each.path for each in closure if each.trains}
+    shipped = [each / "__init__.py" for each in plan.packages]
+    targets = {
+        value.partition(":")[0].replace(".", "/") for value in survey.declaration.scripts.values()
+    }
+    shipped += [package.parent / f"{target}.py" for package in plan.packages for target in targets]
+    found = [
+        survey.modules[path] for path in shipped if path in survey.modules and path not in stages
+    ]
+    predicting = survey.predicting()
+    inside = [each for each in predicting if plan.module_name(each.path)]
+    # An app beside the package is not shipped: only what it does with the model counts.
+    return [*found, *(inside or predicting)]
