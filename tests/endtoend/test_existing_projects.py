@@ -179,3 +179,22 @@ def test_a_script_with_arguments(
     assert "tqdm" not in made.required
     code = "import argparse_script as a; print(round(a.load().intercept_))"
     assert made.use(code) == "15\n"
+
+
+def test_a_service_whose_training_is_beside_it(
+    surroundings: Surroundings, shared_folder: Path, tmp_path: Path
+) -> None:
+    made = Converted("service", surroundings, shared_folder, tmp_path, "--no-lock")
+
+    assert made.wheel.files == [
+        "ml/features.py",
+        "ml/train.py",
+        "service/__init__.py",
+        "service/models/fraud.joblib",
+    ]
+    assert not {"fastapi", "uvicorn"} & made.required
+    code = (
+        "import pandas, service; frame = pandas.DataFrame([[900.0, 2]], columns=['amount', 'hour']); "
+        "print(service.load().predict(frame))"
+    )
+    assert made.use(code) == "[1]\n"

@@ -286,19 +286,16 @@ def test_modules_with_classes_beside_a_script_ship_for_the_saved_model(tmp_path:
     assert [*map(str, made.packages)] == [f"src/{tmp_path.name}", "steps.py"]
 
 
-def test_a_folder_with_classes_ships_for_the_saved_model_and_an_app_does_not(
-    tmp_path: Path,
-) -> None:
-    files = {
-        "ml/train.py": f"from ml.steps import Scale\n{_SAVE}",
-        "ml/steps.py": "class Scale: ...\n",
-        "app/__init__.py": "",
-        "app/main.py": "import fastapi\nm = joblib.load('models/m.joblib')\n",
-    }
-    made = plan(tmp_path, files)
+def test_a_folder_with_classes_ships_for_the_saved_model_and_an_app_does_not() -> None:
+    made = plan_of("service")
 
-    assert [*map(str, made.packages)] == [f"src/{tmp_path.name}", "ml"]
-    assert "fastapi" not in made.requirements
+    assert [*map(str, made.packages)] == ["src/service", "ml"]
+    assert made.moved_artifacts == ("app/models", "service/models")
+    assert made.development == ["fastapi>=0.100", "uvicorn[standard]"]
+    assert made.notes[-1] == (
+        "`ml` has classes that the saved model may refer to, so the wheel ships it under this name, which another "
+        "wheel may have as well. Move it into `src/service` before other projects install the wheel"
+    )
 
 
 @pytest.mark.parametrize("known", ["artifacts", "predict.py"])
@@ -353,8 +350,8 @@ def test_classes_of_a_script_are_pointed_out_before_a_build_refuses_them(tmp_pat
     made = plan(tmp_path, {"train.py": f"class Scale: ...\n{_SAVE}"})
 
     assert made.notes[-1] == (
-        f"`train.py` defines `Scale`, which are in `__main__` while it runs: the build refuses a saved model that "
-        f"refers to them. Before you build, move them to a module such as `src/{tmp_path.name}/classes.py`, and import "
+        f"`train.py` defines classes (`Scale`), which are in `__main__` while it runs: the build refuses a saved model "
+        f"that refers to them. Before you build, move them to a module such as `src/{tmp_path.name}/classes.py`, and import "
         f"them from `{tmp_path.name}.classes`"
     )
 

@@ -530,11 +530,17 @@ def _advise_of_classes(
     having = [each for each in closure if each.classes]
     if not any(each.format in {"joblib", "pickle", "torch"} for each in saved):
         return
-    at_top = [f"`{each}`" for each in plan.packages if each.suffix == ".py"]
-    if at_top:
+    modules = plan.survey.modules
+    alone = [
+        f"`{each}`"
+        for each in plan.packages
+        if each != plan.package and each / "__init__.py" not in modules
+    ]
+    if alone:
         plan.notes.append(
-            f"{', '.join(at_top)} has classes that the saved model may refer to, so the wheel ships it as a module "
-            f"of its own. Move it into `{plan.package}` before other projects install the wheel"
+            f"{', '.join(alone)} has classes that the saved model may refer to, so the wheel ships it under this "
+            f"name, which another wheel may have as well. Move it into `{plan.package}` before other projects "
+            f"install the wheel"
         )
     lost = [
         f"`{each.path}`"
@@ -548,10 +554,10 @@ def _advise_of_classes(
         )
     for each in having:
         if each.path in scripts:
-            names = " and ".join(f"`{name}`" for name in each.classes)
+            names = ", ".join(f"`{name}`" for name in each.classes)
             plan.notes.append(
-                f"`{each.path}` defines {names}, which are in `__main__` while it runs: the build refuses a saved "
-                f"model that refers to them. Before you build, move them to a module such as "
+                f"`{each.path}` defines classes ({names}), which are in `__main__` while it runs: the build refuses a "
+                f"saved model that refers to them. Before you build, move them to a module such as "
                 f"`{plan.package}/classes.py`, and import them from `{plan.import_name}.classes`"
             )
 
