@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--artifacts",
-    metavar="DIR",
+    metavar="PATH",
     default="",
-    help="The folder that this code writes the model to, if reading it does not tell.",
+    help="The folder, or the file, that this code writes the model to, if reading it does not tell.",
 )
 @click.option(
     "--arguments",

@@ -29,7 +29,7 @@ class Choice:
     train: str = ""
     """A file, a file and a function (`train.py:main`), or an object reference."""
     artifacts: str = ""
-    """The folder that training writes to."""
+    """The folder, or the file, that training writes to."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
