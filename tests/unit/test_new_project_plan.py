@@ -363,17 +363,35 @@ def test_code_that_is_imported_from_the_root_is_found_there(tmp_path: Path) -> N
     assert (made.train, made.python_path) == ("ml/train.py", [".", "src"])
 
 
-def test_a_module_that_imports_its_neighbours_with_a_dot_runs_in_its_package(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("code", "neighbour"), [("from . import data", "data"), ("import acme.logging", "logging")]
+)
+def test_a_module_that_needs_its_package_runs_in_it(
+    code: str, neighbour: str, tmp_path: Path
 ) -> None:
-    files = {"acme/__init__.py": "", "acme/train.py": f"from . import data\n{_SAVE}"}
-    made = plan(tmp_path, {**files, "acme/data.py": "", "models/.gitkeep": ""})
+    files = {"acme/__init__.py": "", "acme/train.py": f"{code}\n{_SAVE}"}
+    made = plan(tmp_path, {**files, f"acme/{neighbour}.py": ""})
 
     assert new_code(made) == (
         "    options = sys.argv[1:]\n"
         '    sys.argv = ["acme/train.py", *options]\n'
         '    runpy.run_module("acme.train", run_name="__main__", alter_sys=True)\n'
     )
+
+
+def test_a_command_in_a_package_gets_its_options(tmp_path: Path) -> None:
+    body = f"p = argparse.ArgumentParser()\n{_SAVE}".strip().replace("\n", "\n    ")
+    code = f"import argparse\ndef main():\n    {body}\nif __name__ == '__main__':\n    main()\n"
+    files = {"acme/__init__.py": "", "acme/train.py": code}
+    made = plan(tmp_path, files, arguments={"trees": 5})
+
+    assert (made.train, made.arguments) == ("acme/train.py", {"trees": 5})
+
+
+def test_a_folder_with_a_dot_is_no_file(tmp_path: Path) -> None:
+    code = f"{_FIT}joblib.dump(m, config['path'])\n"
+
+    assert plan(tmp_path, {"train.py": code}, artifacts="models/v1.0").artifacts == "models/v1.0"
 
 
 def test_a_model_beside_code_is_taken_from_there(tmp_path: Path) -> None:

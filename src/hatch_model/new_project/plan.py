@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import posixpath
+import re
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -240,7 +241,7 @@ def _step(
             module=name,
             folder=module.folder,
             is_notebook=module.is_notebook,
-            is_relative=bool(name) and any(level for level, _ in module.imports),
+            is_module=bool(name) and _needs_package(plan.survey, module),
         )
     values = {key: f"code.{value}" for key, value in constants(module, found.required).items()}
     unknown = {*found.required} - {*values, *arguments, "output_dir", "report_dir"}
@@ -253,6 +254,12 @@ def _step(
     return Step(
         path=module.path, module=name, function=function, values=values, folder=module.folder
     )
+
+
+def _needs_package(survey: Survey, module: Module) -> bool:
+    """Whether *module* only runs as `python -m` does: it imports with a dot, or its neighbours hide Python's modules."""
+    beside = {path.stem for path in survey.modules if path.parent == module.path.parent}
+    return any(level for level, _ in module.imports) or bool(beside & sys.stdlib_module_names)
 
 
 def _options(module: Module, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,15 +294,17 @@ def _train(
     plan: Plan, steps: list[Step], module: Module, closure: Sequence[Module], choice: Choice
 ) -> list[File]:
     """Settle the entry point and the artifacts. Return the model's files by their paths in the package."""
-    saved = _saved(closure, plan.survey, choice.artifacts)
+    named = posixpath.normpath(choice.artifacts) if choice.artifacts else ""
+    is_file = bool(re.search(r"\.[A-Za-z]\w*$", named)) and not (plan.survey.root / named).is_dir()
+    saved = _saved(plan, closure, named if is_file else "")
     is_saved = any(each.saved for each in closure)
     wrapper = Wrapper(steps=steps) if is_saved else _unsaved(steps, module)
     found = module.functions.get(steps[-1].function)
     if is_saved and found is not None and found.returns == "a mapping":
         wrapper = replace(wrapper, result="metrics")
     default = f"{plan.package}/data"
-    if choice.artifacts and not _is_file(choice.artifacts):
-        plan.artifacts = posixpath.normpath(choice.artifacts)
+    if named and not is_file:
+        plan.artifacts = named
     elif is_saved and not saved:
         raise _unknown_folder(closure)
     else:
@@ -323,7 +332,7 @@ def _python_path(plan: Plan, steps: Sequence[Step], closure: Sequence[Module]) -
     shipped = {str(each.parent) for each in plan.packages}
     # Python itself looks beside a script.
     scripts = [PurePosixPath(plan.train)] if plan.train.endswith(".py") else []
-    scripts += [each.path for each in steps if not (each.function or each.is_relative)]
+    scripts += [each.path for each in steps if not (each.function or each.is_module)]
     beside = {str(each.parent) for each in scripts}
     used = {folder for each in closure for folder in plan.survey.graph.searched(each).values()}
     return sorted(used | shipped) if used - shipped - beside else []
@@ -337,21 +346,27 @@ def _unknown_folder(closure: Sequence[Module]) -> HatchModelError:
     )
 
 
-def _is_file(path: str) -> bool:
-    return bool(PurePosixPath(path).suffix)
-
-
-def _saved(closure: Sequence[Module], survey: Survey, named: str) -> list[File]:
+def _saved(plan: Plan, closure: Sequence[Module], named: str) -> list[File]:
     """Return the files of the model whose paths are known, each once. *named* is what the user says."""
+    survey = plan.survey
     found: dict[str, File] = {}
     saved = [file for module in closure for file in module.saved]
-    if saved and _is_file(named):
-        saved = [replace(saved[0], path=posixpath.normpath(named))]
+    if saved and named:
+        saved = [replace(saved[0], path=named)]
     elif not any(each.path for each in saved):
-        # What is loaded is what was saved.
         formats = {each.format for each in saved}
-        loaded = [file for module in survey.predicting() for file in module.loaded]
-        saved = [each for each in loaded if each.format in formats]
+        loading = [
+            (module.path, file)
+            for module in survey.predicting()
+            for file in module.loaded
+            if file.path and file.format in formats
+        ]
+        saved = [file for _, file in loading]
+        plan.notes += [
+            f"only running the code would tell where it saves the model: `{file.path}` is what `{path}` loads. Say it "
+            f"with --artifacts if that is something else"
+            for path, file in loading
+        ]
     for file in saved:
         path = file.path
         if path.startswith(f"{survey.root}/"):

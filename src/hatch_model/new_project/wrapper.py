@@ -26,15 +26,15 @@ class Step:
     folder: PurePosixPath = field(default_factory=PurePosixPath)
     """The working directory that its paths are relative to."""
     is_notebook: bool = False
-    is_relative: bool = False
-    """It imports its neighbours with a dot, which only a module of a package can."""
+    is_module: bool = False
+    """It has to be run as a module of its package."""
 
     @property
     def is_simple(self) -> bool:
         """Whether a build can run or call it as it is."""
         if self.function:
             return bool(self.module) and not self.values and self.folder == PurePosixPath()
-        return not (self.is_notebook or self.is_relative) and self.folder == PurePosixPath()
+        return not (self.is_notebook or self.is_module) and self.folder == PurePosixPath()
 
     @property
     def entry_point(self) -> str:
@@ -117,7 +117,7 @@ def _step(step: Step, result: str = "", options: str = "") -> Iterator[str]:
             yield f'os.chdir("{step.folder}")'
         yield f"{result}code.{step.function}({given})"
         return
-    if step.is_relative:
+    if step.is_module:
         yield f'sys.argv = ["{step.path}"{", *options" if options else ""}]'
         yield f'{result}runpy.run_module("{step.module}", run_name="__main__", alter_sys=True)'
         return
