@@ -53,7 +53,6 @@ def test_requirements_files_include_each_other(tmp_path: Path) -> None:
         "numpy": "numpy==1.2",
     }
     assert read.development == {"pytest": "pytest"}
-    assert read.is_pinned
     assert read.unread == [
         "`--index-url https://…@example.org/simple` in requirements.txt was left out",
         "`https://example.org/a.zip` in requirements.txt is not a requirement",

@@ -38,23 +38,12 @@ class Declaration:
     requires_python: str = ""
     requirements: dict[str, str] = field(default_factory=dict)
     """Each requirement of the project by its normalized name."""
-    sources: list[str] = field(default_factory=list)
-    """Where the requirements were declared, for messages."""
     development: dict[str, str] = field(default_factory=dict)
     """Requirements that were declared for development."""
     extras: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     """What could not be read, as sentences."""
-
-    @property
-    def has_project(self) -> bool:
-        return "project" in self.pyproject
-
-    @property
-    def is_pinned(self) -> bool:
-        """Whether a requirement asks for one exact version."""
-        return any(map(is_exact, self.requirements.values()))
 
 
 def is_exact(requirement: str) -> bool:
@@ -114,8 +103,6 @@ def _add(declaration: Declaration, lines: Iterable[object], source: str) -> None
         known = declaration.requirements.get(name)
         # The same package with different markers stays on one line each, which no mapping has.
         declaration.requirements[name] = str(line) if known is None else known
-    if source not in declaration.sources:
-        declaration.sources.append(source)
 
 
 def _parsed(line: str) -> Requirement | None:
