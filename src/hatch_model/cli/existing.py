@@ -107,7 +107,8 @@ def _show(plan: Plan, before: str, files: Mapping[PurePosixPath, str]) -> None:
         shown = content if path.suffix == ".py" else f"{len(content.splitlines())} lines"
         click.echo(printable_message("\n".join(f"+{line}".rstrip() for line in shown.splitlines())))
     click.echo()
-    print_line(f"It trains with `{plan.train}`, from `{plan.trained_by}`.")
+    source = "" if plan.train == plan.trained_by else f", from `{plan.trained_by}`"
+    print_line(f"It trains with `{plan.train}`{source}.")
     for note in plan.notes:
         click.echo(printable_message(f"- {note}"))
     click.echo()
