@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_model.errors import HatchModelError, printable
 from hatch_model.new_project.code import File
-from hatch_model.new_project.requirements import divide, is_for_apps
+from hatch_model.new_project.requirements import divide, is_server
 from hatch_model.new_project.survey import constants
 from hatch_model.new_project.wrapper import Step, Wrapper, loader, snippet
 
@@ -190,7 +190,7 @@ def _shipped(survey: Survey, package: PurePosixPath, module: Module) -> list[Pur
     """Return *package*, and the others that training or prediction imports from."""
     training = survey.closure([module])
     predicting = [
-        each for each in survey.predicting() if not any(map(is_for_apps, survey.foreign([each])))
+        each for each in survey.predicting() if not any(map(is_server, survey.foreign([each])))
     ]
     closure = survey.closure([*training, *predicting])
     packages = [

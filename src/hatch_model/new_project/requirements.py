@@ -66,10 +66,11 @@ _DEVELOPMENT = frozenset(
 """Distributions that neither training nor prediction imports."""
 _SERVERS = frozenset(
     {"bentoml", "celery", "chainlit", "dash", "django", "fastapi", "flask", "flask_cors"}
-    | {"gradio", "gunicorn", "mlflow", "panel", "requests", "sanic", "starlette"}
-    | {"streamlit", "uvicorn"}
+    | {"gradio", "gunicorn", "panel", "sanic", "starlette", "streamlit", "uvicorn"}
 )
 """What apps around a model are made of."""
+_CLIENTS = frozenset({"mlflow", "requests"})
+"""What fetches a model or rows, so that it is of no use to a wheel that has the model."""
 
 
 def distribution_of(name: str, declared: Collection[str]) -> str:
@@ -102,6 +103,11 @@ def is_part_of_models(name: str) -> bool:
 
 def is_for_apps(name: str) -> bool:
     """Whether *name* is for an app that uses the model, rather than for the model."""
+    return is_server(name) or name.partition(".")[0] in _CLIENTS
+
+
+def is_server(name: str) -> bool:
+    """Whether code that imports *name* is an app."""
     return name.partition(".")[0] in _SERVERS
 
 
