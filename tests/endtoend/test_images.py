@@ -170,8 +170,9 @@ def test_the_layer_has_the_model_and_passes_verify(
     assert said.endswith("acme-wine 0.1.0: nothing differs\n")
 
     (app / "layer/python/acme_wine/data/weights.txt").write_text("0.7\n")
-    verify = _VERIFY.splitlines()[-1]
-    said = surroundings.run("bash", "-ec", verify, cwd=app, check=False).stdout
+    said = surroundings.run(
+        *("bash", "-ec", _VERIFY.replace("3.12", _PYTHON)), cwd=app, check=False
+    ).stdout
     assert "acme_wine/data/weights.txt" in said
 
 

@@ -465,3 +465,20 @@ def test_a_relative_path_to_a_python_is_one_from_here(
 
     assert installed.exists()
     assert run("verify", "small", "--python", f"./{os.path.basename(sys.executable)}") == _FINE  # noqa: PTH119
+
+
+def test_a_folder_of_packages_is_one_for_this_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `--target` fills it; the check must find its packages, wherever it runs."""
+    layer = tmp_path / "layer"
+    layer.mkdir()
+    install(make_wheel(tmp_path, "anchor", "1.2"), layer)
+    install(make_model(tmp_path), layer)
+    monkeypatch.chdir(tmp_path)
+
+    assert run("verify", "small", "--python", "layer") == _FINE
+    (layer / WEIGHTS).write_text("0.4\n", "utf-8")
+    assert run("verify", "small", "--python", layer) == _found(
+        f"{WEIGHTS}: its content is not what RECORD says"
+    )

@@ -125,7 +125,7 @@ def verify(model: str, *, as_json: bool, command: str | None, tolerance: float) 
     # Don't run code that is known to be damaged.
     is_checked = bool(check) and not found
     if check and is_checked:
-        found += check_again(check, interpreter.command, tolerance, _to_stderr)
+        found += check_again(check, interpreter, tolerance, _to_stderr)
     if as_json:
         print_json(
             {

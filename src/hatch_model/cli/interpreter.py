@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ class Interpreter:
     path: Sequence[str]
     """Its ``sys.path``."""
     markers: Mapping[str, str]
+    folder: Path | None = None
+    """The folder that packages were installed into without an interpreter, as by ``--target``."""
 
 
 def this_interpreter() -> Interpreter:
@@ -35,9 +37,12 @@ def this_interpreter() -> Interpreter:
 def describe(command: str) -> Interpreter:
     """Query the Python *command*, or the one of the environment in the folder *command*.
 
-    Raises HatchModelError if that fails.
+    A folder of packages without a Python is for this one. Raises HatchModelError if that fails.
     """
     if Path(command).is_dir():
+        if any(Path(command).glob("*.dist-info")):
+            folder = Path(command).resolve()
+            return replace(this_interpreter(), path=[str(folder)], folder=folder)
         inside = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
         command = str(Path(command) / inside)
     try:

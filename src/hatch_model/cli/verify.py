@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
+    from hatch_model.cli.interpreter import Interpreter
     from hatch_model.cli.open import ModelFiles
     from hatch_model.installed import Environment
 
@@ -317,16 +318,23 @@ def _recorded_python(model: ModelFiles, version: str) -> Iterator[str]:
 
 
 def check_again(
-    check: Mapping[str, Any], python: str, tolerance: float, emit: Callable[[str], None]
+    check: Mapping[str, Any],
+    interpreter: Interpreter,
+    tolerance: float,
+    emit: Callable[[str], None],
 ) -> list[str]:
-    """Call the recorded *check* with the interpreter *python*, and list differences in its result.
+    """Call the recorded *check* with *interpreter*, and list differences in its result.
 
     Its output goes to *emit*, line by line.
     """
     with tempfile.TemporaryDirectory(prefix="hatch-model-") as folder:
         try:
             result = run_check(
-                object_reference(check["entry_point"]), Path(folder), emit, python=python
+                object_reference(check["entry_point"]),
+                Path(folder),
+                emit,
+                python=interpreter.command,
+                folder=interpreter.folder,
             )
         except HatchModelError as error:
             return [str(error)]
