@@ -74,6 +74,25 @@ def test_the_stages_of_cookiecutter_run_in_a_row() -> None:
     assert made.development == ["flake8"]
 
 
+def test_the_script_that_has_the_data_trains_rather_than_the_function_that_takes_them(
+    tmp_path: Path,
+) -> None:
+    made = plan(
+        tmp_path,
+        {
+            "src/train.py": f"def train_model(x, y):\n    {_SAVE.replace(chr(10), chr(10) + '    ')}return m\n",
+            "src/data.py": "def load(): return [[1]], [1]\n",
+            "flowers.py": (
+                "from src.data import load\nfrom src.train import train_model\n"
+                "def main():\n    train_model(*load())\n"
+                "if __name__ == '__main__':\n    main()\n"
+            ),
+        },
+    )
+
+    assert (made.train, made.artifacts) == ("flowers.py", "models")
+
+
 def test_numbers_of_a_returned_mapping_become_metrics() -> None:
     made = plan_of("poetry")
 

@@ -174,7 +174,16 @@ class Survey:
         score = 10 + 3 * saves + 2 * bool(module.trains) + (module.main is not None)
         score += 4 * bool(_TRAINING.search(stem)) + 2 * ("train" in module.functions)
         score -= 6 * bool(_PREDICTING.search(stem)) + 4 * bool(_OTHER.search(stem))
+        # Whoever gives it the data trains, rather than the function that takes them.
+        score -= 8 * self._is_helper(module)
         return max(score, 1)
+
+    def _is_helper(self, module: Module) -> bool:
+        """Whether *module* only has a function that trains with what others give it."""
+        name = self._trainer(module)
+        required = module.functions[name].required if name else ()
+        runs = module.main is not None or "" in module.fitting
+        return not runs and len(constants(module, required)) < len(required)
 
     def _trainer(self, module: Module) -> str:
         """Return the function of a module that trains, by its name and what it does; "" for none."""
