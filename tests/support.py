@@ -383,7 +383,8 @@ def special(output: str) -> str:
 
 
 def timeless(output: str) -> str:
-    """Leave out of what a build said how long training took, and how large files are."""
+    """Leave out of what a build said how long training took, and how many packages and bytes there are."""
+    output = re.sub(r"(?<=gets the )\d+(?= packages)", "…", output)
     output = re.sub(r"(?<=^hatch-model: trained in )[^:]+", "…", output, flags=re.MULTILINE)
     return re.sub(r"(?<=, )[\d.]+ (?:bytes|[KM]iB)", "…", output)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from checkout import CHECKOUT, online
-from indexes import torch_links
+from indexes import free_port, torch_links
 from support import Wheel, timeless
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def test_the_page_works_as_it_stands(
 ) -> None:
     blocks = re.findall(r"^```(bash|text)\n(.*?)^```$", _DOCS, re.MULTILINE | re.DOTALL)
     environment = _environment(surroundings, shared_folder)
+    environment["PORT"] = str(free_port())
 
     folder, said = tmp_path, ""
     for kind, block in blocks:
