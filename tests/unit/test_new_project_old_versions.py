@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hatch_model.new_project.old_versions import old_versions, oldest_python, python_of
-from hatch_model.new_project.plan import Choice, make_plan
+from hatch_model.new_project.plan import Choice
+from hatch_model.new_project.planner import make_plan
 from hatch_model.new_project.survey import survey
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import pytest
 from support import PROJECTS
 
 from hatch_model.errors import HatchModelError
-from hatch_model.new_project.plan import Choice, Plan, make_plan
+from hatch_model.new_project.plan import Choice, Plan
+from hatch_model.new_project.planner import make_plan
 from hatch_model.new_project.survey import survey
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from packaging.requirements import Requirement
 from support import PROJECTS
 
 from hatch_model.errors import HatchModelError
-from hatch_model.new_project.plan import Choice, make_plan
+from hatch_model.new_project.plan import Choice
+from hatch_model.new_project.planner import make_plan
 from hatch_model.new_project.pyproject import edited
 from hatch_model.new_project.survey import survey
 from hatch_model.settings import read_settings

@@ -15,7 +15,8 @@ import click
 from hatch_model.cli.output import print_line, replace_file
 from hatch_model.errors import HatchModelError, printable, printable_message
 from hatch_model.new_project.old_versions import LOCK, old_versions, python_of, uv_compile
-from hatch_model.new_project.plan import Choice, make_plan
+from hatch_model.new_project.plan import Choice
+from hatch_model.new_project.planner import make_plan
 from hatch_model.new_project.pyproject import edited
 from hatch_model.new_project.survey import survey
 
