@@ -80,8 +80,8 @@ def cores() -> int:
 class Workers:
     """Threads that apply one function to many items, in order and not far ahead."""
 
-    def __init__(self) -> None:
-        threads = min(cores(), _MOST_THREADS)
+    def __init__(self, most: int = _MOST_THREADS) -> None:
+        threads = min(cores(), most)
         self._pool = ThreadPoolExecutor(threads)
         self.ahead = threads + 2
         """How many results, at most, are computed before they are requested."""

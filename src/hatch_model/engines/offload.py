@@ -9,12 +9,14 @@ import hashlib
 import os
 import sys
 from abc import ABC, abstractmethod
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
+from hatch_model.digests import Workers
 from hatch_model.engines import workplace
 from hatch_model.engines.backend import cluster_of, other_versions, say
 from hatch_model.engines.workplace import CHUNK, digest_of
@@ -33,6 +35,7 @@ _VARIABLES = (
     "PYTHONUNBUFFERED",
 )
 """What training gets of the build's own environment variables, in addition to those of `environment`."""
+_AT_ONCE = 3  # pieces of a file that are on their way
 _TICK = 0.2  # seconds between two looks at what training has printed
 
 
@@ -189,7 +192,7 @@ def _bring_home(files: list[dict[str, Any]], place: Place, request: Mapping[str,
         if "link" in file:
             target.symlink_to(file["link"])
             continue
-        if _fetch(file["path"], target, place) != file["sha256"]:
+        if _fetch(file, target, place) != file["sha256"]:
             raise EngineError(
                 f"`{printable(file['path'])}` has changed on its way from {place.worker}. Build again."
             )
@@ -197,14 +200,12 @@ def _bring_home(files: list[dict[str, Any]], place: Place, request: Mapping[str,
             target.chmod(0o755)
 
 
-def _fetch(path: str, target: Path, place: Place) -> str:
-    """Write the file at *path* there to *target*, and return its SHA-256 as hexadecimal digits."""
-    digest, position = hashlib.sha256(), 0
-    with target.open("xb") as stream, ThreadPoolExecutor(1) as ahead:
-        coming = ahead.submit(place.call, "read", path, 0)
-        while chunk := coming.result():
-            position += len(chunk)
-            coming = ahead.submit(place.call, "read", path, position)
+def _fetch(file: Mapping[str, Any], target: Path, place: Place) -> str:
+    """Write *file* of the worker to *target*, and return its SHA-256 as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with target.open("xb") as stream, closing(Workers(most=_AT_ONCE)) as workers:
+        read = partial(place.call, "read", file["path"])
+        for chunk in workers.map(read, range(0, file["size"], CHUNK)):
             digest.update(chunk)
             stream.write(chunk)
     return digest.hexdigest()
