@@ -1,4 +1,4 @@
-"""Training somewhere else, where that is another folder of this machine."""
+"""Training somewhere else, where that is another folder."""
 
 from __future__ import annotations
 
