@@ -38,7 +38,7 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", _PAGE, re.MULTILINE | re.DOTALL)
 
 
-_LOCKED, _FROZEN, _LAYER, _VERIFY, _DOWNLOAD, _PIP, _UV = _blocks("bash")
+_LOCKED, _FROZEN, _LAYER, _VERIFY, _DOWNLOAD, _PIP, _UV, _SUPPLY, _BUILD = _blocks("bash")
 
 
 @pytest.fixture
@@ -191,3 +191,24 @@ def test_a_folder_of_wheels_is_all_that_an_install_needs(
 
     predict = "from acme_wine import predict; print(predict())"
     assert surroundings.run(python, "-c", predict, cwd=tmp_path).stdout == "0.5\n\n"
+
+
+def test_a_folder_of_wheels_is_all_that_a_build_needs(
+    model: ModelProject, surroundings: Surroundings, tmp_path: Path
+) -> None:
+    python = surroundings.make_environment(tmp_path / "environment", "pip")
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    surroundings.run("bash", "-ec", _SUPPLY, cwd=model.folder, PATH=path)
+    surroundings.environment["UV_FIND_LINKS"] = ""
+    surroundings.environment["UV_CACHE_DIR"] = str(tmp_path / "cache")
+    surroundings.run(*_BUILD.split(), cwd=model.folder)
+    assert sorted(path.name for path in model.folder.glob("dist/acme*")) == [
+        "acme_wine-0.1.0-py3-none-any.whl",
+        "acme_wine-0.1.0.tar.gz",
+    ]
+
+    shutil.rmtree(model.folder / "dist")
+    next(model.folder.glob("wheels/anchor-*.whl")).unlink()
+    refused = surroundings.run(*_BUILD.split(), cwd=model.folder, check=False)
+    assert "anchor" in refused.stdout
+    assert not [*model.folder.glob("dist/*.whl")]

