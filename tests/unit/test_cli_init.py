@@ -73,6 +73,17 @@ def test_a_file_that_is_there_stops_all_of_it_unless_it_may_be_overwritten(tmp_p
     assert (tmp_path / "README.md").read_text().startswith("# wine\n")
 
 
+def test_a_file_that_cannot_be_written_leaves_none_of_the_others(tmp_path: Path) -> None:
+    (tmp_path / "tests").write_text("a file")
+
+    ran = run("init", tmp_path, "--name", "wine", "--no-lock")
+    assert ran.code == 1
+    assert ran.err.endswith(
+        f"`{tmp_path / 'tests'}` cannot be written: File exists. Nothing was changed.\n"
+    )
+    assert tree(tmp_path).keys() == {"tests"}
+
+
 @pytest.mark.parametrize(
     "name", ["1wine", "wine!", "a b", "class", "numpy", "Tests", "-wine", "<<x>>"]
 )

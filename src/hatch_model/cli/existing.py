@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import os
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
 
-from hatch_model.cli.output import print_line, replace_file
-from hatch_model.errors import HatchModelError, printable, printable_message
+from hatch_model.cli.files import all_or_nothing, refuse_existing, write_files
+from hatch_model.cli.output import print_line
+from hatch_model.errors import HatchModelError, printable_message
 from hatch_model.new_project.old_versions import LOCK, old_versions, python_of, uv_compile
 from hatch_model.new_project.plan import Choice
 from hatch_model.new_project.planner import make_plan
@@ -50,7 +49,7 @@ def convert(
     file = found.root / _PYPROJECT
     before = file.read_bytes().decode() if file.exists() else ""
     files = {_PYPROJECT: edited(plan, before), **plan.files}
-    _refuse_files(found.root, plan.files, force=force)
+    refuse_existing(found.root, plan.files, force=force)
     _show(plan, before, files)
     _confirm(yes=yes)
     _write(found.root, files, lock if plan.lock == "uv.lock" else None)
@@ -87,15 +86,6 @@ def _lock(plan: Plan) -> None:
         plan.notes.append(f"no lock was made, because uv found no versions: {errors}")
 
 
-def _refuse_files(root: Path, files: Mapping[PurePosixPath, str], *, force: bool) -> None:
-    there = [f"`{path}`" for path in files if os.path.lexists(root / path)]
-    if there and not force:
-        raise HatchModelError(
-            f"`{root}` has {', '.join(there)} already, so nothing was written. Overwrite with --force, or move "
-            f"{'it' if len(there) == 1 else 'them'} away."
-        )
-
-
 def _show(plan: Plan, before: str, files: Mapping[PurePosixPath, str]) -> None:
     """Print the difference of pyproject.toml, the new files, and what to know of them."""
     name = str(_PYPROJECT)
@@ -130,44 +120,16 @@ def _write(
     root: Path, files: Mapping[PurePosixPath, str], lock: Callable[[Path], None] | None
 ) -> None:
     """Write *files* and renew the lock: all of it, or nothing."""
-    names = [*files, *([PurePosixPath("uv.lock")] if lock else [])]
-    before = {
-        path: (root / path).read_bytes() if (root / path).is_file() else None for path in names
-    }
-    folders = [
-        root / parent for path in files for parent in path.parents if not (root / parent).exists()
-    ]
-    try:
-        for path, content in files.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            replace_file(root / path, content.encode())
-        if lock:
-            lock(root)
-    except BaseException as error:
-        _restore(root, before, folders)
-        if isinstance(error, HatchModelError):
+    with all_or_nothing(root, [*files, *([PurePosixPath("uv.lock")] if lock else [])]):
+        write_files(root, files)
+        try:
+            if lock:
+                lock(root)
+        except HatchModelError:
             raise HatchModelError(
                 "`uv lock` failed, as uv says above, so everything was put back as it was. Mend that and try "
                 "again, or give --no-lock and renew the lock later."
             ) from None
-        if isinstance(error, OSError):
-            raise HatchModelError(
-                f"`{printable(str(error.filename))}` cannot be written: {error.strerror or error}. Nothing was "
-                f"changed."
-            ) from error
-        raise
-
-
-def _restore(root: Path, before: Mapping[PurePosixPath, bytes | None], folders: list[Path]) -> None:
-    for path, content in before.items():
-        with suppress(OSError):
-            if content is None:
-                (root / path).unlink(missing_ok=True)
-            else:
-                replace_file(root / path, content)
-    for folder in sorted(folders, reverse=True):  # the innermost first
-        with suppress(OSError):
-            folder.rmdir()
 
 
 def _next(plan: Plan, folder: Path) -> str:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hatch_model.cli.files import all_or_nothing, refuse_existing, write_files
 from hatch_model.cli.output import exits_on_error, print_line
 from hatch_model.errors import HatchModelError
 from hatch_model.new_project import CI_SYSTEMS, FORMATS, NewProject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import PurePosixPath
+    from collections.abc import Iterable, Sequence
 
     from hatch_model.new_project import Format
 
@@ -134,7 +134,9 @@ def _create(
     ci = ci or _answer("Workflow", "github", list(CI_SYSTEMS))
     project = NewProject(name=name, library=library, format=chosen, ci=ci)
     files = project.files()
-    _write(folder, files, force=force)
+    refuse_existing(folder, files, force=force)
+    with all_or_nothing(folder, files):
+        write_files(folder, files)
     for path in files:
         print_line(f"wrote {path}")
     if not no_lock:
@@ -154,26 +156,6 @@ def _answer(question: str, default: str, choices: Iterable[str] = ()) -> str:
         return default
     kind = click.Choice(options) if options else None
     return str(click.prompt(question, default=default, type=kind))
-
-
-def _write(folder: Path, files: Mapping[PurePosixPath, str], *, force: bool) -> None:
-    """Write *files*: none of them if one is there already, unless *force*."""
-    there = [path for path in files if os.path.lexists(folder / path)]
-    if there and not force:
-        names = ", ".join(f"`{path}`" for path in there)
-        raise HatchModelError(
-            f"`{folder}` has {names} already, so nothing was written. Choose another folder, or overwrite what "
-            f"is there with --force."
-        )
-    for path, content in files.items():
-        file = folder / path
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content, "utf-8")
-        except OSError as error:
-            raise HatchModelError(
-                f"`{file}` cannot be written: {error.strerror or error}."
-            ) from error
 
 
 def _lock(folder: Path) -> None:

@@ -1,0 +1,62 @@
+"""Files that a command writes together: all of them, or none."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from hatch_model.cli.output import replace_file
+from hatch_model.errors import HatchModelError, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path, PurePosixPath
+
+
+def refuse_existing(root: Path, paths: Iterable[PurePosixPath], *, force: bool) -> None:
+    """Raise HatchModelError if one of *paths* is there already, unless *force*."""
+    there = [f"`{path}`" for path in paths if os.path.lexists(root / path)]
+    if there and not force:
+        raise HatchModelError(
+            f"`{root}` has {', '.join(there)} already, so nothing was written. Overwrite with --force, or move "
+            f"{'it' if len(there) == 1 else 'them'} away."
+        )
+
+
+def write_files(root: Path, files: Mapping[PurePosixPath, str]) -> None:
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(root / path, content.encode())
+
+
+@contextmanager
+def all_or_nothing(root: Path, paths: Iterable[PurePosixPath]) -> Iterator[None]:
+    """Put *paths* back as they were if anything fails, with the folders above them."""
+    before = {
+        path: (root / path).read_bytes() if (root / path).is_file() else None for path in paths
+    }
+    folders = {parent for path in before for parent in (root / path).parents}
+    new = [each for each in folders if not each.exists()]
+    try:
+        yield
+    except BaseException as error:
+        _restore(root, before)
+        for folder in sorted(new, reverse=True):  # the innermost first
+            with suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise HatchModelError(
+                f"`{printable(str(error.filename))}` cannot be written: {error.strerror or error}. Nothing was "
+                f"changed."
+            ) from error
+        raise
+
+
+def _restore(root: Path, before: Mapping[PurePosixPath, bytes | None]) -> None:
+    for path, content in before.items():
+        with suppress(OSError):
+            if content is None:
+                (root / path).unlink(missing_ok=True)
+            else:
+                replace_file(root / path, content)
