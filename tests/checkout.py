@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -39,3 +44,22 @@ def online(caches: Path) -> dict[str, str]:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "NO_COLOR": "1",
     }
+
+
+def output_of(
+    *command: str | Path, cwd: Path, environment: Mapping[str, str], code: int = 0
+) -> str:
+    """Run *command* in nothing but *environment*, and return all that it prints. Its exit code has to be *code*."""
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env=dict(environment),
+        check=False,
+        text=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import CHECKOUT, online
+from checkout import CHECKOUT, online, output_of
 from support import timeless
 
 if TYPE_CHECKING:
@@ -37,19 +36,7 @@ def test_the_page_works_as_it_stands(
     }
 
     def bash(script: str, folder: Path, code: int = 0) -> str:
-        done = subprocess.run(
-            ["bash", "-euc", script],
-            cwd=folder,
-            env=environment,
-            check=False,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=600,
-        )
-        assert done.returncode == code, done.stdout
-        return done.stdout
+        return output_of("bash", "-euc", script, cwd=folder, environment=environment, code=code)
 
     bash('uvx "hatch-model[cli]" init acme-wine --ci none', tmp_path)
     project = tmp_path / "acme-wine"

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,14 +37,11 @@ def two_workers(
     engine_environment: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """A cluster that all tests share that do no harm to it."""
-    cluster = Cluster(engine_environment, tmp_path_factory.mktemp("cluster"))
-    try:
+    with closing(Cluster(engine_environment, tmp_path_factory.mktemp("cluster"))) as cluster:
         cluster.start()
         cluster.add("one")
         cluster.add("two")
         yield cluster
-    finally:
-        cluster.close()
 
 
 @pytest.fixture
@@ -51,12 +49,9 @@ def cluster(engine_environment: Path, tmp_path: Path) -> Iterator[Cluster]:
     """A scheduler of the test's own, without workers."""
     folder = tmp_path / "cluster"
     folder.mkdir()
-    cluster = Cluster(engine_environment, folder)
-    try:
+    with closing(Cluster(engine_environment, folder)) as cluster:
         cluster.start()
         yield cluster
-    finally:
-        cluster.close()
 
 
 def log_of(project: ModelProject) -> Path:

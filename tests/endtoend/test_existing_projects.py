@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import online
+from checkout import online, output_of
 from support import PROJECTS, Wheel, tree
 
 if TYPE_CHECKING:
@@ -20,21 +19,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.network
 
 
-def _run(folder: Path, environment: dict[str, str], *command: object) -> str:
-    done = subprocess.run(
-        [*map(str, command)],
-        cwd=folder,
-        env=environment,
-        check=False,
-        text=True,
-        encoding="utf-8",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+def _run(folder: Path, environment: dict[str, str], *command: str | Path) -> str:
+    return output_of(*command, cwd=folder, environment=environment)
 
 
 def _commit(folder: Path, environment: dict[str, str]) -> None:

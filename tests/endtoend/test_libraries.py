@@ -6,12 +6,11 @@ Three of them are run with the tests that need a package index; `pytest -m libra
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import CHECKOUT, online
+from checkout import CHECKOUT, online, output_of
 from indexes import torch_links
 from support import ModelProject, Wheel, interpreter_of
 
@@ -47,19 +46,7 @@ def test_a_model_of_the_library_is_the_same_wherever_its_wheel_is_installed(
         environment["PIP_FIND_LINKS"] = links[0]
 
     def run(*command: str | Path, cwd: Path = project.folder) -> str:
-        done = subprocess.run(
-            [*map(str, command)],
-            cwd=cwd,
-            env=environment,
-            check=False,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=1800,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        return output_of(*command, cwd=cwd, environment=environment)
 
     run("uv", "lock", "--quiet")
     said = run("uv", "build")

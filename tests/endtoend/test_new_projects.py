@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import CHECKOUT, online
+from checkout import CHECKOUT, online, output_of
 from indexes import free_port, torch_links
 from support import Wheel, timeless
 
@@ -27,19 +26,7 @@ _DOCS = (CHECKOUT / "docs/start.md").read_text("utf-8")
 
 
 def _bash(script: str, folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        ["bash", "-euc", script],
-        cwd=folder,
-        env=environment,
-        check=False,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    return output_of("bash", "-euc", script, cwd=folder, environment=environment)
 
 
 def _environment(surroundings: Surroundings, shared_folder: Path, *links: Path) -> dict[str, str]:

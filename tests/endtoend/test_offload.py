@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,14 +31,11 @@ def two_workers(
     engine_environment: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """A cluster that all tests share that do no harm to it; one worker has what the other has not."""
-    cluster = Cluster(engine_environment, tmp_path_factory.mktemp("cluster"))
-    try:
+    with closing(Cluster(engine_environment, tmp_path_factory.mktemp("cluster"))) as cluster:
         cluster.start()
         cluster.add("plain")
         cluster.add("gpu", "--no-nanny", "--resources", "GPU=1")
         yield cluster
-    finally:
-        cluster.close()
 
 
 @pytest.fixture
@@ -45,13 +43,10 @@ def cluster(engine_environment: Path, tmp_path: Path) -> Iterator[Cluster]:
     """A cluster of the test's own, with one worker that is started again whenever it ends."""
     folder = tmp_path / "cluster"
     folder.mkdir()
-    cluster = Cluster(engine_environment, folder)
-    try:
+    with closing(Cluster(engine_environment, folder)) as cluster:
         cluster.start()
         cluster.add("one", "--nanny")
         yield cluster
-    finally:
-        cluster.close()
 
 
 def offloaded(

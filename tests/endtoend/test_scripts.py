@@ -6,14 +6,13 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from checkout import CHECKOUT, online
+from checkout import CHECKOUT, online, output_of
 from models import run
 from support import (
     FRONTENDS,
@@ -213,18 +212,7 @@ def test_a_project_of_the_page_is_built_installed_and_predicts(
     }
 
     def call(*command: str | Path, cwd: Path = project.folder) -> str:
-        done = subprocess.run(
-            [*map(str, command)],
-            cwd=cwd,
-            env=environment,
-            check=False,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+        return output_of(*command, cwd=cwd, environment=environment)
 
     call("uv", "lock", "--quiet")
     before = tree(project.folder)
