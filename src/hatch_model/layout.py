@@ -107,19 +107,8 @@ def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
         f"move it to `src/{moved.replace('.', '/')}.py`, and set {training.key}.train to "
         f'"{moved}:{train.attribute}"'
     )
-    package, _, rest = train.module.removeprefix("src.").partition(".")
-    if top == "src" and rest and (root / "src" / package).is_dir():
-        return (
-            f"`src` is the folder for packages: wheels that ship it as a package overwrite each other's "
-            f"files. Import `{package}` without it, set {training.key}.train to "
-            f'"{package}.{rest}:{train.attribute}", and select the package:\n\n{_WHEEL}\npackages = '
-            f'["src/{package}"]'
-        )
     if top == "src":
-        return (
-            f"`src` is the folder for packages: wheels that ship it as a package overwrite each "
-            f"other's files. `{train.module}` has to be in a package: {move}."
-        )
+        return _src_is_no_package(root, train, training.key, move)
     folder = "src/" if (root / "src").is_dir() and not (root / f"{top}.py").is_file() else ""
     if (root / folder / f"{top}.py").is_file():
         return (
@@ -130,6 +119,21 @@ def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
     package = f"{folder}{top}" if (root / folder / top).is_dir() else _only_package(root)
     packages = json.dumps([package or "src/your_package"])
     return f"Select the package:\n\n{_WHEEL}\npackages = {packages}"
+
+
+def _src_is_no_package(root: Path, train: ObjectReference, key: str, move: str) -> str:
+    package, _, rest = train.module.removeprefix("src.").partition(".")
+    if rest and (root / "src" / package).is_dir():
+        return (
+            f"`src` is the folder for packages: wheels that ship it as a package overwrite each other's "
+            f"files. Import `{package}` without it, set {key}.train to "
+            f'"{package}.{rest}:{train.attribute}", and select the package:\n\n{_WHEEL}\npackages = '
+            f'["src/{package}"]'
+        )
+    return (
+        f"`src` is the folder for packages: wheels that ship it as a package overwrite each "
+        f"other's files. `{train.module}` has to be in a package: {move}."
+    )
 
 
 def _only_package(root: Path) -> str:

@@ -169,13 +169,8 @@ class Release:
             unfinished = wheel.replace(workspace.path / wheel.name)
             with zipfile.ZipFile(unfinished) as archive:
                 record = Record.read(archive)
-                metadata = archive.read(f"{record.info}METADATA")
+                metadata = self._metadata(archive, record, content)
                 more = self._entry_points(archive, record)
-            metadata = metadata.replace(_REQUIREMENT_LINE, b"", 1)
-            headers = BytesHeaderParser().parsebytes(metadata)
-            lines = [str(line) for line in headers.get_all("Requires-Dist", [])]
-            model = self._project.model
-            check_metadata(lines, content.requirements, model.roots, model.policy)
             if content.is_checked:
                 self._check(unfinished, metadata, record, content)
             finished = workspace.path / f"finished-{wheel.name}"
@@ -199,6 +194,15 @@ class Release:
         notice = upload_notice(wheel)
         if notice:
             self._project.log.info(notice)
+
+    def _metadata(self, archive: zipfile.ZipFile, record: Record, content: Content) -> bytes:
+        """Return the METADATA of the finished wheel. Raises HatchModelError if another hook has changed it."""
+        metadata = archive.read(f"{record.info}METADATA").replace(_REQUIREMENT_LINE, b"", 1)
+        headers = BytesHeaderParser().parsebytes(metadata)
+        lines = [str(line) for line in headers.get_all("Requires-Dist", [])]
+        model = self._project.model
+        check_metadata(lines, content.requirements, model.roots, model.policy)
+        return metadata
 
     def close(self) -> None:
         """Restore the previous state, except for finished files."""
