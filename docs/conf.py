@@ -10,3 +10,4 @@ html_title = "hatch-model"
 myst_heading_anchors = 3
 # Snippets show what TOML and consoles print; not all of it is a language that pygments knows.
 suppress_warnings = ["misc.highlighting_failure"]
+html_show_copyright = False

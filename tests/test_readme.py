@@ -44,7 +44,7 @@ from hatch_model.training import train as train_model
 from hatch_model.uv import run_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from support import Index, Surroundings
 
@@ -116,6 +116,21 @@ def test_the_option_tables_list_every_key_and_no_other(table: str) -> None:
 
     listed = [option.key for option in _OPTIONS if option.table == table]
     assert sorted(listed) == sorted(set(problem.known) - _NOT_OURS[table])
+
+
+def test_the_table_of_the_record_has_what_its_schema_describes() -> None:
+    schema = json.loads((CHECKOUT / "src/hatch_model/model.schema.json").read_text("utf-8"))
+
+    def described(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+        for key, each in value.get("properties", {}).items():
+            if "description" in each:
+                yield f"{prefix}{key}", each["description"]
+            yield from described(each, f"{prefix}{key}.")
+            yield from described(each.get("items", {}), f"{prefix}{key}[].")
+
+    rows = re.findall(r"^\| `(.+?)` \| (.+) \|$", _DOCUMENTS["docs/record.md"], re.MULTILINE)
+    assert rows == [*described(schema)]
+    assert {key for key, _ in rows if "." not in key} == {*schema["properties"]}
 
 
 @pytest.mark.parametrize("option", _OPTIONS, ids=lambda option: option.key)
