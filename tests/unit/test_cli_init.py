@@ -61,14 +61,28 @@ def test_every_combination_is_python_and_yaml(
 
 
 def test_a_file_that_is_there_stops_all_of_it_unless_it_may_be_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("mine")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/conftest.py").write_text("mine")
 
     ran = run("init", tmp_path, "--name", "wine", "--no-lock")
     assert ran.code == 1
     assert ran.err.startswith(
-        f"hatch-model: error: `{tmp_path}` has `README.md` already, so nothing was"
+        f"hatch-model: error: `{tmp_path}` has `tests/conftest.py` already, so nothing was"
     )
-    assert tree(tmp_path).keys() == {"README.md"}
+    assert tree(tmp_path).keys() == {"tests", "tests/conftest.py"}
+    assert run("init", tmp_path, "--name", "wine", "--no-lock", "--force").code == 0
+    assert (tmp_path / "tests/conftest.py").read_text() != "mine"
+
+
+def test_the_readme_and_gitignore_of_a_new_repository_stay(tmp_path: Path) -> None:
+    for name in ("README.md", ".gitignore"):
+        (tmp_path / name).write_text("mine")
+
+    ran = run("init", tmp_path, "--name", "wine", "--no-lock")
+    assert ran.code == 0
+    assert "kept README.md\nkept .gitignore\nNext: " in ran.out
+    assert "wrote README.md" not in ran.out
+    assert (tmp_path / "README.md").read_text() == (tmp_path / ".gitignore").read_text() == "mine"
     assert run("init", tmp_path, "--name", "wine", "--no-lock", "--force").code == 0
     assert (tmp_path / "README.md").read_text().startswith("# wine\n")
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from hatch_model.new_project import Format
 
+# A new repository often has these, and the project does as well with them as with ours.
+_OPTIONAL = ("README.md", ".gitignore")
+
 
 @click.command()
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
@@ -133,12 +136,15 @@ def _create(
     chosen: Format = format_ or _answer("Format", formats[0], formats)  # type: ignore[assignment]
     ci = ci or _answer("Workflow", "github", list(CI_SYSTEMS))
     project = NewProject(name=name, library=library, format=chosen, ci=ci)
-    files = project.files()
+    kept = [path for path in _OPTIONAL if (folder / path).is_file() and not force]
+    files = {path: text for path, text in project.files().items() if str(path) not in kept}
     refuse_existing(folder, files, force=force)
     with all_or_nothing(folder, files):
         write_files(folder, files)
     for path in files:
         print_line(f"wrote {path}")
+    for path in kept:
+        print_line(f"kept {path}")
     if not no_lock:
         _lock(folder)
     place = f"cd {folder} && " if folder.resolve() != Path.cwd() else ""
