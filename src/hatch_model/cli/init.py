@@ -143,8 +143,8 @@ def _create(
         write_files(folder, files)
     for path in files:
         print_line(f"wrote {path}")
-    for path in kept:
-        print_line(f"kept {path}")
+    for each in kept:
+        print_line(f"kept {each}")
     if not no_lock:
         _lock(folder)
     place = f"cd {folder} && " if folder.resolve() != Path.cwd() else ""
