@@ -168,7 +168,8 @@ def test_a_function_that_returns_the_model_is_called_as_it_is() -> None:
 
 def test_a_model_that_goes_nowhere_is_told(tmp_path: Path) -> None:
     with pytest.raises(
-        HatchModelError, match=r"^`train.py` fits a model, but neither saves nor returns it\. "
+        HatchModelError,
+        match=r"^`train.py` fits a model, but neither saves nor returns it, as far as",
     ):
         plan(
             tmp_path,
@@ -427,3 +428,118 @@ def test_the_package_that_a_script_imports_gets_the_model(tmp_path: Path) -> Non
     )
 
     assert str(made.package) == "lib"
+
+
+def test_what_training_reads_again_is_no_part_of_the_model(tmp_path: Path) -> None:
+    files = {
+        "prepare.py": "import pandas as pd\npd.read_csv('data/raw.csv').to_csv('data/clean.csv')\n",
+        "train.py": f"import pandas as pd\npd.read_csv('data/clean.csv')\n{_SAVE}",
+        "evaluate.py": "import joblib\npd.read_csv('data/clean.csv')\njoblib.load('models/m.joblib')\n",
+    }
+
+    made = plan(tmp_path, files)
+    assert made.artifacts == "models"
+    assert "WRITTEN" not in made.files[PurePosixPath("build_model.py")]
+
+
+def test_a_path_beside_the_code_is_no_reason_for_another_folder(tmp_path: Path) -> None:
+    code = "import os\nHERE = os.path.dirname(__file__)\nopen('c/l.json')\n" + _SAVE.replace(
+        "'models/m.joblib'", "os.path.join(HERE, '../models/m.joblib')"
+    )
+
+    made = plan(tmp_path, {"src/train.py": code, "c/l.json": "{}"})
+    assert (made.train, made.artifacts) == ("src/train.py", "models")
+    assert made.inputs == ["c/l.json"]
+
+
+def test_a_path_that_a_function_of_the_project_writes_to_is_known_where_it_is_called(
+    tmp_path: Path,
+) -> None:
+    files = {
+        "util.py": (
+            "import os, pickle\nimport pandas as pd\n"
+            "def save_object(file_path, obj):\n"
+            "    os.makedirs(os.path.dirname(file_path), exist_ok=True)\n"
+            "    with open(file_path, 'wb') as file:\n        pickle.dump(obj, file)\n"
+            "def keep(table, to=None):\n    table.to_csv(to)\n"
+        ),
+        "train.py": (
+            "from sklearn.svm import SVC\nfrom util import keep, save_object\nm = SVC().fit(x, y)\n"
+            "keep(x, to='out/rows.csv')\nsave_object(obj=m, file_path='out/svc.pkl')\n"
+            "save_object('out/scaler.pkl', s)\n"
+        ),
+        ".gitignore": "out/\n",
+    }
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+
+    made = plan(tmp_path, files)
+    assert (made.train, made.artifacts) == ("train.py", "out")
+    assert not made.is_trained_for_sdist
+    text = made.files[made.package / "__init__.py"]
+    assert 'def load(name="out/svc.pkl")' in text
+    assert "Other files of it: `out/scaler.pkl`" in text
+
+
+def test_a_pickle_that_is_written_as_bytes_is_the_model(tmp_path: Path) -> None:
+    code = (
+        "import pathlib\nimport pickle\nfrom sklearn.svm import SVC\n\ndef main():\n"
+        "    p = pathlib.Path('outputs')\n    p.mkdir(exist_ok=True)\n"
+        "    p.joinpath('svc.pkl').write_bytes(pickle.dumps(SVC().fit(x, y)))\n\n"
+        "if __name__ == '__main__':\n    main()\n"
+    )
+
+    made = plan(tmp_path, {"train.py": code})
+    assert (made.train, made.artifacts) == ("train.py", "outputs")
+    assert 'load(name="outputs/svc.pkl")' in made.files[made.package / "__init__.py"]
+
+
+def test_variables_that_training_needs_are_told(tmp_path: Path) -> None:
+    code = (
+        "import os\nos.environ['A'] = '1'\nopen(os.environ['DATA'])\nos.environ.get('B')\n" + _SAVE
+    )
+
+    notes = [each for each in plan(tmp_path, {"train.py": code}).notes if "environment variable" in each]
+    assert [each.partition(":")[0] for each in notes] == [
+        "`train.py` line 3 needs the environment variable `DATA`"
+    ]
+
+
+def test_a_model_that_only_goes_to_mlflow_is_told_of(tmp_path: Path) -> None:
+    code = f"{_FIT}import mlflow\nmlflow.sklearn.log_model(m, 'model')\n".replace("m = ", "")
+
+    with pytest.raises(HatchModelError, match=r"It logs one to MLflow, which keeps it elsewhere\."):
+        plan(
+            tmp_path,
+            {"train.py": "def f():\n    " + code.replace("\n", "\n    ")},
+            train="train.py",
+        )
+    made = plan(tmp_path, {"train.py": f"{_SAVE}mlflow.sklearn.log_model(m, 'model')\n"})
+    assert any("`train.py` logs a model to MLflow" in each for each in made.notes)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_files_that_only_running_tells_are_looked_for(there: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    files = {"train.py": f"{_FIT}joblib.dump(m, config['model'])\n"}
+    if there:
+        files |= {"out/forest.joblib": "", "out/scaler.joblib": "", "out/notes.txt": ""}
+
+    made = plan(tmp_path, files, artifacts="out")
+    text = made.files[made.package / "__init__.py"]
+    assert ('def load(name="out/forest.joblib"):' if there else "def load(name):") in text
+    assert "Other files of it: `out/scaler.joblib`" in text if there else "in `out/`" in text
+    assert any("look into the wheel after the first build" in each for each in made.notes)
+
+
+def test_what_prediction_loads_is_the_model_where_only_running_tells_some_names(
+    tmp_path: Path,
+) -> None:
+    files = {
+        "train.py": (
+            f"{_FIT}os.makedirs('models', exist_ok=True)\nfor n in names:\n    joblib.dump(m, f'models/{{n}}.joblib')\n"
+            "joblib.dump(s, 'models/scaler.joblib')\n"
+        ),
+        "predict.py": "import joblib\njoblib.load('models/scaler.joblib')\njoblib.load('models/logreg.joblib')\n",
+    }
+
+    made = plan(tmp_path, files)
+    assert 'load(name="models/logreg.joblib")' in made.files[made.package / "__init__.py"]

@@ -37,6 +37,7 @@ _SAVERS = {
     "onnx.save_model": ("onnx", 1),
     "skops.io.dump": ("skops", 1),
 }
+_PICKLING = frozenset({"pickle", "cloudpickle", "dill"})
 _SAVING_METHODS = {"save_model": "native", "save_weights": "weights", "save_pretrained": "folder"}
 _MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".pt", ".pth", ".model", ".bin", ".onnx")
 _LOADERS = {
@@ -85,7 +86,22 @@ class Function:
     name: str
     required: tuple[str, ...]
     """The parameters that have no default."""
+    parameters: tuple[str, ...]
+    """Those that can be given by their position."""
     returns: Returns
+    writes: Mapping[str, str]
+    """The parameters whose paths it writes to, each with the format of the model; "" for other files."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A call of a function, with the paths that it is given."""
+
+    name: str
+    line: int
+    by_position: Mapping[int, str]
+    by_name: Mapping[str, str]
+    is_relative: bool
 
 
 @dataclass(kw_only=True, slots=True)
@@ -119,7 +135,12 @@ class Module:
     makes_folders: bool = False
     unknown_reads: list[int] = field(default_factory=list)
     """The lines that read a file whose path only running the code would tell."""
+    variables: dict[str, int] = field(default_factory=dict)
+    """The environment variables that have to be set, each with its line."""
+    calls: list[Call] = field(default_factory=list)
     predicts: bool = False
+    logs: bool = False
+    """It sends a model to MLflow."""
     downloads: bool = False
     classes: tuple[str, ...] = ()
     is_notebook: bool = False
@@ -140,7 +161,32 @@ def read_modules(root: Path) -> dict[PurePosixPath, Module]:
     """
     trees = {path: tree for path in _python_files(root) if (tree := _parse(root / path))}
     constants = {path: tree.body for path, tree in trees.items()}
-    return {path: _Reader(path, tree, constants).read() for path, tree in trees.items()}
+    modules = {path: _Reader(path, tree, constants).read() for path, tree in trees.items()}
+    functions = {name: each for one in modules.values() for name, each in one.functions.items()}
+    for module in modules.values():
+        _write_by_calls(module, functions)
+    return modules
+
+
+def _write_by_calls(module: Module, functions: Mapping[str, Function]) -> None:
+    """Note the paths that *module* gives to functions of the project that write to them."""
+    for call in module.calls:
+        function = functions.get(call.name)
+        if function is None or not function.writes:
+            continue
+        positions = {function.parameters.index(each): each for each in function.parameters}
+        given = {positions[at]: path for at, path in call.by_position.items() if at in positions}
+        for parameter, path in {**given, **call.by_name}.items():
+            format_ = function.writes.get(parameter)
+            if format_ is None:
+                continue
+            module.named.pop(path, None)
+            if not format_:
+                module.written.add(path)
+            if not format_ or path in {each.path for each in module.saved}:
+                continue
+            file = File(path=path, format=format_, line=call.line, is_relative=call.is_relative)
+            module.saved.append(file)
 
 
 def _python_files(root: Path) -> Iterator[PurePosixPath]:
@@ -188,13 +234,14 @@ class _Reader(ast.NodeVisitor):
         self._paths = Paths(path, tree, bodies)
         self._module = Module(path=path, tree=tree, folder=self._paths.folder)
         self._function = ""
+        self._writes: dict[str, dict[str, str]] = {}
 
     def read(self) -> Module:
         module = self._module
         self.visit(module.tree)
         for node in module.tree.body:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                module.functions[node.name] = _function(node)
+                module.functions[node.name] = _function(node, self._writes.get(node.name, {}))
             elif isinstance(node, ast.If) and _is_main(node.test):
                 module.main = _only_call(node.body)
         module.classes = tuple(
@@ -255,6 +302,14 @@ class _Reader(ast.NodeVisitor):
         if not self._name(node):
             self.generic_visit(node)
 
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        is_read = isinstance(node.ctx, ast.Load) and isinstance(key, str)
+        is_ours = str(key).startswith("HATCH_MODEL_")
+        if is_read and not is_ours and self._paths.called(node.value) == "os.environ":
+            self._module.variables.setdefault(str(key), node.lineno)
+        self.generic_visit(node)
+
     def visit_Expr(self, node: ast.Expr) -> None:
         if not isinstance(node.value, ast.Constant):  # a docstring
             self.generic_visit(node)
@@ -266,23 +321,55 @@ class _Reader(ast.NodeVisitor):
         module.predicts |= method in _PREDICTING
         module.makes_folders |= method in {"makedirs", "mkdir"}
         self._command_line(node, name, method)
+        self._note_call(node)
         if method in _FITTING and isinstance(node.func, ast.Attribute):
             receiver = node.func.value
             is_variable = isinstance(receiver, ast.Name) and not self._function
             module.fitted.append(dotted(receiver) if is_variable else "")
             module.fitting.add(self._function)
+        module.logs |= method == "log_model"
         saver = _saver(node, name, method, self._paths)
         if saver:
-            module.saved.append(self._file(node, *saver))
             module.fitting.add(self._function)
+            parameter = self._note_writing(_argument(node, saver[1]), saver[0])
+            file = self._file(node, *saver)
+            # The path that it is called with is noted there.
+            if file.path or not parameter:
+                module.saved.append(file)
         elif name in _LOADERS or method == "load_model":
             module.loaded.append(self._file(node, _LOADERS.get(name, "native"), 0))
         elif method in _WRITERS or self._paths.writes(node):
             module.written |= {path for each in self._candidates(node) if (path := each)}
+            self._note_writing(node.args[0] if node.args else None, "")
         elif (method or name) in _READERS and not any(self._candidates(node)):
             module.unknown_reads.append(node.lineno)
         if not self._name(node):
             self.generic_visit(node)
+
+    def _note_writing(self, path: ast.AST | None, format_: str) -> str:
+        """Note the parameter of the function that *path* is, if it is one. Return its name."""
+        parameter = self._paths.parameter(path) if path is not None else ""
+        if parameter:
+            formats = self._writes.setdefault(self._function, {})
+            formats[parameter] = format_ or formats.get(parameter, "")
+        return parameter
+
+    def _note_call(self, node: ast.Call) -> None:
+        """Note a call of a function that may be the project's own, if it is given paths."""
+        name = dotted(node.func).rpartition(".")[2]
+        values = dict(enumerate(node.args))
+        by_position = {at: path for at, each in values.items() if (path := self._paths.of(each))}
+        named = {each.arg: each.value for each in node.keywords if each.arg}
+        by_name = {key: path for key, each in named.items() if (path := self._paths.of(each))}
+        if name and (by_position or by_name):
+            call = Call(
+                name=name,
+                line=node.lineno,
+                by_position=by_position,
+                by_name=by_name,
+                is_relative=not any(map(self._paths.is_anchored, [*node.args, *named.values()])),
+            )
+            self._module.calls.append(call)
 
     def _candidates(self, node: ast.Call) -> Iterator[str]:
         yield self._paths.of(node)
@@ -292,10 +379,7 @@ class _Reader(ast.NodeVisitor):
             yield self._paths.of(each)
 
     def _file(self, node: ast.Call, format_: str, position: int) -> File:
-        keywords = [
-            each.value for each in node.keywords if each.arg in {"filename", "file", "f", "path"}
-        ]
-        argument = node.args[position] if len(node.args) > position else next(iter(keywords), None)
+        argument = _argument(node, position)
         path = self._paths.of(argument) if argument else ""
         return File(
             path=path,
@@ -324,6 +408,16 @@ class _Reader(ast.NodeVisitor):
                 module.required_arguments += (option,)
 
 
+_PATHS = frozenset({"filename", "file", "f", "path", "filepath"})
+
+
+def _argument(node: ast.Call, position: int) -> ast.expr | None:
+    """Return the argument that is the path or the file to write to."""
+    if len(node.args) > position:
+        return node.args[position]
+    return next((each.value for each in node.keywords if each.arg in _PATHS), None)
+
+
 def _method(node: ast.Call) -> str:
     return dotted(node.func).rpartition(".")[2] or (
         node.func.attr if isinstance(node.func, ast.Attribute) else ""
@@ -334,21 +428,22 @@ def _saver(node: ast.Call, name: str, method: str, paths: Paths) -> tuple[str, i
     """Return the format and the position of the path, if *node* saves a model."""
     if name in _SAVERS:
         return _SAVERS[name]
-    if not isinstance(node.func, ast.Attribute) or not node.args:
+    argument = _argument(node, 0)
+    if not isinstance(node.func, ast.Attribute) or argument is None:
         return None
     if method in _SAVING_METHODS:
         return _SAVING_METHODS[method], 0
     receiver = dotted(node.func.value).lower()
-    if method == "save" and (
-        paths.of(node.args[0]).endswith(_MODEL_SUFFIXES) or "model" in receiver
-    ):
+    if method == "save" and (paths.of(argument).endswith(_MODEL_SUFFIXES) or "model" in receiver):
         return "native", 0
-    argument = node.args[0]
-    is_onnx = isinstance(argument, ast.Call) and _method(argument) == "SerializeToString"
     # `file.write(onnx.SerializeToString())`: the file is what `write` belongs to.
-    if method in {"write", "write_bytes"} and is_onnx:
-        node.args.append(node.func.value)
-        return "onnx", len(node.args) - 1
+    if method in {"write", "write_bytes"} and isinstance(argument, ast.Call):
+        made = paths.called(argument.func).rpartition(".")
+        format_ = "onnx" if _method(argument) == "SerializeToString" else ""
+        format_ = "pickle" if (made[0] in _PICKLING and made[2] == "dumps") else format_
+        if format_:
+            node.args.append(node.func.value)
+            return format_, len(node.args) - 1
     return None
 
 
@@ -372,7 +467,7 @@ def _only_call(body: list[ast.stmt]) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
-def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, writes: Mapping[str, str]) -> Function:
     arguments = node.args
     positional = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
     optional = len(arguments.defaults)
@@ -384,7 +479,9 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
     return Function(
         name=node.name,
         required=(*positional[: len(positional) - optional], *keywords),
+        parameters=tuple(positional),
         returns=_returns(node),
+        writes=writes,
     )
 
 
@@ -434,7 +531,8 @@ def _looks_like_data(path: str) -> bool:
     if not path or len(path) > 300 or "\n" in path:  # noqa: PLR2004 - no path is longer
         return False
     suffix = PurePosixPath(path.lower()).suffix
-    if path.startswith(REMOTE):
-        return suffix in _DATA_SUFFIXES or path.startswith(REMOTE[2:])
+    if "://" in path:
+        is_remote = path.startswith(REMOTE)
+        return is_remote and (suffix in _DATA_SUFFIXES or path.startswith(REMOTE[2:]))
     is_file = suffix in _DATA_SUFFIXES and PurePosixPath(path).stem.strip(".*") != ""
     return is_file and not any(each in path for each in '<>|{}"')

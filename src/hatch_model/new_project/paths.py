@@ -19,6 +19,8 @@ _DEEPEST = 25  # expressions and names that lead to each other
 _MOST_STEPS = 300  # for one path, as names may stand for twice as much each time
 _SAME = frozenset({"resolve", "absolute", "expanduser", "as_posix", "open", "abspath", "realpath"})
 _OPENING = frozenset({"open", "io.open", "gzip.open", "bz2.open", "lzma.open"})
+_SAME_FILE = _OPENING | {"str", "pathlib.Path", "os.fspath"}
+_JOINING = frozenset({"os.path.join", "path.join", "join", "Path", "pathlib.Path", "PurePath"})
 
 
 def dotted(node: ast.AST) -> str:
@@ -51,8 +53,8 @@ class Paths:
             if isinstance(node, ast.Call):
                 self._calls.setdefault(dotted(node.func), node)
                 self.option(node)
-        strings = [each.value for each in ast.walk(tree) if isinstance(each, ast.Constant)]
-        is_above = any(isinstance(each, str) and each.startswith("../") for each in strings)
+        self._parameters: frozenset[str] = frozenset()
+        is_above = any(each.startswith("../") for each in _first_parts(tree))
         self.folder = path.parent if is_above else PurePosixPath()
         """The working directory that the code is written for."""
 
@@ -83,8 +85,9 @@ class Paths:
     @contextmanager
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[None]:
         """Let the parameters stand for what the function is called with, or for their defaults."""
-        before = dict(self._names)
+        before, outer = dict(self._names), self._parameters
         arguments = [*node.args.posonlyargs, *node.args.args]
+        self._parameters = frozenset(each.arg for each in (*arguments, *node.args.kwonlyargs))
         call = self._calls.get(node.name)
         for each in arguments:
             option = self._options.get(each.arg)
@@ -102,7 +105,7 @@ class Paths:
             self._names |= {key: value for key, value in given.items() if dotted(value) != key}
         yield
         own = {key: value for key, value in self._names.items() if key.startswith("self.")}
-        self._names = {**before, **own}
+        self._names, self._parameters = {**before, **own}, outer
 
     @contextmanager
     def opened(self, node: ast.With | ast.AsyncWith) -> Iterator[None]:
@@ -136,6 +139,23 @@ class Paths:
         head, _, rest = dotted(node).partition(".")
         full = self._imported.get(head, head).replace(":", ".")
         return f"{full}.{rest}" if rest else full
+
+    def parameter(self, node: ast.AST) -> str:
+        """Return the parameter of the function that *node* is, or a file opened at it; "" for none."""
+        for _ in range(_DEEPEST):
+            if isinstance(node, ast.Name) and node.id in self._parameters:
+                return node.id
+            if isinstance(node, ast.Name) and node.id in self._names:
+                node = self._names[node.id]
+            elif isinstance(node, ast.Call) and self.called(node.func) in _SAME_FILE and node.args:
+                node = node.args[0]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr not in _SAME:
+                    return ""
+                node = node.func.value
+            else:
+                return ""
+        return ""
 
     # What expressions are
 
@@ -276,12 +296,7 @@ class Paths:
         method = node.func.attr if isinstance(node.func, ast.Attribute) else name
         arguments = [self._text(each, depth) for each in node.args]
         first = arguments[0] if arguments else None
-        if name.endswith(("path.join", "joinpath")) or name in {
-            "join",
-            "Path",
-            "pathlib.Path",
-            "PurePath",
-        }:
+        if name.endswith(("path.join", "joinpath")) or name in _JOINING:
             parts = arguments
             if method == "joinpath" and isinstance(node.func, ast.Attribute):
                 parts = [self._text(node.func.value, depth), *arguments]
@@ -296,6 +311,21 @@ class Paths:
         if method in _SAME and isinstance(node.func, ast.Attribute):
             return self._text(node.func.value, depth)
         return "." if name in {"os.getcwd", "Path.cwd", "pathlib.Path.cwd"} else None
+
+
+def _first_parts(tree: ast.Module) -> Iterator[str]:
+    """Yield the strings in *tree* that are not joined to another path, which begins it."""
+    later: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Add)):
+            later.add(id(node.right))
+        elif isinstance(node, ast.Call):
+            is_method = isinstance(node.func, ast.Attribute) and node.func.attr == "joinpath"
+            if is_method or dotted(node.func) in _JOINING:
+                later |= {id(each) for each in node.args[0 if is_method else 1 :]}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in later:
+            yield node.value
 
 
 def _up(text: str | None, levels: int) -> str | None:

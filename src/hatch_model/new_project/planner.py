@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from hatch_model.new_project.code import Module
     from hatch_model.new_project.survey import Data, Survey
 
+_SUFFIXES = (
+    *(".bin", ".cbm", ".joblib", ".json", ".keras", ".model", ".onnx", ".p", ".pickle", ".pkl"),
+    *(".pt", ".pth", ".safetensors", ".sav", ".skops", ".ubj"),
+)
+"""Of files that hold a model."""
+
 
 def make_plan(survey: Survey, choice: Choice) -> Plan:
     """Plan how the project in *survey* becomes a model project. Raises HatchModelError if it cannot be."""
@@ -264,7 +270,8 @@ def _train(
         plan.files[PurePosixPath(plan.train)] = wrapper.text()
     if wrapper.steps[-1].function and wrapper.entry_point:
         default = posixpath.join(str(module.path.parent), "data")
-    files = _in_package(plan, saved)
+    unknown = "" if saved or not is_saved else _format(closure)
+    files = _in_package(plan, saved, unknown)
     plan.artifacts = "" if plan.artifacts == default and len(plan.packages) == 1 else plan.artifacts
     plan.python_path = _python_path(plan, steps, closure)
     return files
@@ -296,15 +303,16 @@ def _saved(plan: Plan, closure: Sequence[Module], named: str) -> list[File]:
     saved = [file for module in closure for file in module.saved]
     if saved and named:
         saved = [replace(saved[0], path=named)]
-    elif not any(each.path for each in saved):
+    elif not all(each.path for each in saved):
         formats = {each.format for each in saved}
+        known = {each.path for each in saved}
         loading = [
             (module.path, file)
             for module in survey.predicting()
             for file in module.loaded
-            if file.path and file.format in formats
+            if file.path not in known and file.format in formats
         ]
-        saved = [file for _, file in loading]
+        saved += [file for _, file in loading]
         plan.notes += [
             f"only running the code would tell where it saves the model: `{file.path}` is what `{path}` loads. Say it "
             f"with --artifacts if that is something else"
@@ -316,8 +324,9 @@ def _saved(plan: Plan, closure: Sequence[Module], named: str) -> list[File]:
             path = posixpath.relpath(path, str(survey.root))
         if path and "://" not in path and not path.startswith(("/", "..")):
             found.setdefault(path, replace(file, path=path))
-    # What prediction reads and training writes belongs to the model, such as names of classes.
+    # What prediction reads and training only writes belongs to the model, such as names of classes.
     read = {path for module in survey.predicting() for path in module.named}
+    read -= {path for module in closure for path in module.named}
     written = {path for module in closure for path in module.written}
     for path in sorted(read & written) if found else ():
         found.setdefault(path, File(path=path, format="data", line=0, is_relative=True))
@@ -352,9 +361,10 @@ def _unsaved(steps: Sequence[Step], module: Module) -> Wrapper:
     variables = [each for each in module.fitted if each]
     if function is None and variables:
         return Wrapper(steps=steps, variable=variables[-1])
+    logged = " It logs one to MLflow, which keeps it elsewhere." if module.logs else ""
     raise HatchModelError(
-        f"`{module.path}` fits a model, but neither saves nor returns it. Save it, for example with "
-        f'`joblib.dump(model, "models/model.joblib")`, and try again.'
+        f"`{module.path}` fits a model, but neither saves nor returns it, as far as reading it tells.{logged} "
+        f'Save it, for example with `joblib.dump(model, "models/model.joblib")`, and try again.'
     )
 
 
@@ -364,19 +374,35 @@ def _free_name(plan: Plan) -> str:
     return next(f"{each}.py" for each in names if each not in taken)
 
 
-def _in_package(plan: Plan, saved: Sequence[File]) -> list[File]:
-    """Return *saved*, or what a returned model is saved as, by the paths in the package."""
+def _format(closure: Sequence[Module]) -> str:
+    return next(file.format for each in closure for file in each.saved)
+
+
+def _in_package(plan: Plan, saved: Sequence[File], unknown: str) -> list[File]:
+    """Return *saved*, or what a returned model is saved as, by the paths in the package.
+
+    *unknown* is the format of files whose names only running the code would tell: what lies in the folder now is
+    taken for them, or else the folder, with a slash at the end.
+    """
     tree = PurePosixPath(plan.artifacts)
     place = (
         tree.relative_to(plan.package)
         if tree.is_relative_to(plan.package)
         else PurePosixPath(tree.name)
     )
+    if unknown:
+        found = sorted(
+            each.name for each in (plan.survey.root / tree).glob("*.*") if each.is_file()
+        )
+        plan.notes.append(
+            f"only running the code would tell what it saves in `{tree}`: look into the wheel after the first build"
+        )
+        names = [each for each in found if each.endswith(_SUFFIXES)] or [""]
+        return [
+            File(path=f"{place}/{each}", format=unknown, line=0, is_relative=False)
+            for each in names
+        ]
     if not saved:
-        if not plan.artifacts.endswith("/data"):
-            plan.notes.append(
-                f"the name of the model's file is a guess: look for it in `{plan.artifacts}`"
-            )
         return [File(path=f"{place}/model.joblib", format="joblib", line=0, is_relative=False)]
     inner = _names(saved)
     if all(PurePosixPath(each).is_relative_to(tree) for each in inner):
@@ -396,6 +422,17 @@ def _feed(plan: Plan, closure: Sequence[Module]) -> None:
     for each in lost:
         plan.notes.append(_lost(each))
     plan.is_trained_for_sdist = any(each.kind == "ignored" for each in lost)
+    for module in closure:
+        for name, line in module.variables.items():
+            plan.notes.append(
+                f"`{module.path}` line {line} needs the environment variable `{printable(name)}`: set it where you "
+                f"build, or, if it is no secret, in tool.hatch.build.hooks.model.environment"
+            )
+        if module.logs:
+            plan.notes.append(
+                f"`{module.path}` logs a model to MLflow, which keeps it elsewhere: the wheel ships only what is "
+                f"saved to a folder"
+            )
     downloads = any(each.downloads for each in closure)
     if downloads:
         plan.notes.append(
@@ -463,8 +500,9 @@ def _advise(plan: Plan, saved: Sequence[File], *, is_new: bool) -> None:
     ]
     code = snippet(plan.import_name, saved[0])
     if is_new:
+        given = f'"{saved[0].path}…"' if saved[0].path.endswith("/") else ""
         code = (
-            f"from {plan.import_name} import load\n\nmodel = load()\n"
+            f"from {plan.import_name} import load\n\nmodel = load({given})\n"
             if "def load" in _init(plan)
             else code
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
@@ -172,16 +173,25 @@ def taken_out():
 
 
 def loader(name: str, package: str, files: Sequence[File]) -> str:
-    """Return the `__init__.py` of a new package whose model is *files*, by their paths in the package."""
-    main = next((each for each in files if "model" in each.path), files[0])
-    others = ", ".join(f"`{e.path}`" for e in files if e.format == main.format and e is not main)
+    """Return the `__init__.py` of a new package whose model is *files*, by their paths in the package.
+
+    One that ends with a slash is a folder, whose files nobody knows yet.
+    """
+    likely = [each for each in files if not _HELPING.search(PurePosixPath(each.path).stem)] or files
+    main = next((each for each in likely if "model" in PurePosixPath(each.path).name), likely[0])
+    others = ", ".join(f"`{each.path}`" for each in files if each is not main)
+    is_known = not main.path.endswith("/")
     code = _LOAD if main.format in _CALLS else _FILE
     return f'"""The model of {name}."""\n\n' + code.format(
         package=package,
+        parameter=f'name="{main.path}"' if is_known else "name",
         path=main.path,
         imports=_imports(main.format, "files"),
         load=_CALLS.get(main.format),
-        others=f" The others are {others}." if others else "",
+        what="the model that is in this package"
+        if is_known
+        else f"a file of this package, in `{main.path}`",
+        others=f" Other files of it: {others}." if others else "",
     )
 
 
@@ -202,6 +212,11 @@ def _imports(library: str, names: str) -> str:
     return f"{own}\nimport {library}\n" if library in _CALLS else own
 
 
+# What is saved beside a model.
+_HELPING = re.compile(
+    r"scal|encod|vectori|preproc|transform|imput|label|column|feature|metric|param|classes|target",
+    re.IGNORECASE,
+)
 _CALLS = {
     "joblib": "joblib.load(file)",
     "pickle": "pickle.load(file)",
@@ -210,8 +225,8 @@ _CALLS = {
 _LOAD = '''\
 {imports}
 
-def load(name="{path}"):
-    """Load the model that is in this package.{others}"""
+def load({parameter}):
+    """Load {what}.{others}"""
     with files("{package}").joinpath(name).open("rb") as file:
         return {load}
 '''
