@@ -154,3 +154,27 @@ def test_a_terminal_is_asked_for_what_the_options_do_not_say(tmp_path: Path) -> 
     assert b"Library (scikit-learn, pytorch) [scikit-learn]:" in said
     assert "skl2onnx" in (tmp_path / "x/src/wine/training.py").read_text()
     assert not (tmp_path / "x/.github").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("fit.ipynb", "{}", "jupyter nbconvert --to script fit.ipynb"),
+        ("train.py", "print 'fit'\n", "`train.py` is not Python 3 in line 1: "),
+        (
+            "hello.py",
+            "print('hello')\n",
+            "or choose an empty folder, where `hatch-model init FOLDER`",
+        ),
+    ],
+)
+def test_nothing_new_is_written_beside_code(
+    file: str, text: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / file).write_text(text)
+
+    ran = run("init", tmp_path)
+    assert ran.code == 1
+    assert message in ran.err
+    assert tree(tmp_path).keys() == {file}
+    assert run("init", tmp_path, "--name", "wine", "--no-lock").code == 0

@@ -121,3 +121,45 @@ def test_a_malformed_pyproject_is_one_clear_message(tmp_path: Path) -> None:
 )
 def test_pythons_are_those_that_hatch_model_supports(declared: str, supported: str) -> None:
     assert supported_python(declared) == supported
+
+
+def test_files_of_windows_powershell_are_read_as_pip_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("numpy==2.1.3\n", "utf-16")
+    (tmp_path / "README.md").write_text("# Mine\n", "utf-16")
+
+    read = read_declaration(tmp_path)
+    assert read.requirements == {"numpy": "numpy==2.1.3"}
+    assert read.readme == ""
+    assert read.unread == ["README.md is not in UTF-8, so the wheel's description leaves it out"]
+
+
+def test_a_name_that_cannot_be_installed_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("sklearn==0.0\n")
+
+    read = read_declaration(tmp_path)
+    assert read.requirements == {"scikit-learn": "scikit-learn"}
+    assert "so scikit-learn takes its place" in read.unread[0]
+
+
+def test_a_pipfile_is_read(tmp_path: Path) -> None:
+    (tmp_path / "Pipfile").write_text(
+        '[packages]\nnumpy = "*"\nscipy = "==1.11.4"\nmine = {path = "."}\n'
+        '[dev-packages]\npytest = ">=8"\n[requires]\npython_version = "3.11"\n'
+    )
+
+    read = read_declaration(tmp_path)
+    assert read.requirements == {"numpy": "numpy", "scipy": "scipy==1.11.4"}
+    assert read.development == {"pytest": "pytest>=8"}
+    assert read.requires_python == ">=3.11"
+    assert read.unread == ["Pipfile has `mine` without a version from an index"]
+
+
+def test_extras_of_poetry_have_its_optional_dependencies(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.poetry.dependencies]\nnumpy = "*"\npandas = {version = "^2", optional = true}\n'
+        '[tool.poetry.extras]\nframes = ["pandas"]\n'
+    )
+
+    read = read_declaration(tmp_path)
+    assert read.requirements == {"numpy": "numpy"}
+    assert read.extras == {"frames": ["pandas>=2,<3"]}

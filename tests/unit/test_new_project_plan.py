@@ -498,7 +498,9 @@ def test_variables_that_training_needs_are_told(tmp_path: Path) -> None:
         "import os\nos.environ['A'] = '1'\nopen(os.environ['DATA'])\nos.environ.get('B')\n" + _SAVE
     )
 
-    notes = [each for each in plan(tmp_path, {"train.py": code}).notes if "environment variable" in each]
+    notes = [
+        each for each in plan(tmp_path, {"train.py": code}).notes if "environment variable" in each
+    ]
     assert [each.partition(":")[0] for each in notes] == [
         "`train.py` line 3 needs the environment variable `DATA`"
     ]

@@ -186,3 +186,74 @@ def test_a_package_with_another_name_is_selected(tmp_path: Path) -> None:
 
     wheel = read(result)["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert wheel == {"packages": ["lib_of_ours"], "sources": {"models": "lib_of_ours/models"}}
+
+
+_DYNAMIC = """\
+[build-system]
+requires = ["setuptools>=64"{more}]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "acme"
+dynamic = ["version", "dependencies", "optional-dependencies", "readme", "classifiers"]
+
+[tool.setuptools.dynamic]
+dependencies = {{ file = ["needed.txt"] }}
+optional-dependencies.dev = {{ file = ["dev.txt"] }}
+readme = {{ file = ["README.rst"] }}
+{version}
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "expected"),
+    [
+        ('version = {attr = "acme.__version__"}', "", {"path": "src/acme/__init__.py"}),
+        ('version = {file = "VERSION"}', "", {"path": "VERSION", "pattern": "(?P<version>.+)"}),
+        ("[tool.setuptools_scm]", ', "setuptools-scm>=8"', {"source": "vcs"}),
+        ("", "", None),
+    ],
+)
+def test_what_setuptools_found_is_found_by_hatchling(
+    version: str, more: str, expected: dict[str, str] | None, tmp_path: Path
+) -> None:
+    for name, text in {
+        "needed.txt": "scikit-learn\npandas\njoblib\n",
+        "dev.txt": "pytest\n",
+        "README.rst": "Acme\n",
+        "VERSION": "1.2\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "src/acme").mkdir(parents=True)
+    (tmp_path / "src/acme/__init__.py").write_text(
+        '__version__ = "1.2"\n' if "attr" in version else ""
+    )
+
+    content = read(converted(tmp_path, _DYNAMIC.format(more=more, version=version)))
+    project = content["project"]
+    assert project["readme"] == "README.rst"
+    assert project["optional-dependencies"] == {"dev": ["pytest"]}
+    assert project["dynamic"] == [*(["version"] if expected else []), "dependencies"]
+    assert content["tool"]["hatch"].get("version") == expected
+    assert ("hatch-vcs" in content["build-system"]["requires"]) == (expected == {"source": "vcs"})
+    assert project.get("version") == (None if expected else "0.1.0")
+    assert content["tool"]["hatch"]["metadata"]["hooks"]["model"]["dependencies"] == [
+        *("scikit-learn", "pandas", "joblib")
+    ]
+
+
+def test_a_source_distribution_that_lists_its_files_gets_what_training_reads(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "rows.csv").write_text("")
+    text = (
+        '[project]\nname = "acme"\nversion = "1"\n'
+        '[tool.hatch.build.targets.sdist]\ninclude = ["/src"]\n'
+    )
+    (tmp_path / "train.py").write_text(f"pandas.read_csv('rows.csv')\n{_TRAIN}")
+    (tmp_path / "pyproject.toml").write_text(text)
+
+    content = read(edited(make_plan(survey(tmp_path), Choice()), text))
+    assert content["tool"]["hatch"]["build"]["targets"]["sdist"]["include"] == [
+        *("/src", "/rows.csv", "/train.py")
+    ]

@@ -159,7 +159,7 @@ def read_modules(root: Path) -> dict[PurePosixPath, Module]:
 
     A file that is not Python's is left out as well.
     """
-    trees = {path: tree for path in _python_files(root) if (tree := _parse(root / path))}
+    trees = {path: tree for path in python_files(root) if (tree := _parse(root / path))}
     constants = {path: tree.body for path, tree in trees.items()}
     modules = {path: _Reader(path, tree, constants).read() for path, tree in trees.items()}
     functions = {name: each for one in modules.values() for name, each in one.functions.items()}
@@ -189,7 +189,7 @@ def _write_by_calls(module: Module, functions: Mapping[str, Function]) -> None:
             module.saved.append(file)
 
 
-def _python_files(root: Path) -> Iterator[PurePosixPath]:
+def python_files(root: Path) -> Iterator[PurePosixPath]:
     count = 0
     for parent, folders, names in os.walk(root):
         folders[:] = sorted(each for each in folders if not _is_skipped(Path(parent, each)))
@@ -213,6 +213,17 @@ def _is_skipped(folder: Path) -> bool:
 
 def _is_test(name: str) -> bool:
     return name.startswith("test_") or name in {"conftest.py", "setup.py", "noxfile.py"}
+
+
+def why_unread(root: Path, path: PurePosixPath) -> str:
+    """Return why the code at *path* could not be read."""
+    try:
+        ast.parse((root / path).read_bytes())
+    except SyntaxError as error:
+        return f"`{path}` is not Python 3 in line {error.lineno}: {error.msg}"
+    except (OSError, ValueError, RecursionError) as error:
+        return f"`{path}` cannot be read: {error}"
+    return ""
 
 
 def _parse(file: Path) -> ast.Module | None:

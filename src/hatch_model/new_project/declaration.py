@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import configparser
 import re
 import sys
@@ -42,6 +43,7 @@ class Declaration:
     """Requirements that were declared for development."""
     extras: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
+    readme: str = ""
     unread: list[str] = field(default_factory=list)
     """What could not be read, as sentences."""
 
@@ -57,10 +59,13 @@ def read_declaration(root: Path) -> Declaration:
     """Read what the project at *root* declares. Raises HatchModelError for what cannot be converted."""
     declaration = Declaration(pyproject=_pyproject(root))
     _read_project(declaration)
+    _read_setuptools(declaration, root)
     _read_poetry(declaration)
+    _read_pipfile(declaration, root / "Pipfile")
     _read_setup_cfg(declaration, root / "setup.cfg")
     _read_setup_py(declaration, root / "setup.py")
     _read_requirement_files(declaration, root)
+    _find_readme(declaration, root)
     return declaration
 
 
@@ -100,9 +105,16 @@ def _add(declaration: Declaration, lines: Iterable[object], source: str) -> None
             declaration.unread.append(f"`{line}` in {source} is not a requirement")
             continue
         name = canonicalize_name(requirement.name)
+        text = str(line)
+        if name == "sklearn":
+            text = "scikit-learn"
+            name = canonicalize_name(text)
+            declaration.unread.append(
+                f"`{line}` in {source} is a package that cannot be installed, so scikit-learn takes its place"
+            )
         known = declaration.requirements.get(name)
         # The same package with different markers stays on one line each, which no mapping has.
-        declaration.requirements[name] = str(line) if known is None else known
+        declaration.requirements[name] = text if known is None else known
 
 
 def _parsed(line: str) -> Requirement | None:
@@ -125,10 +137,14 @@ def _read_poetry(declaration: Declaration) -> None:
     if python and not declaration.requires_python:
         declaration.requires_python = _poetry_range(str(python))
     if dependencies:
-        lines = [_poetry_line(declaration, *each) for each in dependencies.items()]
+        needed = {key: each for key, each in dependencies.items() if not _is_optional(each)}
+        lines = [_poetry_line(declaration, *each) for each in needed.items()]
         _add(declaration, filter(None, lines), "tool.poetry.dependencies")
     groups = [_table(poetry, "dev-dependencies")]
     groups += [_table(group, "dependencies") for group in _table(poetry, "group").values()]
+    for extra, names in _table(poetry, "extras").items():
+        optional = [_poetry_line(declaration, each, dependencies.get(each, "*")) for each in names]
+        declaration.extras.setdefault(extra, [*filter(None, optional)])
     for group in groups:
         for name, value in group.items():
             line = _poetry_line(declaration, name, value)
@@ -139,17 +155,41 @@ def _read_poetry(declaration: Declaration) -> None:
             declaration.scripts.setdefault(name, value)
 
 
-def _poetry_line(declaration: Declaration, name: str, value: object) -> str:
+def _is_optional(value: object) -> bool:
+    return isinstance(value, dict) and bool(value.get("optional"))
+
+
+def _read_pipfile(declaration: Declaration, file: Path) -> None:
+    try:
+        content = tomllib.loads(_text_of(file))
+    except (OSError, ValueError):
+        return
+    # What a version means is the same as Poetry's but for `^` and `~`, which Pipenv does not know.
+    lines = [
+        _poetry_line(declaration, *each, "Pipfile") for each in _table(content, "packages").items()
+    ]
+    if not declaration.requirements:
+        _add(declaration, filter(None, lines), "Pipfile")
+    for name, value in _table(content, "dev-packages").items():
+        line = _poetry_line(declaration, name, value, "Pipfile")
+        if line:
+            declaration.development.setdefault(canonicalize_name(name), line)
+    python = _table(content, "requires").get("python_version")
+    if python and not declaration.requires_python:
+        declaration.requires_python = f">={python}"
+
+
+def _poetry_line(
+    declaration: Declaration, name: str, value: object, source: str = "tool.poetry"
+) -> str:
     """Write a dependency of Poetry's as a requirement; "" where there is none."""
     extras, marker, version = "", "", value
     if isinstance(value, dict):
-        if value.get("optional"):
-            return ""
         version = value.get("version")
         extras = f"[{','.join(value['extras'])}]" if value.get("extras") else ""
         marker = f"; {value['markers']}" if value.get("markers") else ""
     if not isinstance(version, str):
-        declaration.unread.append(f"tool.poetry has `{name}` without a version from an index")
+        declaration.unread.append(f"{source} has `{name}` without a version from an index")
         return ""
     return f"{name}{extras}{_poetry_range(version)}{marker}"
 
@@ -188,11 +228,34 @@ def _next(version: str, *, caret: bool) -> str:
 # setuptools
 
 
+def _read_setuptools(declaration: Declaration, root: Path) -> None:
+    """Read the files that setuptools takes dynamic fields from."""
+    dynamic = _table(declaration.pyproject, "tool", "setuptools", "dynamic")
+    for file in _files(dynamic.get("dependencies")):
+        _add(declaration, _requirement_lines(declaration, root / file, set()), file)
+    extras = _table(dynamic, "optional-dependencies")
+    declaration.extras = {
+        extra: [
+            line
+            for file in _files(value)
+            for line in _requirement_lines(declaration, root / file, set())
+        ]
+        for extra, value in extras.items()
+    }
+    declaration.readme = next(iter(_files(dynamic.get("readme"))), "")
+
+
+def _files(value: object) -> list[str]:
+    found = value.get("file", []) if isinstance(value, dict) else []
+    return [found] if isinstance(found, str) else [str(each) for each in found]
+
+
 def _read_setup_cfg(declaration: Declaration, file: Path) -> None:
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read(file, "utf-8")
-    except (configparser.Error, UnicodeDecodeError):
+        if file.is_file():
+            parser.read_string(_text_of(file))
+    except (configparser.Error, OSError):
         declaration.unread.append("setup.cfg is malformed")
         return
     metadata = dict(parser["metadata"]) if parser.has_section("metadata") else {}
@@ -294,7 +357,7 @@ def _requirement_lines(declaration: Declaration, file: Path, seen: set[Path]) ->
     if file in seen or not file.is_file():
         return
     seen.add(file)
-    text = file.read_text("utf-8-sig", "replace").replace("\\\n", " ")
+    text = _text_of(file).replace("\\\n", " ")
     for raw in text.splitlines():
         line = re.sub(r"(^|\s)#.*|\s--hash=\S+", "", raw).strip()
         included = re.fullmatch(r"(?:-r|--requirement)[\s=]*(\S+)", line)
@@ -310,6 +373,27 @@ def _requirement_lines(declaration: Declaration, file: Path, seen: set[Path]) ->
                 )
             else:
                 yield line
+
+
+def _text_of(file: Path) -> str:
+    """Return a file's text, which may be in UTF-16 if Windows PowerShell has written it, as for pip."""
+    content = file.read_bytes()
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_wide else "utf-8-sig", "replace")
+
+
+def _find_readme(declaration: Declaration, root: Path) -> None:
+    names = [declaration.readme, "README.md", "README.rst", "README.txt"]
+    found = next((each for each in names if each and (root / each).is_file()), "")
+    try:
+        if found:
+            (root / found).read_text("utf-8")
+    except ValueError:
+        declaration.unread.append(
+            f"{found} is not in UTF-8, so the wheel's description leaves it out"
+        )
+        found = ""
+    declaration.readme = found
 
 
 def supported_python(specifier: str) -> str:

@@ -68,14 +68,15 @@ def old_versions(plan: Plan, run: Compile) -> tuple[str, str]:
         arguments += ["--no-python-downloads", "--python-version", python]
         arguments += ["--constraints", str(constraints)]
         arguments += ["--exclude-newer", committed] if committed else []
+        floors = _floors()
+        if committed and run(arguments, "\n".join([*floors, ""]))[0]:
+            # At that time, there was no version that hatch-model takes. uv would look for a version of the
+            # others that does without, such as a scikit-learn that has a joblib of its own.
+            now = datetime.now().astimezone().isoformat(timespec="seconds")
+            for name in map(_name_of, floors):
+                arguments += ["--exclude-newer-package", f"{name}={now}"]
         text = "\n".join([*plan.requirements, *plan.training, ""])
         code, output, errors = run(arguments, text)
-        if code and committed:
-            # At that time, there may have been no version that hatch-model takes.
-            now = datetime.now().astimezone().isoformat(timespec="seconds")
-            for name in map(_name_of, _floors()):
-                arguments += ["--exclude-newer-package", f"{name}={now}"]
-            code, output, errors = run(arguments, text)
     if code:
         return "", errors.strip()
     return f"{_header(committed)}{output}", ""

@@ -86,14 +86,19 @@ def chosen(survey: Survey, choice: Choice) -> tuple[Module, str]:
     candidates = survey.candidates()
     if candidates:
         return candidates[0], survey.trainer(candidates[0])
-    hint = "Name the code that trains with --train, such as `--train train.py` or `--train package.module:function`."
+    hint = (
+        "Name the code that trains with --train, such as `--train train.py` or `--train package.module:function`; "
+        "or choose an empty folder, where `hatch-model init FOLDER` writes a new project."
+    )
+    if survey.unread:
+        hint = f"{survey.unread[0]}. Mend that, and try again."
     if survey.notebooks:
         hint = (
             f"Save a notebook that trains as a script (`jupyter nbconvert --to script "
             f"{printable(survey.notebooks[0])}`), and try again."
         )
     raise HatchModelError(
-        f"no code that trains was found in `{survey.root}`: nothing there fits or saves a model. {hint}"
+        f"no code that trains was found in `{survey.root}`: no Python file there fits or saves a model. {hint}"
     )
 
 

@@ -36,10 +36,13 @@ def edited(plan: Plan, text: str) -> str:
         return edited(plan, text.replace("\r\n", "\n")).replace("\n", "\r\n")
     try:
         document = tomlkit.parse(text)
-        _build_system(document)
+        is_scm = _is_versioned_by_scm(document)
+        if _build_system(document):
+            _resolve_dynamic(document, plan, is_scm=is_scm)
         array = _project(document, plan)
         added = [_requirements(plan, array), _training(document, plan)]
         added += [_wheel(document, plan), _sources(document, plan), _uv(document, plan)]
+        _sdist(document, plan)
         _groups(document, plan)
         parts = [tomlkit.dumps(document).strip("\n"), *(each for each in added if each)]
         result = "\n\n".join(parts).lstrip("\n") + "\n"
@@ -52,20 +55,23 @@ def edited(plan: Plan, text: str) -> str:
     return result
 
 
-def _build_system(document: TOMLDocument) -> None:
+def _build_system(document: TOMLDocument) -> bool:
+    """Have hatchling build the project. Return whether something else has, until now."""
     system = document.get("build-system")
     if not isinstance(system, Table):
         system = tomlkit.table()
         system["requires"] = ["hatchling", "hatch-model"]
         system["build-backend"] = _BACKEND
         _insert(document, "build-system", system)
-        return
+        return True  # setuptools, as PEP 517 has it
     if system.get("build-backend") != _BACKEND:
         system["requires"] = ["hatchling", "hatch-model"]
         system["build-backend"] = _BACKEND
         system.pop("backend-path", None)
-    elif not any(_name_of(each) == "hatch-model" for each in system["requires"]):
+        return True
+    if not any(_name_of(each) == "hatch-model" for each in system["requires"]):
         _append(system, "requires", "hatch-model")
+    return False
 
 
 def _insert(document: TOMLDocument, key: str, table: Table, after: str = "") -> None:
@@ -115,6 +121,63 @@ def _project(document: TOMLDocument, plan: Plan) -> Array | None:
     return dependencies if isinstance(dependencies, Array) else None
 
 
+def _is_versioned_by_scm(document: TOMLDocument) -> bool:
+    """Whether another backend takes the version from git."""
+    requires = _at(document, "build-system", "requires") or []
+    pdm = _at(document, "tool", "pdm", "version", "source")
+    return pdm == "scm" or any(_name_of(each) == "setuptools-scm" for each in requires)
+
+
+def _resolve_dynamic(document: TOMLDocument, plan: Plan, *, is_scm: bool) -> None:
+    """Write the fields of [project] that another backend has found, as hatchling finds them or as they are."""
+    project = document.get("project")
+    dynamic = project.get("dynamic") if isinstance(project, Table) else None
+    if not isinstance(project, Table) or not isinstance(dynamic, Array):
+        return
+    declaration = plan.survey.declaration
+    known: dict[str, Any] = {
+        "readme": declaration.readme,
+        "description": declaration.description,
+        "optional-dependencies": declaration.extras,
+        "scripts": declaration.scripts,
+    }
+    for index in reversed(range(len(dynamic))):
+        field = str(dynamic[index])
+        if field == "version":
+            source = {"source": "vcs"} if is_scm else _version_file(document, plan)
+            if is_scm:
+                _append(document["build-system"], "requires", "hatch-vcs")
+            if source:
+                _hatch(document)["version"] = source
+                continue
+            plan.notes.append(
+                "the version was not found, so it is 0.1.0 now: correct project.version"
+            )
+        elif field == "dependencies":
+            continue
+        elif known.get(field):
+            project[field] = known[field]
+        else:
+            plan.notes.append(
+                f"project.{field} was found by another build backend, and is left out now"
+            )
+        del dynamic[index]
+
+
+def _version_file(document: TOMLDocument, plan: Plan) -> dict[str, str]:
+    """Return where hatchling finds a version that is in a file."""
+    root = plan.survey.root
+    given = _at(document, "tool", "setuptools", "dynamic", "version") or {}
+    files = given.get("file", [])
+    for each in [files] if isinstance(files, str) else files:
+        if (root / each).is_file():
+            return {"path": str(each), "pattern": "(?P<version>.+)"}
+    module = str(given.get("attr", "")).rpartition(".")[0].replace(".", "/")
+    packages = [*plan.packages, *(PurePosixPath(base, module) for base in ("", "src") if module)]
+    found = declared_version(root, packages)
+    return {"path": str(found)} if found else {}
+
+
 def _keep_blank_line(table: object) -> None:
     """Have an empty line before the next table, where the last key was added at the end."""
     if isinstance(table, Table) and not tomlkit.dumps(table).endswith("\n\n"):
@@ -141,11 +204,8 @@ def _new_project(document: TOMLDocument, plan: Plan) -> Table:
         project["version"] = "0.1.0"
     if declaration.description:
         project["description"] = declaration.description
-    readme = next(
-        (each for each in ("README.md", "README.rst", "README.txt") if (root / each).is_file()), ""
-    )
-    if readme:
-        project["readme"] = readme
+    if declaration.readme:
+        project["readme"] = declaration.readme
     project["requires-python"] = supported_python(declaration.requires_python)
     project["dynamic"] = dynamic
     for key, value in (
@@ -270,6 +330,21 @@ def _sources(document: TOMLDocument, plan: Plan) -> str:
         return ""
     header = "[tool.hatch.build.targets.wheel.sources]"
     return f'{header}\n# Training writes there, and the wheel has it here.\n"{tree}" = "{place}"'
+
+
+def _sdist(document: TOMLDocument, plan: Plan) -> None:
+    """Have source distributions contain what training reads and runs, where the project lists their files."""
+    sdist = _at(document, "tool", "hatch", "build", "targets", "sdist") or {}
+    script = plan.train if plan.train.endswith(".py") else ""
+    needed = [*(plan.inputs or ()), *filter(None, [script, plan.trained_by])]
+    for key in ("include", "only-include"):
+        listed = sdist.get(key)
+        if not isinstance(listed, Array):
+            continue
+        for path in dict.fromkeys(needed):
+            tops = [str(each).strip("/").split("*")[0] for each in listed]
+            if not any(path.startswith(each) for each in tops):
+                listed.append(path if key == "only-include" else f"/{path}")
 
 
 def _uv(document: TOMLDocument, plan: Plan) -> str:

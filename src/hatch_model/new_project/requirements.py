@@ -24,7 +24,10 @@ _KNOWN: Mapping[str, tuple[str, ...]] = {
     "dateutil": ("python-dateutil",),
     "dotenv": ("python-dotenv",),
     "faiss": ("faiss-cpu", "faiss-gpu"),
+    "fitz": ("pymupdf",),
+    "git": ("gitpython",),
     "google.protobuf": ("protobuf",),
+    "hydra": ("hydra-core",),
     "imblearn": ("imbalanced-learn", "imblearn"),
     "lightning": ("lightning", "pytorch-lightning"),
     "mpl_toolkits": ("matplotlib",),
@@ -64,6 +67,26 @@ _DEVELOPMENT = frozenset(
     | {"sphinx", "tox", "twine", "wheel"}
 )
 """Distributions that neither training nor prediction imports."""
+_COMMON = frozenset(
+    {
+        "altair",
+        "boto3",
+        "bokeh",
+        "cloudpickle",
+        "dagshub",
+        "dask",
+        "datasets",
+        "dill",
+        "dvc",
+        "dvclive",
+    }
+    | {"emoji", "evidently", "fire", "hyperopt", "imageio", "kagglehub", "langdetect", "loguru"}
+    | {"matplotlib", "networkx", "nltk", "numba", "omegaconf", "onnx", "openai", "optuna", "patsy"}
+    | {"plotly", "pydantic", "pymongo", "pytest", "requests", "rich", "safetensors", "seaborn"}
+    | {"shap", "skl2onnx", "skops", "sqlalchemy", "tabulate", "textblob", "tokenizers", "tqdm"}
+    | {"typer", "wandb", "wordcloud", "yellowbrick", "yfinance"}
+)
+"""Other packages that projects with models import, and that are called as their distributions are."""
 _SERVERS = frozenset(
     {"bentoml", "celery", "chainlit", "dash", "django", "fastapi", "flask", "flask_cors"}
     | {"gradio", "gunicorn", "panel", "sanic", "starlette", "streamlit", "uvicorn"}
@@ -93,7 +116,20 @@ def distribution_of(name: str, declared: Collection[str]) -> str:
             return known[0]
     for candidate in packages_distributions().get(top, ()):
         return canonicalize_name(candidate)
-    return canonicalize_name(top)
+    # Such as hydra of hydra-core, and jose of python-jose.
+    own = canonicalize_name(top)
+    return next((each for each in sorted(declared) if own in each.split("-")), own)
+
+
+def is_known(name: str) -> bool:
+    """Whether the distribution that the import *name* is from is known, rather than only called alike.
+
+    An index may have a package of that name that is somebody else's.
+    """
+    top = name.partition(".")[0]
+    known = {*_LIBRARIES, *_DATA_LIBRARIES, *_PANDAS_READERS, *_SERVERS, *_CLIENTS, *_COMMON}
+    dotted = (each for each in _KNOWN if name == each or name.startswith(f"{each}."))
+    return top in known or any(dotted) or top in packages_distributions()
 
 
 def is_part_of_models(name: str) -> bool:
@@ -138,15 +174,19 @@ def divide(plan: Plan, closure: Sequence[Module], formats: Collection[str]) -> N
             predicted.add(distribution)
     predicted |= {*formats} & {"joblib", "torch"}
     needed = {*trained.values(), *predicted} - {"", canonicalize_name(survey.name)}
+    needed -= _strangers(plan, needed - names, survey.foreign([*closure, *using]), names)
     if "scikit-learn" in needed and "joblib" not in names:
         needed.discard("joblib")  # scikit-learn requires it
     if needed - names:
         listed = ", ".join(f"`{name}`" for name in sorted(needed - names))
         plan.notes.append(f"imported, but not declared, so added without a version: {listed}")
+    libraries = {distribution_of(each, names) for each in _LIBRARIES}
+    if libraries & needed:
+        libraries.clear()  # Otherwise, a configuration may name what is imported.
     lines = {**survey.declaration.development, **declared}
     for name in [*declared, *sorted(needed - {*declared})]:
         line = lines.get(name, name)
-        if name in predicted:
+        if name in predicted or (name in libraries and name in declared):
             plan.requirements.append(line)
         elif name in needed or (name in _PANDAS_READERS and "pandas" in needed):
             plan.training.append(line)
@@ -156,6 +196,20 @@ def divide(plan: Plan, closure: Sequence[Module], formats: Collection[str]) -> N
         line for name, line in survey.declaration.development.items() if name not in needed
     ]
     plan.development = list(dict.fromkeys(plan.development))
+
+
+def _strangers(
+    plan: Plan, undeclared: set[str], imported: Collection[str], names: Collection[str]
+) -> set[str]:
+    """Return those of the distributions *undeclared* that may be somebody else's, and note them."""
+    sure = {distribution_of(each, names) for each in imported if is_known(each)}
+    strange = undeclared - sure - {"joblib", "torch"}
+    if strange:
+        plan.notes.append(
+            f"imported, but neither declared nor known: {', '.join(f'`{each}`' for each in sorted(strange))}. If it is "
+            f"a package of an index, and not a stranger's that is called alike, declare it"
+        )
+    return strange
 
 
 def _is_imported_by_shipped(plan: Plan, modules: Sequence[Module], name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from packaging.utils import canonicalize_name
 
 from hatch_model.git import ignored, last_commit_time
-from hatch_model.new_project.code import REMOTE, read_modules
+from hatch_model.new_project.code import REMOTE, python_files, read_modules, why_unread
 from hatch_model.new_project.declaration import read_declaration
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hatch_model.new_project.code import Module
     from hatch_model.new_project.declaration import Declaration
 
-_DECLARING = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
+_DECLARING = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile")
 _PREDICTING = re.compile(r"predict|infer|serv|scor|(^|_)(app|api|dashboard|demo)($|_)")
 _OTHER = re.compile(r"eval|test|tune|search|plot|visual|explor|eda")
 _TRAINING = re.compile(r"train|fit|build_model|learn")
@@ -107,6 +107,8 @@ class Survey:
     modules: Mapping[PurePosixPath, Module]
     graph: ImportGraph
     notebooks: tuple[str, ...]
+    unread: tuple[str, ...]
+    """Files that are not Python 3, as sentences."""
     committed: str
     """When the last commit was made, in ISO 8601; "" without one."""
 
@@ -329,10 +331,18 @@ def _runs(module: Module) -> bool:
 
 
 def is_project(folder: Path) -> bool:
-    """Whether *folder* has a project that is to become a model project."""
+    """Whether *folder* has a project: something that declares one, or code."""
     if any((folder / name).is_file() for name in _DECLARING):
         return True
-    return folder.is_dir() and any(each.trains for each in read_modules(folder).values())
+    return folder.is_dir() and bool(next(python_files(folder), None) or _notebooks(folder))
+
+
+def _notebooks(root: Path) -> list[str]:
+    return [
+        path.relative_to(root).as_posix()
+        for pattern in ("*.ipynb", "notebooks/*.ipynb")
+        for path in sorted(root.glob(pattern))
+    ]
 
 
 def survey(root: Path) -> Survey:
@@ -344,10 +354,11 @@ def survey(root: Path) -> Survey:
         declaration=read_declaration(root),
         modules=modules,
         graph=ImportGraph(modules),
-        notebooks=tuple(
-            path.relative_to(root).as_posix()
-            for pattern in ("*.ipynb", "notebooks/*.ipynb")
-            for path in sorted(root.glob(pattern))
+        notebooks=tuple(_notebooks(root)),
+        unread=tuple(
+            reason
+            for each in python_files(root)
+            if each not in modules and (reason := why_unread(root, each))
         ),
         committed=last_commit_time(root),
     )
