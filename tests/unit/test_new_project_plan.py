@@ -545,3 +545,26 @@ def test_what_prediction_loads_is_the_model_where_only_running_tells_some_names(
 
     made = plan(tmp_path, files)
     assert 'load(name="models/logreg.joblib")' in made.files[made.package / "__init__.py"]
+
+
+@pytest.mark.parametrize(
+    ("code", "path"),
+    [
+        ("def save(path):\n    joblib.dump(m, path)\nsave('o/m.joblib')", "o/m.joblib"),
+        (
+            "class T:\n    def save(self, path):\n        joblib.dump(m, path)\nT().save('o/m.joblib')",
+            "o/m.joblib",
+        ),
+        ("def save(path):\n    joblib.dump(m, path)\nsave(config['path'])", ""),
+        ("class T:\n    def save(self, path):\n        joblib.dump(m, path)", ""),
+    ],
+)
+def test_a_saver_of_the_project_tells_the_path_where_it_is_called(
+    code: str, path: str, tmp_path: Path
+) -> None:
+    files = {"train.py": f"{_FIT}os.makedirs('o', exist_ok=True)\n{code}\n"}
+    if path:
+        assert plan(tmp_path, files).artifacts == "o"
+    else:
+        with pytest.raises(HatchModelError, match="saves a model, but only running it would tell"):
+            plan(tmp_path, files)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from hatch_model.new_project.paths import Paths, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _SKIPPED = frozenset(
     {"__pycache__", "build", "dist", "docs", "doc", "node_modules", "site-packages"}
@@ -86,11 +86,20 @@ class Function:
     name: str
     required: tuple[str, ...]
     """The parameters that have no default."""
+    returns: Returns
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Writer:
+    """A function or method that writes to a path that it is given."""
+
     parameters: tuple[str, ...]
     """Those that can be given by their position."""
-    returns: Returns
-    writes: Mapping[str, str]
-    """The parameters whose paths it writes to, each with the format of the model; "" for other files."""
+    formats: Mapping[str, str]
+    """The parameters that are such paths, each with the format of the model; "" for other files."""
+    unknown: Collection[str]
+    """Formats of models whose paths only the calls can tell."""
+    line: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +147,7 @@ class Module:
     variables: dict[str, int] = field(default_factory=dict)
     """The environment variables that have to be set, each with its line."""
     calls: list[Call] = field(default_factory=list)
+    writers: dict[str, Writer] = field(default_factory=dict)
     predicts: bool = False
     logs: bool = False
     """It sends a model to MLflow."""
@@ -162,31 +172,44 @@ def read_modules(root: Path) -> dict[PurePosixPath, Module]:
     trees = {path: tree for path in python_files(root) if (tree := _parse(root / path))}
     constants = {path: tree.body for path, tree in trees.items()}
     modules = {path: _Reader(path, tree, constants).read() for path, tree in trees.items()}
-    functions = {name: each for one in modules.values() for name, each in one.functions.items()}
+    writers = {name: each for one in modules.values() for name, each in one.writers.items()}
     for module in modules.values():
-        _write_by_calls(module, functions)
+        for call in module.calls:
+            if call.name in writers:
+                _write(module, call, writers[call.name])
+    called = {call.name for module in modules.values() for call in module.calls}
+    for module in modules.values():
+        for name, writer in module.writers.items():
+            if name not in called:
+                _write_somewhere(module, writer, writer.line)
     return modules
 
 
-def _write_by_calls(module: Module, functions: Mapping[str, Function]) -> None:
-    """Note the paths that *module* gives to functions of the project that write to them."""
-    for call in module.calls:
-        function = functions.get(call.name)
-        if function is None or not function.writes:
-            continue
-        positions = {function.parameters.index(each): each for each in function.parameters}
-        given = {positions[at]: path for at, path in call.by_position.items() if at in positions}
-        for parameter, path in {**given, **call.by_name}.items():
-            format_ = function.writes.get(parameter)
-            if format_ is None:
-                continue
-            module.named.pop(path, None)
-            if not format_:
-                module.written.add(path)
-            if not format_ or path in {each.path for each in module.saved}:
-                continue
-            file = File(path=path, format=format_, line=call.line, is_relative=call.is_relative)
-            module.saved.append(file)
+def _write(module: Module, call: Call, writer: Writer) -> None:
+    """Note what *module* writes by *call*, to a function of the project."""
+    given = {
+        name: call.by_position[at]
+        for at, name in enumerate(writer.parameters)
+        if at in call.by_position
+    }
+    given |= call.by_name
+    if not given.keys() & writer.formats.keys():
+        _write_somewhere(module, writer, call.line)
+    for parameter in sorted(given.keys() & writer.formats.keys()):
+        path, format_ = given[parameter], writer.formats[parameter]
+        module.named.pop(path, None)
+        if not format_:
+            module.written.add(path)
+        elif path not in {each.path for each in module.saved}:
+            module.saved.append(
+                File(path=path, format=format_, line=call.line, is_relative=call.is_relative)
+            )
+
+
+def _write_somewhere(module: Module, writer: Writer, line: int) -> None:
+    """Note a model that is saved where only running the code would tell."""
+    for format_ in writer.unknown:
+        module.saved.append(File(path="", format=format_, line=line, is_relative=False))
 
 
 def python_files(root: Path) -> Iterator[PurePosixPath]:
@@ -245,14 +268,15 @@ class _Reader(ast.NodeVisitor):
         self._paths = Paths(path, tree, bodies)
         self._module = Module(path=path, tree=tree, folder=self._paths.folder)
         self._function = ""
-        self._writes: dict[str, dict[str, str]] = {}
+        self._writes: dict[str, str] = {}
+        self._unknown: set[str] = set()
 
     def read(self) -> Module:
         module = self._module
         self.visit(module.tree)
         for node in module.tree.body:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                module.functions[node.name] = _function(node, self._writes.get(node.name, {}))
+                module.functions[node.name] = _function(node)
             elif isinstance(node, ast.If) and _is_main(node.test):
                 module.main = _only_call(node.body)
         module.classes = tuple(
@@ -284,6 +308,15 @@ class _Reader(ast.NodeVisitor):
         outer, self._function = self._function, self._function or node.name
         with self._paths.function(node):
             self.generic_visit(node)
+        if not outer and self._writes:
+            names = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
+            self._module.writers[node.name] = Writer(
+                parameters=tuple(names[names[:1] in (["self"], ["cls"]) :]),
+                formats=self._writes,
+                unknown=self._unknown,
+                line=node.lineno,
+            )
+            self._writes, self._unknown = {}, set()
         self._function = outer
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
@@ -344,9 +377,10 @@ class _Reader(ast.NodeVisitor):
             module.fitting.add(self._function)
             parameter = self._note_writing(_argument(node, saver[1]), saver[0])
             file = self._file(node, *saver)
-            # The path that it is called with is noted there.
             if file.path or not parameter:
                 module.saved.append(file)
+            else:
+                self._unknown.add(saver[0])
         elif name in _LOADERS or method == "load_model":
             module.loaded.append(self._file(node, _LOADERS.get(name, "native"), 0))
         elif method in _WRITERS or self._paths.writes(node):
@@ -361,18 +395,17 @@ class _Reader(ast.NodeVisitor):
         """Note the parameter of the function that *path* is, if it is one. Return its name."""
         parameter = self._paths.parameter(path) if path is not None else ""
         if parameter:
-            formats = self._writes.setdefault(self._function, {})
-            formats[parameter] = format_ or formats.get(parameter, "")
+            self._writes[parameter] = format_ or self._writes.get(parameter, "")
         return parameter
 
     def _note_call(self, node: ast.Call) -> None:
-        """Note a call of a function that may be the project's own, if it is given paths."""
-        name = dotted(node.func).rpartition(".")[2]
+        """Note a call of a function that may be the project's own, with the paths that it is given."""
+        name = _method(node)
         values = dict(enumerate(node.args))
         by_position = {at: path for at, each in values.items() if (path := self._paths.of(each))}
         named = {each.arg: each.value for each in node.keywords if each.arg}
         by_name = {key: path for key, each in named.items() if (path := self._paths.of(each))}
-        if name and (by_position or by_name):
+        if name:
             call = Call(
                 name=name,
                 line=node.lineno,
@@ -478,7 +511,7 @@ def _only_call(body: list[ast.stmt]) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
-def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, writes: Mapping[str, str]) -> Function:
+def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
     arguments = node.args
     positional = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
     optional = len(arguments.defaults)
@@ -490,9 +523,7 @@ def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, writes: Mapping[str,
     return Function(
         name=node.name,
         required=(*positional[: len(positional) - optional], *keywords),
-        parameters=tuple(positional),
         returns=_returns(node),
-        writes=writes,
     )
 
 
