@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from models import FILES, INFO, Ran, contents, make_model, rewrite, run
@@ -15,9 +16,6 @@ from support import make_sdist, make_wheel
 
 from hatch_model import cli
 from hatch_model.log import Progress
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -225,3 +223,32 @@ def test_an_interrupted_command_exits_as_shells_have_it(
     monkeypatch.setattr("hatch_model.cli.commands.open_model", interrupt)
 
     assert run("verify", "small") == Ran("", "hatch-model: interrupted\n", 130)
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify", "report"])
+def test_a_command_without_a_model_names_the_wheel_that_was_built_last(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(command).err.endswith("Error: Missing argument 'MODEL'.\n")
+
+    (tmp_path / "dist").mkdir()
+    for seconds, version in enumerate(("9", "10")):
+        wheel = tmp_path / "dist" / f"small-{version}-py3-none-any.whl"
+        wheel.touch()
+        os.utime(wheel, (seconds, seconds))
+    ran = run(command)
+
+    example = Path("dist", "small-10-py3-none-any.whl")
+    assert ran.code == 2
+    assert ran.err.endswith(f"Error: Missing argument 'MODEL', such as {example}.\n")
+
+
+def test_more_models_than_a_command_takes_are_told_to_come_from_a_pattern() -> None:
+    ran = run("verify", "dist/a-1.whl", "dist/a-2.whl")
+
+    assert ran.code == 2
+    assert ran.err.endswith(
+        "Error: Got unexpected extra argument (dist/a-2.whl). A pattern such as dist/*.whl also matches the "
+        "wheels of earlier builds: name one file.\n"
+    )

@@ -63,6 +63,33 @@ def _tolerance(what: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
     )
 
 
+class ModelCommand(click.Command):
+    """A command on models. Wrong usage names the wheel that was built last, or asks for one file."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = True
+        try:
+            extra = super().parse_args(ctx, args)
+        except click.MissingParameter as missing:
+            if newest := _built_last(Path("dist")):
+                reason = missing.format_message().rstrip(".")
+                raise click.UsageError(
+                    f"{reason}, such as {printable(str(newest))}.", ctx
+                ) from None
+            raise
+        if extra and not ctx.resilient_parsing:
+            ctx.fail(
+                f"Got unexpected extra argument ({printable(' '.join(extra))}). A pattern such as dist/*.whl also "
+                f"matches the wheels of earlier builds: name one file."
+            )
+        return extra
+
+
+def _built_last(folder: Path) -> Path | None:
+    wheels = [(path.stat().st_mtime, path) for path in folder.glob("*.whl") if path.is_file()]
+    return max(wheels)[1] if wheels else None
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="hatch-model")
 def hatch_model() -> None:
@@ -75,7 +102,7 @@ hatch_model.add_command(init)
 hatch_model.add_command(train)
 
 
-@hatch_model.command()
+@hatch_model.command(cls=ModelCommand)
 @click.argument("model")
 @as_json_option
 @click.option("--markdown", is_flag=True, help="Print a model card for the Hugging Face Hub.")
@@ -100,7 +127,7 @@ def inspect(model: str, *, as_json: bool, markdown: bool, command: str | None) -
         print_table(title, ("", ""), rows)
 
 
-@hatch_model.command()
+@hatch_model.command(cls=ModelCommand)
 @click.argument("model")
 @as_json_option
 @_python
@@ -157,7 +184,7 @@ def _verdict(found: list[str], *, is_recorded: bool) -> str:
     )
 
 
-@hatch_model.command()
+@hatch_model.command(cls=ModelCommand)
 @click.argument("a")
 @click.argument("b")
 @as_json_option
@@ -179,7 +206,7 @@ def diff(a: str, b: str, *, as_json: bool, command: str | None) -> None:
     _print_pairs({**changed, "metrics": {}}, left, right)
 
 
-@hatch_model.command()
+@hatch_model.command(cls=ModelCommand)
 @click.argument("model")
 @click.argument("other", metavar="[OTHER]", required=False)
 @click.option(
@@ -221,7 +248,7 @@ def report(
 _NOT_IN_A_NAME = r"[^\w.+-]"
 
 
-@hatch_model.command()
+@hatch_model.command(cls=ModelCommand)
 @click.argument("wheel")
 @click.argument("sdist")
 @as_json_option
