@@ -65,5 +65,5 @@ def test_a_broken_project_is_an_error(tmp_path: Path) -> None:
 
     assert refused.code == 1
     assert refused.err.startswith(
-        f"hatch-model: error: `{tmp_path}` is no project that can be built: Expected ']'"
+        f"hatch-model: error: `{tmp_path / 'pyproject.toml'}` is not valid: Expected ']'"
     )

@@ -138,7 +138,7 @@ def _read_project(root: Path) -> tuple[WheelBuilder, dict[str, Any]]:
         build_data = builder.get_default_build_data()
         builder.set_build_data_defaults(build_data)
     except (OSError, TypeError, UnknownPluginError, ValueError) as error:
-        raise HatchModelError(f"`{root}` is no project that can be built: {error}") from None
+        raise HatchModelError(f"`{root / 'pyproject.toml'}` is not valid: {error}") from None
     return builder, build_data
 
 
