@@ -234,12 +234,13 @@ def check_script(training: TrainingSettings, root: Path) -> None:
     if not isinstance(script, Script) or (root / script.path).is_file():
         return
     named = f"{training.key}.train is `{script}`, but there is no such file"
-    if is_unpacked_sdist(root):
-        raise HatchModelError(f"{named} in this source distribution, {INCLUDE_WHAT_IS_READ}.")
     patterns = ("*.py", "[!.]*/*.py", f"{script.path.parent}/*.py")
     scripts = [each for pattern in patterns for each in root.glob(pattern)]
     near = {each.relative_to(root).as_posix() for each in scripts}
-    raise HatchModelError(f"{named} in the project.{_suggestion(str(script), near)}")
+    where = "the project"
+    if is_unpacked_sdist(root):
+        where = f"this source distribution, {INCLUDE_WHAT_IS_READ}"
+    raise HatchModelError(f"{named} in {where}.{_suggestion(str(script), near)}")
 
 
 def _has_other_suppliers(builder: WheelBuilder) -> bool:

@@ -116,6 +116,11 @@ def test_a_script_alone_is_no_package(tmp_path: Path, files: str, advice: str) -
             "PKG-INFO train.txt",
             f"in this source distribution, {INCLUDE_WHAT_IS_READ}.",
         ),
+        (
+            "trian.py",
+            "PKG-INFO train.py",
+            f"in this source distribution, {INCLUDE_WHAT_IS_READ}. Did you mean `train.py`?",
+        ),
     ],
 )
 def test_a_script_has_to_be_there(tmp_path: Path, train: str, files: str, message: str) -> None:
