@@ -20,6 +20,8 @@ OUTPUT_DIR = "HATCH_MODEL_OUTPUT_DIR"
 
 _NAME = r"[^\W\d]\w*"
 _OBJECT_REFERENCE = re.compile(rf"\s*({_NAME}(?:\.{_NAME})*)\s*:\s*({_NAME}(?:\.{_NAME})*)\s*")
+_DOTTED = re.compile(rf"({_NAME}(?:\.{_NAME})+)\.({_NAME})")
+_FILE_AND_FUNCTION = re.compile(rf"(?:\./)?(?:src/)?({_NAME}(?:/{_NAME})*)\.py:({_NAME})")
 _OPTION = re.compile(r"[^\W_][\w.-]*")
 
 
@@ -103,6 +105,16 @@ def object_reference(value: object) -> ObjectReference:
     return ObjectReference(module=match[1], attribute=match[2])
 
 
+def meant_reference(value: object) -> str:
+    """Return the object reference that *value*, which is none, most likely means, or "".
+
+    This is so for `package.module.function` and for `src/package/module.py:function`.
+    """
+    text = value if isinstance(value, str) else ""
+    match = _DOTTED.fullmatch(text) or _FILE_AND_FUNCTION.fullmatch(text)
+    return f"{match[1].replace('/', '.')}:{match[2]}" if match else ""
+
+
 def entry_point(value: object) -> EntryPoint:
     text = string(value)
     return Script(path=path_below_root(text)) if text.endswith(".py") else object_reference(text)
@@ -116,7 +128,7 @@ def read_train(table: Table) -> EntryPoint:
     unknown: EntryPoint = ObjectReference(module="", attribute="")
     if "train" not in table:
         table.note_missing("train", expected)
-    train = table.get("train", expected, entry_point, unknown)
+    train = table.get("train", expected, entry_point, unknown, meant_reference)
     if isinstance(train, ObjectReference) and train.module.endswith(".py"):
         script = f"{train.module.removesuffix('.py').replace('.', '/')}.py"
         module = train.module.removesuffix(".py")

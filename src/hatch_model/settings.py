@@ -18,6 +18,7 @@ from hatchling.metadata.utils import is_valid_project_name
 from hatch_model.entry_point import (
     PASSED_FOLDERS,
     Script,
+    meant_reference,
     object_reference,
     read_train,
     unfit_options,
@@ -298,7 +299,8 @@ def read_training_settings(
 
 def _read_reference(table: Table, name: str) -> ObjectReference | None:
     expected = 'an object reference "package.module:function"'
-    return table.get(name, expected, object_reference, cast("ObjectReference | None", None))
+    unset = cast("ObjectReference | None", None)
+    return table.get(name, expected, object_reference, unset, meant_reference)
 
 
 def _read_lock(table: Table) -> PurePosixPath | Literal[False] | None:

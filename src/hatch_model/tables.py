@@ -72,27 +72,36 @@ class Table:
     def key_of(self, name: str) -> str:
         return f"{self.key}.{name}"
 
-    def note(self, name: str, expected: str) -> None:
+    def note(self, name: str, expected: str, suggestion: str = "") -> None:
         """Record that the value of *name* is not what was *expected*."""
+        found = self._content[name]
         self.problems.append(
-            Problem(self.key_of(name), expected=expected, found=self._content[name])
+            Problem(self.key_of(name), expected=expected, found=found, suggestion=suggestion)
         )
 
     def note_missing(self, name: str, expected: str) -> None:
         if self._is_table:  # otherwise this has already been recorded
             self.problems.append(Problem(self.key_of(name), expected=expected))
 
-    def get(self, name: str, expected: str, parse: Callable[[Any], _T], default: _T) -> _T:
+    def get(
+        self,
+        name: str,
+        expected: str,
+        parse: Callable[[Any], _T],
+        default: _T,
+        suggest: Callable[[object], str] = lambda _: "",
+    ) -> _T:
         """Return the value of *name*, parsed with *parse*.
 
-        *parse* raises ValueError or TypeError for a value that is not *expected*.
+        *parse* raises ValueError or TypeError for a value that is not *expected*. For such a value, *suggest*
+        returns what was meant, or "".
         """
         if name not in self:
             return default
         try:
             return parse(self._content[name])
         except (TypeError, ValueError, RecursionError):
-            self.note(name, expected)
+            self.note(name, expected, suggest(self._content[name]))
             return default
 
     def get_each(self, name: str, expected: str, parse: Callable[[Any], _T]) -> list[_T]:

@@ -529,7 +529,15 @@ _PLAIN = "a string, boolean, finite number, array or table"
                 ("''", '""'),
                 ("'small.main'", '"small.main"'),
                 ("'small.main.train()'", '"small.main.train()"'),
-                ("'small/main.py:train'", '"small/main.py:train"'),
+                ("'small.main.train'", '"small.main.train"; did you mean `small.main:train`?'),
+                (
+                    "'small/main.py:train'",
+                    '"small/main.py:train"; did you mean `small.main:train`?',
+                ),
+                (
+                    "'./src/small/main.py:train'",
+                    '"./src/small/main.py:train"; did you mean `small.main:train`?',
+                ),
                 ("'/train.py'", '"/train.py"'),
                 ("'../train.py'", '"../train.py"'),
                 (r"'scripts\train.py'", r'"scripts\\train.py"'),
@@ -697,6 +705,7 @@ _PLAIN = "a string, boolean, finite number, array or table"
                 ("true", "true"),
                 ("''", '""'),
                 ("'small.main'", '"small.main"'),
+                ("'small.main.check'", '"small.main.check"; did you mean `small.main:check`?'),
                 ("'small.main:check()'", '"small.main:check()"'),
             ]
         ),
