@@ -20,7 +20,9 @@ def test_versions_are_added_yanked_promoted_and_removed(tmp_path: Path) -> None:
     path = "files/iris-model/iris_model-{}-py3-none-any.whl"
 
     added = "".join(f"{path.format(version)}: added\n" for version in (1, 2))
-    assert run("index", "add", index, one, two) == Ran(added, "", 0)
+    serving = f"python -m http.server --bind 127.0.0.1 --directory {index} 8000"
+    assert run("index", "add", index, one, two) == Ran(added, f"Next: {serving}\n", 0)
+    assert run("index", "add", index, one).err == ""
     assert run("index", "promote", index, other, "iris-model", "2").out == (
         f"{path.format(2)}: added\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,7 +49,20 @@ def update(folder: Path, *, reread: bool) -> None:
 @exits_on_error
 def add(folder: Path, files: tuple[Path, ...]) -> None:
     """Verify wheels and sdists, and copy them to the index in FOLDER."""
+    is_new = not (folder / "index.html").exists()
     _print(_index(folder).add(files))
+    if is_new:
+        command = (
+            "python",
+            "-m",
+            "http.server",
+            "--bind",
+            "127.0.0.1",
+            "--directory",
+            str(folder),
+            "8000",
+        )
+        click.echo(f"Next: {printable_message(shlex.join(command))}", err=True)
 
 
 @index.command()
