@@ -35,7 +35,7 @@ def test_a_project_is_named_after_its_folder(tmp_path: Path) -> None:
 
     ran = run("init", folder, "--no-lock")
     written = "".join(f"wrote {file}\n" for file in _FILES)
-    assert ran == Ran(f"{written}Next: cd {folder} && uv run pytest, and then uv build\n", "", 0)
+    assert ran == Ran(f"{written}Next: cd {folder} && uv run pytest && uv build\n", "", 0)
     assert sorted(path for path in tree(folder) if (folder / path).is_file()) == sorted(_FILES)
     assert 'name = "Acme.wine"' in (folder / "pyproject.toml").read_text()
 
@@ -96,6 +96,17 @@ def test_a_file_that_cannot_be_written_leaves_none_of_the_others(tmp_path: Path)
         f"`{tmp_path / 'tests'}` cannot be written: File exists. Nothing was changed.\n"
     )
     assert tree(tmp_path).keys() == {"tests"}
+
+
+def test_a_folder_with_spaces_gives_a_name_with_hyphens_and_a_command_that_can_be_copied(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "My  wine"
+
+    ran = run("init", folder, "--no-lock")
+
+    assert ran.out.endswith(f"\nNext: cd '{folder}' && uv run pytest && uv build\n")
+    assert 'name = "My-wine"\n' in (folder / "pyproject.toml").read_text()
 
 
 @pytest.mark.parametrize(

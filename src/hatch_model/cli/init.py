@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -129,8 +130,7 @@ def _create(
     no_lock: bool,
     force: bool,
 ) -> None:
-    suggested = name or folder.resolve().name
-    name = name or _answer("Name", suggested)
+    name = name or _answer("Name", "-".join(folder.resolve().name.split()))
     library = library or _answer("Library", _only_library(format_), list(FORMATS))
     formats = FORMATS[library]
     chosen: Format = format_ or _answer("Format", formats[0], formats)  # type: ignore[assignment]
@@ -147,8 +147,8 @@ def _create(
         print_line(f"kept {each}")
     if not no_lock:
         _lock(folder)
-    place = f"cd {folder} && " if folder.resolve() != Path.cwd() else ""
-    print_line(f"Next: {place}uv run pytest, and then uv build")
+    place = f"cd {shlex.quote(str(folder))} && " if folder.resolve() != Path.cwd() else ""
+    print_line(f"Next: {place}uv run pytest && uv build")
 
 
 def _only_library(format_: Format | None) -> str:
