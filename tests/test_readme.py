@@ -623,6 +623,26 @@ _for_bash = pytest.mark.skipif(os.name == "nt", reason="the commands are written
 
 @pytest.mark.network
 @_for_bash
+def test_a_checkout_serves_as_an_index_for_the_commands_of_all_pages(
+    shared_folder: Path, tmp_path: Path
+) -> None:
+    setting_up = _blocks("bash", _section("## Use it"))[0].replace(
+        "path/to/hatch-model", "checkout"
+    )
+    copy_checkout(tmp_path / "checkout")
+    using = 'uvx --quiet "hatch-model[cli]" --version'
+
+    said = _run(
+        *("bash", "-euc", f"{setting_up}{using}"),
+        cwd=tmp_path,
+        variables={**online(shared_folder), "UV_PYTHON": sys.executable, "HOME": str(tmp_path)},
+    )
+
+    assert re.search(r"^hatch-model, version \S+$", said, re.MULTILINE)
+
+
+@pytest.mark.network
+@_for_bash
 def test_the_first_command_ends_in_a_prediction(shared_folder: Path, tmp_path: Path) -> None:
     command, _ = _blocks("bash", _section("## Try it"))
     checkout = copy_checkout(tmp_path / "checkout")
