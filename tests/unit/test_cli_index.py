@@ -38,6 +38,19 @@ def test_versions_are_added_yanked_promoted_and_removed(tmp_path: Path) -> None:
     assert run("index", "update", index) == Ran("", "", 0)
 
 
+def test_a_new_index_in_a_project_is_said_to_be_in_its_source_distribution(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    index = tmp_path / "our registry"
+
+    ran = run("index", "add", index, model_wheel(tmp_path))
+
+    assert ran.err == (
+        f"hatch-model: `{index}` is in the folder of a project: unless .gitignore names it, the next source "
+        f"distribution contains it.\n"
+        f"Next: python -m http.server --bind 127.0.0.1 --directory '{index}' 8000\n"
+    )
+
+
 def test_archives_that_are_left_out_are_told_and_the_exit_code_is_1(tmp_path: Path) -> None:
     (tmp_path / "bad-1-py3-none-any.whl").write_bytes(b"")
     model_wheel(tmp_path)

@@ -37,7 +37,7 @@ def update(folder: Path, *, reread: bool) -> None:
     lines, faults = _index(folder).update(reread=reread)
     _print(lines)
     for fault in faults:
-        click.echo(f"hatch-model: {printable_message(fault)}", err=True)
+        _to_stderr(f"hatch-model: {fault}")
     sys.exit(1 if faults else 0)
 
 
@@ -52,17 +52,17 @@ def add(folder: Path, files: tuple[Path, ...]) -> None:
     is_new = not (folder / "index.html").exists()
     _print(_index(folder).add(files))
     if is_new:
-        command = (
-            "python",
-            "-m",
-            "http.server",
-            "--bind",
-            "127.0.0.1",
-            "--directory",
-            str(folder),
-            "8000",
+        _say_what_is_next(folder)
+
+
+def _say_what_is_next(folder: Path) -> None:
+    if any((parent / "pyproject.toml").is_file() for parent in folder.resolve().parents):
+        _to_stderr(
+            f"hatch-model: `{folder}` is in the folder of a project: unless .gitignore names it, the next source "
+            f"distribution contains it."
         )
-        click.echo(f"Next: {printable_message(shlex.join(command))}", err=True)
+    serve = ("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder))
+    _to_stderr(f"Next: {shlex.join(serve)} 8000")
 
 
 @index.command()
@@ -116,3 +116,7 @@ def _index(folder: Path) -> Index:
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
         print_line(line)
+
+
+def _to_stderr(message: str) -> None:
+    click.echo(printable_message(message), err=True)
