@@ -116,6 +116,10 @@ def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
             f"model in a folder with a unique name, by {training.key}.artifacts = "
             f'"{folder}{name}_model" and:\n\n{_WHEEL}\npackages = ["{folder}{top}.py"]'
         )
+    if top == name and (root / folder / name).is_dir():
+        return (
+            f"`{folder}{name}` is no package yet: add an empty file `{folder}{name}/__init__.py`."
+        )
     package = f"{folder}{top}" if (root / folder / top).is_dir() else _only_package(root)
     packages = json.dumps([package or "src/your_package"])
     return f"Select the package:\n\n{_WHEEL}\npackages = {packages}"

@@ -82,6 +82,15 @@ def test_a_project_that_no_package_is_named_after_is_told_what_to_write(
     )
 
 
+@pytest.mark.parametrize("folder", ["src/iris", "iris"])
+def test_a_folder_with_the_name_of_the_project_only_lacks_its_init(
+    tmp_path: Path, folder: str
+) -> None:
+    advice = _selection(tmp_path, f"{folder}/main.py", "iris.main:train")
+
+    assert advice == f"`{folder}` is no package yet: add an empty file `{folder}/__init__.py`."
+
+
 @pytest.mark.parametrize(
     ("files", "advice"),
     [
