@@ -108,11 +108,22 @@ def object_reference(value: object) -> ObjectReference:
 def meant_reference(value: object) -> str:
     """Return the object reference that *value*, which is none, most likely means, or "".
 
-    This is so for `package.module.function` and for `src/package/module.py:function`.
+    This is so for `package.module.function`, `src/package/module.py:function`, a call, and hyphens.
     """
-    text = value if isinstance(value, str) else ""
-    match = _DOTTED.fullmatch(text) or _FILE_AND_FUNCTION.fullmatch(text)
-    return f"{match[1].replace('/', '.')}:{match[2]}" if match else ""
+    if not isinstance(value, str):
+        return ""
+    text = value.removesuffix("()").replace("-", "_")
+    match = (
+        _OBJECT_REFERENCE.fullmatch(text)
+        or _DOTTED.fullmatch(text)
+        or _FILE_AND_FUNCTION.fullmatch(text)
+    )
+    if match is None:
+        return ""
+    try:
+        return str(object_reference(f"{match[1].replace('/', '.')}:{match[2]}"))
+    except ValueError:  # a name that is too long, for example
+        return ""
 
 
 def entry_point(value: object) -> EntryPoint:

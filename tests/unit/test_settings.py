@@ -528,7 +528,8 @@ _PLAIN = "a string, boolean, finite number, array or table"
                 ("true", "true"),
                 ("''", '""'),
                 ("'small.main'", '"small.main"'),
-                ("'small.main.train()'", '"small.main.train()"'),
+                ("'small.main.train()'", '"small.main.train()"; did you mean `small.main:train`?'),
+                ("'small-er.main:train'", '"small-er.main:train"; did you mean `small_er.main:train`?'),
                 ("'small.main.train'", '"small.main.train"; did you mean `small.main:train`?'),
                 (
                     "'small/main.py:train'",
@@ -706,7 +707,7 @@ _PLAIN = "a string, boolean, finite number, array or table"
                 ("''", '""'),
                 ("'small.main'", '"small.main"'),
                 ("'small.main.check'", '"small.main.check"; did you mean `small.main:check`?'),
-                ("'small.main:check()'", '"small.main:check()"'),
+                ("'small.main:check()'", '"small.main:check()"; did you mean `small.main:check`?'),
             ]
         ),
         *(
