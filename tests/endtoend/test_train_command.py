@@ -166,5 +166,6 @@ def test_what_the_environment_lacks_is_asked_for(
     assert refused.stdout == (
         "hatch-model: error: tool.hatch.metadata.hooks.model.dependencies[0] asks for `anchor>=1`, which "
         "is not in the environment of this command. Run the command where the project and its dependency "
-        "groups are installed, such as after `uv sync --all-groups` with `uv run hatch-model train`.\n"
+        "groups are installed, such as after `uv sync --all-groups` with `uv run hatch-model train`. "
+        "This takes hatch-model in one of these groups: `uv add --dev 'hatch-model[cli]'`.\n"
     )

@@ -119,7 +119,8 @@ def train_in_tree(
         raise HatchModelError(
             f"{error.required_by} asks for `{error.requirement}`, which is not in the environment of this "
             f"command. Run the command where the project and its dependency groups are installed, such as "
-            f"after `uv sync --all-groups` with `uv run hatch-model train`."
+            f"after `uv sync --all-groups` with `uv run hatch-model train`. This takes hatch-model in one of these "
+            f"groups: `uv add --dev 'hatch-model[cli]'`."
         ) from None
     finally:
         project.close()
