@@ -242,6 +242,7 @@ def test_a_command_without_a_model_names_the_wheel_that_was_built_last(
     example = Path("dist", "small-10-py3-none-any.whl")
     assert ran.code == 2
     assert ran.err.endswith(f"Error: Missing argument 'MODEL', such as {example}.\n")
+    assert run("reproduce", example).err.endswith("Error: Missing argument 'SDIST'.\n")
 
 
 def test_more_models_than_a_command_takes_are_told_to_come_from_a_pattern() -> None:

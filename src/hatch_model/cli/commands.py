@@ -71,7 +71,8 @@ class ModelCommand(click.Command):
         try:
             extra = super().parse_args(ctx, args)
         except click.MissingParameter as missing:
-            if newest := _built_last(Path("dist")):
+            first = missing.param in self.params[:1]
+            if first and (newest := _built_last(Path("dist"))):
                 reason = missing.format_message().rstrip(".")
                 raise click.UsageError(
                     f"{reason}, such as {printable(str(newest))}.", ctx
