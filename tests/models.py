@@ -7,6 +7,7 @@ import hashlib
 import json
 import sys
 import zipfile
+from importlib.metadata import PathDistribution
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from click.testing import CliRunner
@@ -177,3 +178,13 @@ def run(*arguments: object) -> Ran:
         hatch_model, list(map(str, arguments)), prog_name="hatch-model", catch_exceptions=False
     )
     return Ran(result.stdout, result.stderr, result.exit_code)
+
+
+def installed_from(direct_url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process find *direct_url* as the `direct_url.json` of what is installed."""
+    read = PathDistribution.read_text
+
+    def patched(self: PathDistribution, name: str) -> str | None:
+        return direct_url if name == "direct_url.json" else read(self, name)
+
+    monkeypatch.setattr(PathDistribution, "read_text", patched)

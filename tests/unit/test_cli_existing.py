@@ -11,13 +11,18 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from models import Ran, run
+from models import Ran, installed_from, run
 from support import PROJECTS, tree
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SCRIPT = "import joblib\nmodel.fit(x)\njoblib.dump(model, 'models/model.joblib')\n"
+
+
+@pytest.fixture(autouse=True)
+def _from_an_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed_from(None, monkeypatch)
 
 
 @pytest.fixture

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import tomlkit
 import yaml
-from models import Ran, run
+from models import Ran, installed_from, run
 from support import tree
 
 from hatch_model.new_project import CI_SYSTEMS, FORMATS
@@ -110,7 +112,21 @@ def test_a_folder_with_spaces_gives_a_name_with_hyphens_and_a_command_that_can_b
 
 
 @pytest.mark.parametrize(
-    "name", ["1wine", "wine!", "a b", "class", "numpy", "Tests", "-wine", "<<x>>"]
+    "name",
+    [
+        *(
+            "1wine",
+            "wine!",
+            "a b",
+            "class",
+            "numpy",
+            "Tests",
+            "-wine",
+            "<<x>>",
+            "json",
+            "Scikit_Learn",
+        ),
+    ],
 )
 def test_a_name_that_no_package_can_have_is_refused(name: str, tmp_path: Path) -> None:
     ran = run("init", tmp_path / "p", f"--name={name}", "--no-lock")
@@ -189,3 +205,43 @@ def test_nothing_new_is_written_beside_code(
     assert message in ran.err
     assert tree(tmp_path).keys() == {file}
     assert run("init", tmp_path, "--name", "wine", "--no-lock").code == 0
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "source"),
+    [
+        ({"url": "file://{}/hatch%20model", "dir_info": {}}, {"path": "../hatch model"}),
+        ({"url": "file://{}/a.whl", "archive_info": {}}, {"path": "../a.whl"}),
+        (
+            {
+                "url": "https://me:secret@example.org/h.git",
+                "vcs_info": {"vcs": "git", "commit_id": "abc"},
+            },
+            {"git": "https://example.org/h.git", "rev": "abc"},
+        ),
+        (
+            {"url": "https://example.org/a.whl", "archive_info": {}},
+            {"url": "https://example.org/a.whl"},
+        ),
+        (None, None),
+    ],
+)
+def test_a_project_gets_hatch_model_from_where_it_was_installed(
+    direct_url: dict[str, Any] | None,
+    source: dict[str, str] | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = json.dumps(direct_url).replace("{}/", f"{tmp_path.as_posix()}/") if direct_url else None
+    installed_from(text, monkeypatch)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/train.py").write_text(
+        "import joblib, os\nfrom sklearn.svm import SVC\nos.mkdir('m')\njoblib.dump(SVC().fit(x, y), 'm/m.joblib')\n"
+    )
+
+    assert run("init", tmp_path / "new", "--name", "wine", "--no-lock").code == 0
+    assert run("init", tmp_path / "old", "--yes", "--no-lock").code == 0
+    for folder in ("new", "old"):
+        content = tomlkit.parse((tmp_path / folder / "pyproject.toml").read_text()).unwrap()
+        found = content["tool"]["uv"].get("sources", {}).get("hatch-model")
+        assert found == source

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,6 @@ from hatch_model.cli.files import all_or_nothing, refuse_existing, write_files
 from hatch_model.cli.output import print_line
 from hatch_model.errors import HatchModelError, printable_message
 from hatch_model.new_project.old_versions import LOCK, old_versions, python_of, uv_compile
-from hatch_model.new_project.plan import Choice
 from hatch_model.new_project.planner import make_plan
 from hatch_model.new_project.pyproject import edited
 from hatch_model.new_project.survey import survey
@@ -22,7 +23,7 @@ from hatch_model.new_project.survey import survey
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hatch_model.new_project.plan import Plan
+    from hatch_model.new_project.plan import Choice, Plan
     from hatch_model.new_project.survey import Survey
 
 _MOST_CHOICES = 6
@@ -64,7 +65,7 @@ def _asked(found: Survey, choice: Choice, *, yes: bool) -> Choice:
     if choice.train or yes or len(candidates) < 2 or not sys.stdin.isatty():  # noqa: PLR2004 - a choice
         return choice
     answer = click.prompt("Which code trains", default=candidates[0], type=click.Choice(candidates))
-    return Choice(train=answer, artifacts=choice.artifacts, arguments=choice.arguments)
+    return replace(choice, train=answer)
 
 
 def _lock(plan: Plan) -> None:
@@ -134,7 +135,7 @@ def _write(
 
 def _next(plan: Plan, folder: Path) -> str:
     """Return the command that trains and builds."""
-    place = f"cd {folder} && " if folder.resolve() != Path.cwd() else ""
+    place = f"cd {shlex.quote(str(folder))} && " if folder.resolve() != Path.cwd() else ""
     python = python_of(plan.survey.committed) if plan.lock == LOCK else ""
     running = f"3.{sys.version_info.minor}"
     is_older = python and int(python.partition(".")[2]) < sys.version_info.minor

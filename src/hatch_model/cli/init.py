@@ -15,7 +15,7 @@ import click
 from hatch_model.cli.files import all_or_nothing, refuse_existing, write_files
 from hatch_model.cli.output import exits_on_error, print_line
 from hatch_model.errors import HatchModelError
-from hatch_model.new_project import CI_SYSTEMS, FORMATS, NewProject
+from hatch_model.new_project import CI_SYSTEMS, FORMATS, NewProject, own_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,7 +116,9 @@ def _convert(
         arguments = read_arguments(assignments)
     except ValueError as error:
         raise click.BadParameter(f"{error} is not KEY=VALUE", param_hint="--arguments") from None
-    choice = Choice(train=train, artifacts=artifacts, arguments=arguments)
+    choice = Choice(
+        train=train, artifacts=artifacts, arguments=arguments, source=own_source(folder)
+    )
     convert(folder, choice, yes=yes, force=force, lock=None if no_lock else _lock)
 
 
@@ -135,7 +137,8 @@ def _create(
     formats = FORMATS[library]
     chosen: Format = format_ or _answer("Format", formats[0], formats)  # type: ignore[assignment]
     ci = ci or _answer("Workflow", "github", list(CI_SYSTEMS))
-    project = NewProject(name=name, library=library, format=chosen, ci=ci)
+    source = own_source(folder)
+    project = NewProject(name=name, library=library, format=chosen, ci=ci, source=source)
     kept = [path for path in _OPTIONAL if (folder / path).is_file() and not force]
     files = {path: text for path, text in project.files().items() if str(path) not in kept}
     refuse_existing(folder, files, force=force)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
+from importlib.metadata import distribution
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from hatch_model.errors import HatchModelError, printable
+from hatch_model.installed import is_local, parse_direct_url, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +51,31 @@ _TRAINING: Mapping[Format, tuple[str, ...]] = {
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
+def own_source(root: Path) -> dict[str, str]:
+    """Return where the installed hatch-model is from, as an entry of tool.uv.sources for a project at *root*.
+
+    Empty if it is from an index, where uv finds it by itself.
+    """
+    text = distribution("hatch-model").read_text("direct_url.json")
+    try:
+        found = parse_direct_url(text) if text else {}
+    except ValueError:
+        found = {}
+    if not found:
+        return {}
+    url = without_credentials(found["url"])
+    if "vcs_info" in found:
+        return {"git": url, "rev": found["vcs_info"]["commit_id"]}
+    if not is_local(found):
+        return {"url": url}
+    place = Path(url2pathname(urlsplit(found["url"]).path))
+    try:
+        relative = os.path.relpath(place, root.resolve())
+    except ValueError:  # on another drive
+        relative = str(place)
+    return {"path": Path(relative).as_posix()}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewProject:
     """What a new project is to be."""
@@ -50,6 +84,8 @@ class NewProject:
     library: str
     format: Format
     ci: str
+    source: Mapping[str, str] = field(default_factory=dict)
+    """Where uv finds hatch-model, unless that is an index."""
 
     def __post_init__(self) -> None:
         """Raise HatchModelError for what cannot be combined, and for a name that no package can have."""
@@ -58,12 +94,20 @@ class NewProject:
                 f"`{printable(self.name)}` cannot be the name of a project: use letters, digits and hyphens, "
                 f"with a letter first."
             )
-        if keyword.iskeyword(self.package) or self.package in _TAKEN:
+        if keyword.iskeyword(self.package) or self.package in sys.stdlib_module_names | _TAKEN:
             raise HatchModelError(
                 f"`{self.name}` cannot be the name of a project, because Python knows `{self.package}` as "
                 f"something else. Choose another one."
             )
         formats = FORMATS[self.library]
+        needed = [*_REQUIREMENTS[self.format], *_TRAINING[self.format]]
+        if canonicalize_name(self.name) in {
+            canonicalize_name(Requirement(each).name) for each in needed
+        }:
+            raise HatchModelError(
+                f"`{self.name}` cannot be the name of a project that needs the package `{self.name}`. Choose another "
+                f"one."
+            )
         if self.format not in formats:
             raise HatchModelError(
                 f"a model of {self.library} is saved as {' or '.join(formats)}, not as {self.format}."
@@ -104,6 +148,7 @@ class NewProject:
             "format": self.format,
             "requirements": _REQUIREMENTS[self.format],
             "training": _TRAINING[self.format],
+            "source": self.source,
         }
 
     def _places(self) -> dict[str, str]:

@@ -21,6 +21,8 @@ class Choice:
     artifacts: str = ""
     """The folder, or the file, that training writes to."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    source: Mapping[str, str] = field(default_factory=dict)
+    """Where uv finds hatch-model, unless that is an index."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -49,6 +51,7 @@ class Plan:
     """New ones, by path."""
     notes: list[str] = field(default_factory=list)
     lock: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def import_name(self) -> str:

@@ -40,6 +40,7 @@ def make_plan(survey: Survey, choice: Choice) -> Plan:
         package=package,
         packages=_shipped(survey, package, module),
         trained_by=str(module.path),
+        source=choice.source,
     )
     before = survey.stages(module)
     earlier = [each for each in before if not each.required_arguments]
@@ -91,7 +92,7 @@ def chosen(survey: Survey, choice: Choice) -> tuple[Module, str]:
         "or choose an empty folder, where `hatch-model init FOLDER` writes a new project."
     )
     if survey.unread:
-        hint = f"{survey.unread[0]}. Mend that, and try again."
+        hint = f"{survey.unread[0].rstrip('.?!')}. Mend that, and try again."
     if survey.notebooks:
         hint = (
             f"Save a notebook that trains as a script (`jupyter nbconvert --to script "

@@ -355,11 +355,15 @@ def _uv(document: TOMLDocument, plan: Plan) -> str:
     patterns = ["pyproject.toml", *folders, *(["*.py"] if at_top else [])]
     keys = ", ".join(f'{{ file = "{each}" }}' for each in patterns)
     uv = _at(document, "tool", "uv")
+    comment = "# Where hatch-model was installed from. Not needed once it comes from an index."
+    source = f"hatch-model = {_inline(plan.source)}" if plan.source else ""
     if uv is None:
-        comment = (
-            "# Build again when the code changes, in projects that use this one from its folder."
-        )
-        return f"[tool.uv]\n{comment}\ncache-keys = [{keys}]"
+        why = "# Build again when the code changes, in projects that use this one from its folder."
+        table = f"[tool.uv]\n{why}\ncache-keys = [{keys}]"
+        return f"{table}\n\n[tool.uv.sources]\n{comment}\n{source}" if source else table
+    sources = uv.setdefault("sources", tomlkit.table()) if source else {}
+    if source and "hatch-model" not in sources:
+        sources["hatch-model"] = tomlkit.parse(source)["hatch-model"]
     if "cache-keys" not in uv:
         uv["cache-keys"] = tomlkit.parse(f"x = [{keys}]")["x"]
     if uv.get("package") is False:

@@ -340,7 +340,7 @@ def is_project(folder: Path) -> bool:
 def _notebooks(root: Path) -> list[str]:
     return [
         path.relative_to(root).as_posix()
-        for pattern in ("*.ipynb", "notebooks/*.ipynb")
+        for pattern in ("*.ipynb", "[!.]*/*.ipynb")
         for path in sorted(root.glob(pattern))
     ]
 
