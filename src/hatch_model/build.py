@@ -149,7 +149,7 @@ def _tell_of_installation(project: Project, requirements: Sequence[str]) -> None
         count = len(requirements) - len(project.tool_requirements())
         what = f"the {count} packages of `{lock}`"
     elif len(requirements) <= _MOST_NAMED:
-        what = ", ".join(requirements)
+        what = ", ".join(requirements) or "nothing but what builds"
     else:
         what = f"{', '.join(requirements[:_MOST_NAMED])} and {len(requirements) - _MOST_NAMED} more"
     project.log.info(f"to train, the build environment gets {what}")

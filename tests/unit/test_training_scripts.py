@@ -251,7 +251,9 @@ def test_a_syntax_error_is_shown_with_its_line(project: _Project) -> None:
     script = project.folder / "jobs" / "train.py"
     said = f'  File "{script}", line 5\n    x = = 1\n        ^\nSyntaxError: invalid syntax'
     assert project.lines == said.splitlines()
-    assert message == f"training failed: jobs/train.py raised {said.strip()}"
+    assert message == (
+        "training failed: jobs/train.py raised SyntaxError: invalid syntax (train.py, line 5)"
+    )
 
 
 def test_a_package_that_a_script_lacks_is_told_where_it_belongs(project: _Project) -> None:

@@ -347,8 +347,15 @@ def _guarded(call: Any, absent: str = "") -> Any:
         ):
             raise
         _print_traceback(error)
-        exception = "".join(traceback.format_exception_only(type(error), error)).strip()
+        exception = _last_line(error)
         raise _Failure("raised", exception=exception, modules=_not_found(error)) from None
+
+
+def _last_line(error: BaseException) -> str:
+    """Return the type and the message of *error*, as the last line of a traceback has them."""
+    if isinstance(error, SyntaxError):  # has its lines of code before that
+        return f"{type(error).__name__}: {error}"
+    return "".join(traceback.format_exception_only(type(error), error)).strip()
 
 
 def _not_found(error: BaseException | None) -> list[str]:
@@ -458,7 +465,7 @@ def _save(model: Any, file: Path) -> None:
     try:
         joblib.dump(model, file)
     except Exception as error:  # noqa: BLE001 - pickling may raise anything, depending on the object
-        reason = "".join(traceback.format_exception_only(type(error), error)).strip()
+        reason = _last_line(error)
         raise _Failure("unsavable", type=_type_name(model), reason=reason) from None
 
 
@@ -548,7 +555,7 @@ def _load_model(path: str, pickles: Any, *, is_needed: bool) -> None:
         if unknown or is_needed:
             if not unknown:
                 _print_traceback(error)
-            reason = "".join(traceback.format_exception_only(type(error), error)).strip()
+            reason = _last_line(error)
             modules = _not_found(error)
             raise _Failure(
                 "unloadable", file=path, reason=reason, unknown=unknown[-1:], modules=modules
