@@ -138,7 +138,8 @@ def build_requirements(project: Project) -> list[str]:
         requirements = [*record["pins"], *groups, *project.tool_requirements()]
     else:
         requirements = project.requirements()
-    _tell_of_installation(project, requirements)
+    if requirements:
+        _tell_of_installation(project, requirements)
     return requirements
 
 
@@ -149,7 +150,7 @@ def _tell_of_installation(project: Project, requirements: Sequence[str]) -> None
         count = len(requirements) - len(project.tool_requirements())
         what = f"the {count} packages of `{lock}`"
     elif len(requirements) <= _MOST_NAMED:
-        what = ", ".join(requirements) or "nothing but what builds"
+        what = ", ".join(requirements)
     else:
         what = f"{', '.join(requirements[:_MOST_NAMED])} and {len(requirements) - _MOST_NAMED} more"
     project.log.info(f"to train, the build environment gets {what}")
