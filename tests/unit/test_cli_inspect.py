@@ -26,6 +26,7 @@ from models import (
 )
 from support import make_wheel, tree
 
+from hatch_model.cli.inspect import next_commands
 from hatch_model.cli.open import open_model
 
 if TYPE_CHECKING:
@@ -82,9 +83,26 @@ inputs
   large.csv    3.0 GiB
 
 """,
-        "",
+        f"Next: uv run --no-project --with {wheel} python -c "
+        f'"from small.main import check; print(check())"\n'
+        f"Next: hatch-model index add registry {wheel}\n",
         0,
     )
+
+
+def test_the_next_command_has_the_python_that_a_wheel_is_for() -> None:
+    known = {
+        "check": {"entry_point": "small.main:Model.check"},
+        "python": {"version": "3.12.1"},
+        "tags": ["cp312-none-any"],
+    }
+
+    predict, publish = next_commands("a b/small.whl", known)
+    assert predict == (
+        "uv run --python 3.12 --no-project --with 'a b/small.whl' python -c "
+        '"from small.main import Model; print(Model.check())"'
+    )
+    assert publish == "hatch-model index add registry 'a b/small.whl'"
 
 
 def test_a_wheel_of_another_tool_is_shown_as_far_as_it_tells(tmp_path: Path) -> None:

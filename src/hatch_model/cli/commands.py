@@ -17,13 +17,14 @@ from hatch_model.cli.cache import cache
 from hatch_model.cli.diff import changes, metric_changes
 from hatch_model.cli.index import index
 from hatch_model.cli.init import init
-from hatch_model.cli.inspect import facts, sections
+from hatch_model.cli.inspect import facts, next_commands, sections
 from hatch_model.cli.interpreter import Interpreter, describe, this_interpreter
 from hatch_model.cli.open import open_model, unreadable
 from hatch_model.cli.output import (
     Group,
     as_json_option,
     exits_on_error,
+    print_hint,
     print_json,
     print_line,
     print_table,
@@ -126,6 +127,9 @@ def inspect(model: str, *, as_json: bool, markdown: bool, command: str | None) -
         return
     for title, rows in sections(known):
         print_table(title, ("", ""), rows)
+    if opened.kind == "wheel" and opened.record:
+        for each in next_commands(model, known):
+            print_hint(f"Next: {each}")
 
 
 @hatch_model.command(cls=ModelCommand)

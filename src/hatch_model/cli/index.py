@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hatch_model.cli.output import Group, exits_on_error, print_line
-from hatch_model.errors import printable_message
+from hatch_model.cli.output import Group, exits_on_error, print_hint, print_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +36,7 @@ def update(folder: Path, *, reread: bool) -> None:
     lines, faults = _index(folder).update(reread=reread)
     _print(lines)
     for fault in faults:
-        _to_stderr(f"hatch-model: {fault}")
+        print_hint(f"hatch-model: {fault}")
     sys.exit(1 if faults else 0)
 
 
@@ -57,12 +56,12 @@ def add(folder: Path, files: tuple[Path, ...]) -> None:
 
 def _say_what_is_next(folder: Path) -> None:
     if any((parent / "pyproject.toml").is_file() for parent in folder.resolve().parents):
-        _to_stderr(
+        print_hint(
             f"hatch-model: `{folder}` is in the folder of a project: unless .gitignore names it, the next source "
             f"distribution contains it."
         )
     serve = ("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder))
-    _to_stderr(f"Next: {shlex.join(serve)} 8000")
+    print_hint(f"Next: {shlex.join(serve)} 8000")
 
 
 @index.command()
@@ -116,7 +115,3 @@ def _index(folder: Path) -> Index:
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
         print_line(line)
-
-
-def _to_stderr(message: str) -> None:
-    click.echo(printable_message(message), err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from hatch_model.cli.output import number, shown
@@ -82,6 +83,20 @@ def sections(known: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
         ("largest files", [] if known["artifacts"] else _sized(known["files"]["largest"])),
     ]
     return [(title, rows) for title, rows in every_section if rows]
+
+
+def next_commands(wheel: str, known: Mapping[str, Any]) -> list[str]:
+    """Return what one may want to do with *wheel*, a file: predict as its check does, and publish it."""
+    file = shlex.quote(wheel)
+    commands = [f"hatch-model index add registry {file}"]
+    if known["check"]:
+        module, _, function = known["check"]["entry_point"].partition(":")
+        version = ".".join(known["python"]["version"].split(".")[:2])
+        is_for_one = not any(tag.startswith("py3-") for tag in known["tags"])
+        python = f"--python {version} " if is_for_one else ""
+        code = f"from {module} import {function.partition('.')[0]}; print({function}())"
+        commands.insert(0, f'uv run {python}--no-project --with {file} python -c "{code}"')
+    return commands
 
 
 def _summary(known: Mapping[str, Any]) -> list[tuple[str, str]]:

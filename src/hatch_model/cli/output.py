@@ -14,7 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hatch_model.errors import LONGEST_MESSAGE, HatchModelError, exit_on_error, printable
+from hatch_model.errors import (
+    LONGEST_MESSAGE,
+    HatchModelError,
+    exit_on_error,
+    printable,
+    printable_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +50,11 @@ def number(value: float, *, digits: int = 6, sign: bool = False) -> str:
 def print_line(line: str) -> None:
     """Print *line*, in which line breaks are escaped as well."""
     print(printable(line, longest=LONGEST_MESSAGE))  # noqa: T201 - this is the output
+
+
+def print_hint(message: str) -> None:
+    """Print *message* to people, apart from what a command is called for."""
+    click.echo(printable_message(message), err=True)
 
 
 def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
