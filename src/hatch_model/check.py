@@ -252,7 +252,9 @@ def _reason(result: Mapping[str, Any], module: str) -> str:
         "attribute-not-found": lambda: (
             f"AttributeError: module {module!r} has no attribute {result['attribute']!r}"
         ),
-        "not-callable": lambda: f"TypeError: it is not a function but of type `{result['type']}`",
+        "not-callable": lambda: (
+            f"TypeError: it is not an ordinary function but of type `{result['type']}`"
+        ),
         "raised": lambda: str(result["exception"]),
         "exited": lambda: f"SystemExit: {result['code']}",
         "unloadable": lambda: str(result["reason"]),

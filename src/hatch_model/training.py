@@ -202,7 +202,7 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
             train, f"{key}.train", result["attribute"], result["candidates"]
         ),
         "not-callable": lambda: (
-            f"{key}.train is `{train}`, but that is not a function: it is of type "
+            f"{key}.train is `{train}`, but that is not an ordinary function: it is of type "
             f"`{result['type']}`."
         ),
         "signature": lambda: (

@@ -203,7 +203,7 @@ def test_training_that_does_not_end_in_a_model_is_told_in_one_sentence(
         pytest.param(
             'train = "small.main:EPOCHS"',
             f"hatch-model: training with small.main:EPOCHS\n"
-            f"hatch-model: error: {_KEY}.train is `small.main:EPOCHS`, but that is not a function: "
+            f"hatch-model: error: {_KEY}.train is `small.main:EPOCHS`, but that is not an ordinary function: "
             f"it is of type `int`.\n",
             id="not callable",
         ),

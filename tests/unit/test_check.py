@@ -241,7 +241,12 @@ def test_an_exception_is_reported_under_its_traceback(check: _Check) -> None:
             "TypeError: check() missing 1 required positional argument: 'x'",
             True,
         ),
-        ("check = 1", "model:check", "TypeError: it is not a function but of type `int`", False),
+        (
+            "check = 1",
+            "model:check",
+            "TypeError: it is not an ordinary function but of type `int`",
+            False,
+        ),
         (
             "def check(): pass",
             "model:absent",

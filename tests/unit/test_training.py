@@ -522,7 +522,7 @@ def test_a_function_that_does_not_exist_is_named(
 @pytest.mark.parametrize(
     ("value", "kind"), [("3", "int"), ("Settings()", "model.Settings"), ("None", "NoneType")]
 )
-def test_what_is_not_callable_is_refused(training: _Training, value: str, kind: str) -> None:
+def test_what_is_no_function_to_call_is_refused(training: _Training, value: str, kind: str) -> None:
     source = f"""
         class Settings: ...
 
@@ -530,7 +530,23 @@ def test_what_is_not_callable_is_refused(training: _Training, value: str, kind: 
         """
 
     assert training.message(source) == (
-        f"{_KEY}.train is `model:train`, but that is not a function: it is of type `{kind}`."
+        f"{_KEY}.train is `model:train`, but that is not an ordinary function: it is of type `{kind}`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("async def train(output_dir): pass", "async function"),
+        ("async def train(output_dir): yield", "async function"),
+        ("def train(output_dir): yield", "generator function"),
+    ],
+)
+def test_a_function_that_only_makes_something_to_run_is_refused(
+    training: _Training, source: str, kind: str
+) -> None:
+    assert training.message(source) == (
+        f"{_KEY}.train is `model:train`, but that is not an ordinary function: it is of type `{kind}`."
     )
 
 

@@ -325,6 +325,11 @@ def _load(module: str, attribute: str) -> Any:
         target = found
     if not callable(target):
         raise _Failure("not-callable", type=_type_name(target))
+    # Calling one of these runs nothing of it.
+    if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
+        raise _Failure("not-callable", type="async function")
+    if inspect.isgeneratorfunction(target):
+        raise _Failure("not-callable", type="generator function")
     return target
 
 
