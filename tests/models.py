@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 import zipfile
-from importlib.metadata import PathDistribution
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from click.testing import CliRunner
@@ -181,10 +181,6 @@ def run(*arguments: object) -> Ran:
 
 
 def installed_from(direct_url: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have this process find *direct_url* as the `direct_url.json` of what is installed."""
-    read = PathDistribution.read_text
-
-    def patched(self: PathDistribution, name: str) -> str | None:
-        return direct_url if name == "direct_url.json" else read(self, name)
-
-    monkeypatch.setattr(PathDistribution, "read_text", patched)
+    """Have `hatch-model init` find *direct_url* as its own `direct_url.json`."""
+    found = SimpleNamespace(read_text=lambda _name: direct_url)
+    monkeypatch.setattr("hatch_model.new_project.distribution", lambda _name: found)
