@@ -22,12 +22,15 @@ _TRAIN = "import joblib\nfrom sklearn.svm import SVC\njoblib.dump(SVC().fit(x, y
 class Uv:
     """Stands in for uv, and fails as often as it is told."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, unbuilt: str = "") -> None:
+        self._unbuilt = unbuilt
         self.asked: list[str] = []
         self.text = self.constraints = ""
         self._failures = failures
 
     def __call__(self, arguments: Sequence[str], text: str) -> tuple[int, str, str]:
+        if "--only-binary" in arguments:
+            return (1, "", self._unbuilt) if self._unbuilt else (0, "", "")
         self.asked, self.text = [*arguments], text
         file = arguments[arguments.index("--constraints") + 1]
         self.constraints = Path(file).read_text("utf-8")
@@ -75,6 +78,19 @@ def test_what_hatch_model_needs_may_be_newer_than_the_commit(project: Path) -> N
 
 def test_what_uv_says_is_given_if_there_are_no_versions(project: Path) -> None:
     assert _lock(project, Uv(failures=2)) == ("", "no such version")
+
+
+def test_versions_that_a_build_would_compile_are_told(project: Path) -> None:
+    plan = make_plan(replace(survey(project), committed=""), Choice())
+
+    uv = Uv(
+        unbuilt="  cause: Because numpy==1.19.5 has no usable wheels and you require numpy==1.19.5, …"
+    )
+    assert old_versions(plan, uv)[0]
+    assert plan.notes[-1] == (
+        "`numpy==1.19.5` has no wheel for Python 3.10 or newer, so a build compiles it, and may fail. If it does, "
+        "allow a newer version"
+    )
 
 
 def test_without_a_commit_the_newest_versions_are_locked(project: Path) -> None:

@@ -77,8 +77,15 @@ def old_versions(plan: Plan, run: Compile) -> tuple[str, str]:
                 arguments += ["--exclude-newer-package", f"{name}={now}"]
         text = "\n".join([*plan.requirements, *plan.training, ""])
         code, output, errors = run(arguments, text)
-    if code:
-        return "", errors.strip()
+        if code:
+            return "", errors.strip()
+        _, _, unbuilt = run([*arguments, "--only-binary", ":all:"], text)
+    without_wheels = sorted(set(re.findall(r"(\S+==\S+) has no usable wheels", unbuilt)))
+    if without_wheels:
+        plan.notes.append(
+            f"{', '.join(f'`{each}`' for each in without_wheels)} has no wheel for Python {python} or newer, so a build "
+            f"compiles it, and may fail. If it does, allow a newer version"
+        )
     return f"{_header(committed)}{output}", ""
 
 
