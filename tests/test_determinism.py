@@ -70,6 +70,7 @@ def test_what_the_table_says_of_the_standard_library_holds() -> None:
 
 
 @pytest.mark.network
+@pytest.mark.nightly
 def test_what_the_table_says_of_scikit_learn_holds(shared_folder: Path) -> None:
     libraries = ("scikit-learn", "joblib", "numpy")
     environment = ("uv", "run", "--no-project", "--isolated", "--python", sys.executable)

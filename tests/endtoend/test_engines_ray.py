@@ -329,8 +329,12 @@ def test_training_on_a_node_makes_the_model_that_is_made_here(
 
 @pytest.mark.parametrize(
     ("victim", "code"),
-    [("$(cut -d ' ' -f 2 LOG)", 1), ("-9 $(cut -d ' ' -f 1 LOG)", 1), ("-9 $build_pid", 137)],
-    ids=["its worker", "training", "the build"],
+    [
+        # Ray takes a minute to notice.
+        pytest.param("$(cut -d ' ' -f 2 LOG)", 1, id="its worker", marks=pytest.mark.nightly),
+        pytest.param("-9 $(cut -d ' ' -f 1 LOG)", 1, id="training"),
+        pytest.param("-9 $build_pid", 137, id="the build"),
+    ],
 )
 def test_what_is_killed_leaves_nothing_on_the_node(
     victim: str, code: int, search: ModelProject, namespace: Namespace, tmp_path: Path

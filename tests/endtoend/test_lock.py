@@ -972,7 +972,10 @@ def on(platform: str, system: str, lines: list[str]) -> list[str]:
 
 @pytest.mark.network
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="scikit-learn 1.6.1 has no wheels for it")
-@FORMATS
+@pytest.mark.parametrize(
+    "path",
+    [UV_LOCK, *(pytest.param(each, marks=pytest.mark.nightly) for each in (PYLOCK, REQUIREMENTS))],
+)
 def test_scikit_learn_as_it_is_locked_is_what_trains_and_what_every_platform_gets(
     path: str, online_surroundings: Surroundings, tmp_path: Path
 ) -> None:

@@ -61,7 +61,9 @@ def test_the_page_works_as_it_stands(
     assert not any(line.startswith("matplotlib") for line in requires)
 
 
-@pytest.mark.parametrize("format_", ["onnx", "safetensors"])
+@pytest.mark.parametrize(
+    "format_", ["onnx", pytest.param("safetensors", marks=pytest.mark.nightly)]
+)
 def test_a_project_of_each_format_is_tested_and_built(
     format_: str, surroundings: Surroundings, shared_folder: Path, tmp_path: Path
 ) -> None:

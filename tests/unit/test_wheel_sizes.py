@@ -97,14 +97,13 @@ def install_with_uv(wheel: Path, folder: Path) -> None:
 @pytest.mark.parametrize(
     "sizes",
     [
-        [(2 << 30) - 1],
-        [2 << 30],
-        [(4 << 30) - 1],
-        [4 << 30],
-        [(5 << 30) + 3],
-        [1 << 30, (3 << 30) + 1, 1 << 20, 1 << 20],
+        pytest.param([(2 << 30) - 1], id="2 GiB - 1", marks=pytest.mark.nightly),
+        pytest.param([2 << 30], id="2 GiB", marks=pytest.mark.nightly),
+        pytest.param([(4 << 30) - 1], id="4 GiB - 1"),
+        pytest.param([4 << 30], id="4 GiB", marks=pytest.mark.nightly),
+        pytest.param([(5 << 30) + 3], id="5 GiB + 3"),
+        pytest.param([1 << 30, (3 << 30) + 1, 1 << 20, 1 << 20], id="offsets beyond 4 GiB"),
     ],
-    ids=["2 GiB - 1", "2 GiB", "4 GiB - 1", "4 GiB", "5 GiB + 3", "offsets beyond 4 GiB"],
 )
 def test_files_and_offsets_of_gigabytes(sizes: list[int], folder: Path) -> None:
     sources = {
@@ -148,7 +147,9 @@ def test_a_deflated_file_of_more_than_4_gib(folder: Path) -> None:
 
 
 @pytest.mark.large
-@pytest.mark.parametrize("count", [65_535 - 6, 65_535 - 5, 70_000])
+@pytest.mark.parametrize(
+    "count", [65_535 - 6, 65_535 - 5, pytest.param(70_000, marks=pytest.mark.nightly)]
+)
 def test_more_files_than_the_old_format_counts(count: int, folder: Path) -> None:
     (folder / "files").mkdir()
     sources = {}

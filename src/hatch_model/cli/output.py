@@ -53,7 +53,8 @@ def print_line(line: str) -> None:
 
 
 def print_hint(message: str) -> None:
-    """Print *message* to people, apart from what a command is called for."""
+    """Print *message* to people, after and apart from what a command is called for."""
+    sys.stdout.flush()
     click.echo(printable_message(message), err=True)
 
 
