@@ -274,3 +274,16 @@ def test_the_next_command_has_a_python_of_the_time_of_the_lock(
     assert (scripts / "requirements.lock").read_text() == (
         "# Versions as of the last commit (2022-01-01), by `hatch-model init`.\njoblib==1.3.2\n"
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and modes are POSIX's")
+def test_links_and_modes_stay(scripts: Path) -> None:
+    real = scripts.parent / "real.toml"
+    real.write_text('[project]\nname = "acme"\nversion = "1"\n')
+    real.chmod(0o600)
+    (scripts / "pyproject.toml").symlink_to(real)
+
+    assert run("init", scripts, "--yes", "--no-lock").code == 0
+    assert (scripts / "pyproject.toml").is_symlink()
+    assert "hooks.model" in real.read_text()
+    assert real.stat().st_mode & 0o777 == 0o600

@@ -551,10 +551,6 @@ def test_what_prediction_loads_is_the_model_where_only_running_tells_some_names(
     ("code", "path"),
     [
         ("def save(path):\n    joblib.dump(m, path)\nsave('o/m.joblib')", "o/m.joblib"),
-        (
-            "class T:\n    def save(self, path):\n        joblib.dump(m, path)\nT().save('o/m.joblib')",
-            "o/m.joblib",
-        ),
         ("def save(path):\n    joblib.dump(m, path)\nsave(config['path'])", ""),
         ("class T:\n    def save(self, path):\n        joblib.dump(m, path)", ""),
     ],
@@ -568,3 +564,102 @@ def test_a_saver_of_the_project_tells_the_path_where_it_is_called(
     else:
         with pytest.raises(HatchModelError, match="saves a model, but only running it would tell"):
             plan(tmp_path, files)
+
+
+_DUMP = "import pickle\ndef dump(obj, path):\n    with open(path, 'wb') as f:\n        pickle.dump(obj, f)\n"
+_SAVE_TO = "import joblib\ndef save_to(m, path='models/model.pkl'):\n    joblib.dump(m, path)\n"
+_BELOW = (
+    "def below(m, path):\n    path = os.path.join(path, 'm.joblib')\n    joblib.dump(m, path)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("helper", "code", "artifacts", "main"),
+    [
+        (_DUMP, "dump(m, 'o/m.pkl')\njson.dump({}, open('r/x.json', 'w'))", "o", "m.pkl"),
+        (_DUMP, "dump(m, 'o/m.pkl')\nimg.dump('plots/a.png')", "o", "m.pkl"),
+        (_SAVE_TO, "save_to(m, 'o/svc.pkl')", "o", "svc.pkl"),
+        (_SAVE_TO, "save_to(m)", "models", "model.pkl"),
+        (f"import joblib\n{_BELOW}", "below(m, 'artifacts')", "", ""),
+    ],
+)
+def test_only_the_function_that_is_called_tells_what_is_written(
+    helper: str, code: str, artifacts: str, main: str, tmp_path: Path
+) -> None:
+    files = {
+        "util.py": helper,
+        "other.py": "def dump(text, path):\n    open(path, 'w').write(text)\n",
+        "train.py": (
+            "import json, os\nfrom sklearn.svm import SVC\nfrom util import *\n"
+            f"from util import {code.partition('(')[0]}\nm = SVC().fit(x, y)\nos.makedirs('o')\n{code}\n"
+        ),
+    }
+    if not main:
+        with pytest.raises(HatchModelError, match=r"only running it would tell|neither saves nor"):
+            plan(tmp_path, files)
+        return
+    made = plan(tmp_path, files)
+    assert made.artifacts == artifacts
+    assert f'{main}"' in made.files[made.package / "__init__.py"]
+
+
+def test_a_helper_that_reads_what_only_running_tells_leaves_inputs_out(tmp_path: Path) -> None:
+    files = {
+        "util.py": (
+            "import joblib\nimport pandas as pd\ndef save(m, path):\n    joblib.dump(m, path)\n"
+            "def load(path):\n    return joblib.load(path)\ndef read(path):\n    return pd.read_csv(path)\n"
+        ),
+        "train.py": (
+            "from sklearn.svm import SVC\nfrom util import read, save\nx = read(config['data'])\n"
+            "save(SVC().fit(x, y), 'o/m.joblib')\n"
+        ),
+    }
+
+    made = plan(tmp_path, files)
+    assert made.artifacts == "o"
+    assert made.inputs is None
+
+
+def test_a_function_of_the_same_name_elsewhere_changes_no_input(tmp_path: Path) -> None:
+    files = {
+        "report.py": "def process(path):\n    table.to_csv(path)\n",
+        "train.py": (
+            f"import pandas as pd\ndef process(path):\n    return pd.read_csv(path)\nprocess('d/t.csv')\n{_SAVE}"
+        ),
+        "d/t.csv": "",
+    }
+
+    assert plan(tmp_path, files).inputs == ["d/t.csv", "train.py"] or plan(
+        tmp_path, files
+    ).inputs == ["d/t.csv"]
+
+
+@pytest.mark.parametrize(
+    ("first", "folder"),
+    [
+        ("os.getcwd()", "notebooks"),
+        ("os.path.dirname(__file__)", ""),
+        ("osp.dirname(osp.abspath(__file__))", ""),
+    ],
+)
+def test_a_path_above_the_working_directory_is_no_path_above_the_file(
+    first: str, folder: str, tmp_path: Path
+) -> None:
+    code = (
+        f"import os.path as osp\n{_FIT}HERE = {first}\n"
+        "open(osp.join(HERE, '../x.csv'))\njoblib.dump(m, osp.join(HERE, '../models/m.joblib'))\n"
+    )
+
+    made = plan(tmp_path, {"notebooks/train.py": code, "models/x": "", "x.csv": ""})
+    assert made.artifacts == "models"
+    assert (f'folder="{folder}"' in made.files.get(PurePosixPath(made.train), "")) == bool(folder)
+
+
+def test_variables_that_need_not_be_set_are_not_told(tmp_path: Path) -> None:
+    code = (
+        "import os\nos.environ['A'] = '1'\nos.environ['A']\nos.environ['HOME']\n"
+        "if 'B' in os.environ:\n    os.environ['B']\n"
+    )
+
+    notes = plan(tmp_path, {"train.py": code + _SAVE}).notes
+    assert not any("environment variable" in each for each in notes)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import tomlkit
 from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
 from packaging.requirements import Requirement
 from support import PROJECTS
 
@@ -17,6 +19,11 @@ from hatch_model.new_project.planner import make_plan
 from hatch_model.new_project.pyproject import edited
 from hatch_model.new_project.survey import survey
 from hatch_model.settings import read_settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -256,4 +263,84 @@ def test_a_source_distribution_that_lists_its_files_gets_what_training_reads(
     content = read(edited(make_plan(survey(tmp_path), Choice()), text))
     assert content["tool"]["hatch"]["build"]["targets"]["sdist"]["include"] == [
         *("/src", "/rows.csv", "/train.py")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "code", "expected"),
+    [
+        ("acme.about.__version__", '__version__ = "1.2"\n', {"path": "src/acme/about.py"}),
+        (
+            "acme.about.release",
+            'release: str = "1.2"\n',
+            {
+                "path": "src/acme/about.py",
+                "pattern": "(?m)^release\\s*(?::\\s*str\\s*)?=\\s*['\\\"](?P<version>[^'\\\"]+)['\\\"]",
+            },
+        ),
+        ("acme.about.release", "release = read()\n", None),
+    ],
+)
+@pytest.mark.parametrize("place", ["pyproject.toml", "setup.cfg"])
+def test_a_version_that_is_assigned_anywhere_is_found_there(
+    attribute: str, code: str, expected: dict[str, str] | None, place: str, tmp_path: Path
+) -> None:
+    (tmp_path / "src/acme").mkdir(parents=True)
+    (tmp_path / "src/acme/about.py").write_text(code)
+    text = ""
+    if place == "setup.cfg":
+        (tmp_path / place).write_text(f"[metadata]\nname = acme\nversion = attr: {attribute}\n")
+    else:
+        text = (
+            '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+            '[project]\nname = "acme"\ndynamic = ["version"]\n'
+            f'[tool.setuptools.dynamic]\nversion = {{ attr = "{attribute}" }}\n'
+        )
+
+    content = read(converted(tmp_path, text))
+    assert content["tool"]["hatch"].get("version") == expected
+    assert content["project"].get("version") == (None if expected else "0.1.0")
+    if expected:
+        folder = tmp_path
+        (folder / "pyproject.toml").write_text(tomlkit.dumps(content))
+        assert ProjectMetadata(str(folder), PluginManager()).version == "1.2"
+
+
+@pytest.mark.parametrize(
+    "uv",
+    [
+        "[tool]\nuv = { package = false }\n",
+        "[tool.uv]\npackage = false\n",
+        "tool.uv.package = false\n",
+        '[[tool.uv.index]]\nname = "a"\nurl = "https://example.org/simple/"\n',
+        '[tool.uv.sources]\nother = { path = "../other" }\n',
+        '[tool.uv]\ndev-dependencies = []\n[tool.uv.sources]\nother = { path = "../other" }\n',
+        "",
+    ],
+)
+def test_uv_finds_hatch_model_whatever_its_table_looks_like(uv: str, tmp_path: Path) -> None:
+    text = f'{uv}[project]\nname = "acme"\nversion = "1"\n'
+    (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+    (tmp_path / "train.py").write_text(_TRAIN)
+
+    source = {"path": "../hatch-model"}
+    content = tomllib.loads(edited(make_plan(survey(tmp_path), Choice(source=source)), text))
+    assert content["tool"]["uv"]["sources"]["hatch-model"] == source
+    assert ("other" in content["tool"]["uv"]["sources"]) == ("other" in uv)
+    assert content["tool"]["uv"]["cache-keys"]
+
+
+def test_a_pattern_of_a_source_distribution_is_read_as_one(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/rows.csv").write_text("")
+    text = (
+        '[project]\nname = "acme"\nversion = "1"\n'
+        '[tool.hatch.build.targets.sdist]\ninclude = ["/da", "*.md", "*.py"]\n'
+    )
+    (tmp_path / "train.py").write_text(f"pandas.read_csv('data/rows.csv')\n{_TRAIN}")
+    (tmp_path / "pyproject.toml").write_text(text)
+
+    content = read(edited(make_plan(survey(tmp_path), Choice()), text))
+    assert content["tool"]["hatch"]["build"]["targets"]["sdist"]["include"] == [
+        *("/da", "*.md", "*.py", "/data/rows.csv")
     ]

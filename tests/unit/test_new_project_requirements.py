@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         ("hydra", ["hydra-core"], "hydra-core"),
         ("jose", ["python-jose", "jo"], "python-jose"),
         ("git", [], "gitpython"),
+        ("torch", ["torch-geometric"], "torch"),
+        ("pandas", ["pandas-profiling"], "pandas"),
         ("attr", [], "attrs"),
         ("_pytest", [], "pytest"),  # as installed
     ],
@@ -56,8 +58,8 @@ def test_a_package_that_may_be_a_strangers_is_told_and_not_added(tmp_path: Path)
     assert plan.training == ["seaborn"]
     (note,) = (each for each in plan.notes if "common" in each)
     assert note == (
-        "imported, but neither declared nor known: `common`. If it is a package of an index, and not a "
-        "stranger's that is called alike, declare it"
+        "imported, but neither declared nor known: `common`. A package of that name on an index may be somebody "
+        "else's, so it was not added: declare it, if it is the right one"
     )
 
 

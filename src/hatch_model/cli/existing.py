@@ -48,7 +48,7 @@ def convert(
     if lock is not None:
         _lock(plan)
     file = found.root / _PYPROJECT
-    before = file.read_bytes().decode() if file.exists() else ""
+    before = file.read_bytes().decode("utf-8-sig") if file.exists() else ""
     files = {_PYPROJECT: edited(plan, before), **plan.files}
     refuse_existing(found.root, plan.files, force=force)
     _show(plan, before, files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,19 @@ def refuse_existing(root: Path, paths: Iterable[PurePosixPath], *, force: bool) 
 def write_files(root: Path, files: Mapping[PurePosixPath, str]) -> None:
     for path, content in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        replace_file(root / path, content.encode())
+        try:
+            _replace(root / path, content.encode())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(root / path)) from error
+
+
+def _replace(file: Path, content: bytes) -> None:
+    """Write *content*. A link stays one, and so does a file's mode."""
+    target = file.resolve()
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    replace_file(target, content)
+    if mode is not None:
+        target.chmod(mode)
 
 
 @contextmanager
@@ -57,6 +70,6 @@ def _restore(root: Path, before: Mapping[PurePosixPath, bytes | None]) -> None:
     for path, content in before.items():
         with suppress(OSError):
             if content is None:
-                (root / path).unlink(missing_ok=True)
-            else:
-                replace_file(root / path, content)
+                (root / path).resolve().unlink(missing_ok=True)
+            elif (root / path).read_bytes() != content:
+                _replace(root / path, content)

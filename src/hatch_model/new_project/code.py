@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ast
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from hatch_model.new_project.paths import Paths, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 _SKIPPED = frozenset(
     {"__pycache__", "build", "dist", "docs", "doc", "node_modules", "site-packages"}
@@ -77,6 +77,8 @@ class File:
     line: int
     is_relative: bool
     """The code names it relative to the working directory."""
+    parameter: str = ""
+    """The parameter of the function around it that is the path, so that its calls tell it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,26 +93,34 @@ class Function:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Writer:
-    """A function or method that writes to a path that it is given."""
+    """A function that writes to a path that it is given."""
 
     parameters: tuple[str, ...]
     """Those that can be given by their position."""
     formats: Mapping[str, str]
     """The parameters that are such paths, each with the format of the model; "" for other files."""
-    unknown: Collection[str]
-    """Formats of models whose paths only the calls can tell."""
-    line: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """A call of a function, with the paths that it is given."""
+    """A call of one of the project's functions, with the paths that it is given."""
 
+    path: PurePosixPath
+    """The module that has the function."""
     name: str
     line: int
     by_position: Mapping[int, str]
     by_name: Mapping[str, str]
     is_relative: bool
+
+    def given(self, writer: Writer) -> dict[str, str]:
+        """Return the paths by parameter; "" where only running the code would tell one."""
+        by_position = {
+            each: self.by_position[at]
+            for at, each in enumerate(writer.parameters)
+            if at in self.by_position
+        }
+        return {**by_position, **self.by_name}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -172,44 +182,36 @@ def read_modules(root: Path) -> dict[PurePosixPath, Module]:
     trees = {path: tree for path in python_files(root) if (tree := _parse(root / path))}
     constants = {path: tree.body for path, tree in trees.items()}
     modules = {path: _Reader(path, tree, constants).read() for path, tree in trees.items()}
-    writers = {name: each for one in modules.values() for name, each in one.writers.items()}
     for module in modules.values():
         for call in module.calls:
-            if call.name in writers:
-                _write(module, call, writers[call.name])
-    called = {call.name for module in modules.values() for call in module.calls}
-    for module in modules.values():
-        for name, writer in module.writers.items():
-            if name not in called:
-                _write_somewhere(module, writer, writer.line)
+            _follow(module, call, modules[call.path])
     return modules
 
 
-def _write(module: Module, call: Call, writer: Writer) -> None:
-    """Note what *module* writes by *call*, to a function of the project."""
-    given = {
-        name: call.by_position[at]
-        for at, name in enumerate(writer.parameters)
-        if at in call.by_position
-    }
-    given |= call.by_name
-    if not given.keys() & writer.formats.keys():
-        _write_somewhere(module, writer, call.line)
-    for parameter in sorted(given.keys() & writer.formats.keys()):
-        path, format_ = given[parameter], writer.formats[parameter]
+def _follow(module: Module, call: Call, called: Module) -> None:
+    """Note what *module* writes by *call*, of a function in the module *called*."""
+    writer = called.writers.get(call.name)
+    if writer is None:
+        return
+    given = call.given(writer)
+    for parameter, format_ in writer.formats.items():
+        name = f"{call.name}.{parameter}"
+        defaults = [each for each in called.saved if each.parameter == name]
+        if parameter not in given:
+            new = [replace(each, parameter="") for each in defaults]
+        else:
+            # Its default, if it has one, is not what it writes to here.
+            new = [replace(each, path="") for each in defaults if called is not module]
+        called.saved = [*(each for each in called.saved if each not in defaults), *new]
+        path = given.get(parameter)
+        if path is None:
+            continue
         module.named.pop(path, None)
-        if not format_:
+        if path and not format_:
             module.written.add(path)
-        elif path not in {each.path for each in module.saved}:
-            module.saved.append(
-                File(path=path, format=format_, line=call.line, is_relative=call.is_relative)
-            )
-
-
-def _write_somewhere(module: Module, writer: Writer, line: int) -> None:
-    """Note a model that is saved where only running the code would tell."""
-    for format_ in writer.unknown:
-        module.saved.append(File(path="", format=format_, line=line, is_relative=False))
+        elif format_:
+            file = File(path=path, format=format_, line=call.line, is_relative=call.is_relative)
+            module.saved.append(file)
 
 
 def python_files(root: Path) -> Iterator[PurePosixPath]:
@@ -269,7 +271,8 @@ class _Reader(ast.NodeVisitor):
         self._module = Module(path=path, tree=tree, folder=self._paths.folder)
         self._function = ""
         self._writes: dict[str, str] = {}
-        self._unknown: set[str] = set()
+        self._is_in_class = False
+        self._optional: set[str] = set()
 
     def read(self) -> Module:
         module = self._module
@@ -308,16 +311,19 @@ class _Reader(ast.NodeVisitor):
         outer, self._function = self._function, self._function or node.name
         with self._paths.function(node):
             self.generic_visit(node)
-        if not outer and self._writes:
-            names = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
-            self._module.writers[node.name] = Writer(
-                parameters=tuple(names[names[:1] in (["self"], ["cls"]) :]),
-                formats=self._writes,
-                unknown=self._unknown,
-                line=node.lineno,
-            )
-            self._writes, self._unknown = {}, set()
+        if not outer:
+            if self._writes and not self._is_in_class:
+                names = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
+                self._module.writers[node.name] = Writer(
+                    parameters=tuple(names), formats=self._writes
+                )
+            self._writes = {}
         self._function = outer
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        outer, self._is_in_class = self._is_in_class, True
+        self.generic_visit(node)
+        self._is_in_class = outer
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
 
@@ -350,8 +356,19 @@ class _Reader(ast.NodeVisitor):
         key = node.slice.value if isinstance(node.slice, ast.Constant) else None
         is_read = isinstance(node.ctx, ast.Load) and isinstance(key, str)
         is_ours = str(key).startswith("HATCH_MODEL_")
-        if is_read and not is_ours and self._paths.called(node.value) == "os.environ":
+        if key in _USUAL_VARIABLES or is_ours or self._paths.called(node.value) != "os.environ":
+            pass
+        elif is_read and str(key) not in self._optional:
             self._module.variables.setdefault(str(key), node.lineno)
+        else:
+            self._optional.add(str(key))
+        self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        if isinstance(node.left, ast.Constant) and any(
+            self._paths.called(each) == "os.environ" for each in node.comparators
+        ):
+            self._optional.add(str(node.left.value))
         self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> None:
@@ -374,15 +391,13 @@ class _Reader(ast.NodeVisitor):
         module.logs |= method == "log_model"
         saver = _saver(node, name, method, self._paths)
         if saver:
+            format_, argument = saver
+            parameter = self._note_writing(argument, format_)
+            file = self._file(node, format_, argument)
+            module.saved.append(replace(file, parameter=parameter) if parameter else file)
             module.fitting.add(self._function)
-            parameter = self._note_writing(_argument(node, saver[1]), saver[0])
-            file = self._file(node, *saver)
-            if file.path or not parameter:
-                module.saved.append(file)
-            else:
-                self._unknown.add(saver[0])
         elif name in _LOADERS or method == "load_model":
-            module.loaded.append(self._file(node, _LOADERS.get(name, "native"), 0))
+            module.loaded.append(self._file(node, _LOADERS.get(name, "native"), _argument(node, 0)))
         elif method in _WRITERS or self._paths.writes(node):
             module.written |= {path for each in self._candidates(node) if (path := each)}
             self._note_writing(node.args[0] if node.args else None, "")
@@ -392,28 +407,28 @@ class _Reader(ast.NodeVisitor):
             self.generic_visit(node)
 
     def _note_writing(self, path: ast.AST | None, format_: str) -> str:
-        """Note the parameter of the function that *path* is, if it is one. Return its name."""
+        """Note the parameter of the function that *path* is, if it is one. Return both names."""
         parameter = self._paths.parameter(path) if path is not None else ""
-        if parameter:
-            self._writes[parameter] = format_ or self._writes.get(parameter, "")
-        return parameter
+        if not parameter or self._is_in_class:
+            return ""
+        self._writes[parameter] = format_ or self._writes.get(parameter, "")
+        return f"{self._function}.{parameter}"
 
     def _note_call(self, node: ast.Call) -> None:
-        """Note a call of a function that may be the project's own, with the paths that it is given."""
-        name = _method(node)
-        values = dict(enumerate(node.args))
-        by_position = {at: path for at, each in values.items() if (path := self._paths.of(each))}
+        """Note a call of one of the project's functions, with the paths that it is given."""
+        found = self._paths.function_at(node.func)
+        if found is None:
+            return
         named = {each.arg: each.value for each in node.keywords if each.arg}
-        by_name = {key: path for key, each in named.items() if (path := self._paths.of(each))}
-        if name:
-            call = Call(
-                name=name,
-                line=node.lineno,
-                by_position=by_position,
-                by_name=by_name,
-                is_relative=not any(map(self._paths.is_anchored, [*node.args, *named.values()])),
-            )
-            self._module.calls.append(call)
+        call = Call(
+            path=found[0],
+            name=found[1],
+            line=node.lineno,
+            by_position={at: self._paths.of(each) for at, each in enumerate(node.args)},
+            by_name={key: self._paths.of(each) for key, each in named.items()},
+            is_relative=not any(map(self._paths.is_anchored, [*node.args, *named.values()])),
+        )
+        self._module.calls.append(call)
 
     def _candidates(self, node: ast.Call) -> Iterator[str]:
         yield self._paths.of(node)
@@ -422,8 +437,7 @@ class _Reader(ast.NodeVisitor):
         for each in node.args[:1]:
             yield self._paths.of(each)
 
-    def _file(self, node: ast.Call, format_: str, position: int) -> File:
-        argument = _argument(node, position)
+    def _file(self, node: ast.Call, format_: str, argument: ast.expr | None) -> File:
         path = self._paths.of(argument) if argument else ""
         return File(
             path=path,
@@ -452,6 +466,7 @@ class _Reader(ast.NodeVisitor):
                 module.required_arguments += (option,)
 
 
+_USUAL_VARIABLES = frozenset({"HOME", "PATH", "PWD", "TMPDIR", "USER"})
 _PATHS = frozenset({"filename", "file", "f", "path", "filepath"})
 
 
@@ -468,26 +483,28 @@ def _method(node: ast.Call) -> str:
     )
 
 
-def _saver(node: ast.Call, name: str, method: str, paths: Paths) -> tuple[str, int] | None:
-    """Return the format and the position of the path, if *node* saves a model."""
+def _saver(
+    node: ast.Call, name: str, method: str, paths: Paths
+) -> tuple[str, ast.expr | None] | None:
+    """Return the format and the path, or the file, if *node* saves a model."""
     if name in _SAVERS:
-        return _SAVERS[name]
+        format_, position = _SAVERS[name]
+        return format_, _argument(node, position)
     argument = _argument(node, 0)
     if not isinstance(node.func, ast.Attribute) or argument is None:
         return None
     if method in _SAVING_METHODS:
-        return _SAVING_METHODS[method], 0
+        return _SAVING_METHODS[method], argument
     receiver = dotted(node.func.value).lower()
     if method == "save" and (paths.of(argument).endswith(_MODEL_SUFFIXES) or "model" in receiver):
-        return "native", 0
+        return "native", argument
     # `file.write(onnx.SerializeToString())`: the file is what `write` belongs to.
     if method in {"write", "write_bytes"} and isinstance(argument, ast.Call):
         made = paths.called(argument.func).rpartition(".")
         format_ = "onnx" if _method(argument) == "SerializeToString" else ""
         format_ = "pickle" if (made[0] in _PICKLING and made[2] == "dumps") else format_
         if format_:
-            node.args.append(node.func.value)
-            return format_, len(node.args) - 1
+            return format_, node.func.value
     return None
 
 

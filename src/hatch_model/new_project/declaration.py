@@ -44,6 +44,8 @@ class Declaration:
     extras: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
     readme: str = ""
+    version_source: dict[str, str] = field(default_factory=dict)
+    """Where setuptools finds the version: an `attr`, a `file`, or git (`scm`)."""
     unread: list[str] = field(default_factory=list)
     """What could not be read, as sentences."""
 
@@ -74,7 +76,7 @@ def _pyproject(root: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
+        content = tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise HatchModelError(f"`{file}` cannot be read: {error}") from None
     return content
@@ -162,7 +164,10 @@ def _is_optional(value: object) -> bool:
 def _read_pipfile(declaration: Declaration, file: Path) -> None:
     try:
         content = tomllib.loads(_text_of(file))
-    except (OSError, ValueError):
+    except OSError:
+        return
+    except ValueError:
+        declaration.unread.append("Pipfile is malformed")
         return
     # What a version means is the same as Poetry's but for `^` and `~`, which Pipenv does not know.
     lines = [
@@ -187,7 +192,10 @@ def _poetry_line(
     if isinstance(value, dict):
         version = value.get("version")
         extras = f"[{','.join(value['extras'])}]" if value.get("extras") else ""
-        marker = f"; {value['markers']}" if value.get("markers") else ""
+        # Pipenv has keys for markers.
+        markers = [f"{key} {value[key]}" for key in ("os_name", "sys_platform") if key in value]
+        markers += [value["markers"]] if value.get("markers") else []
+        marker = f"; {' and '.join(markers)}" if markers else ""
     if not isinstance(version, str):
         declaration.unread.append(f"{source} has `{name}` without a version from an index")
         return ""
@@ -264,6 +272,9 @@ def _read_setup_cfg(declaration: Declaration, file: Path) -> None:
         key: value for key, value in metadata.items() if not value.startswith(("file:", "attr:"))
     }
     _fill(declaration, literal, options.get("python_requires", ""))
+    kind, _, place = metadata.get("version", "").partition(":")
+    if place and kind in {"attr", "file"}:
+        declaration.version_source = {kind: place.strip()}
     required = options.get("install_requires", "").strip()
     if required and not required.startswith("file:"):
         _add(declaration, filter(None, map(str.strip, required.splitlines())), "setup.cfg")
@@ -320,6 +331,8 @@ def _from_setup(
             "their own that the model requires."
         )
     _fill(declaration, given, given.get("python_requires"))
+    if "use_scm_version" in written:
+        declaration.version_source = {"scm": "git"}
     required = given.get("install_requires")
     if isinstance(required, (list, tuple)):
         _add(declaration, required, "setup.py")
@@ -410,6 +423,20 @@ def supported_python(specifier: str) -> str:
         return specifier
     upper = [str(each) for each in allowed if each.operator in {"<", "<=", "!="}]
     return ",".join([f">={oldest}", *sorted(upper)])
+
+
+def version_of_attribute(root: Path, attribute: str) -> dict[str, str]:
+    """Return where hatchling finds a version that is assigned to a module's *attribute*, such as `a.b.__version__`."""
+    module, _, name = attribute.rpartition(".")
+    place = module.replace(".", "/")
+    for path in (f"{base}{place}{end}" for base in ("", "src/") for end in (".py", "/__init__.py")):
+        if not module or not (root / path).is_file():
+            continue
+        pattern = rf"^{re.escape(name)}\s*(?::\s*str\s*)?=\s*['\"](?P<version>[^'\"]+)['\"]"
+        if re.search(pattern, (root / path).read_text("utf-8", "replace"), re.MULTILINE):
+            usual = name in {"__version__", "VERSION"}
+            return {"path": path} if usual else {"path": path, "pattern": f"(?m){pattern}"}
+    return {}
 
 
 def declared_version(root: Path, packages: Iterable[PurePosixPath]) -> PurePosixPath | None:

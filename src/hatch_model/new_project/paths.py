@@ -20,7 +20,7 @@ _MOST_STEPS = 300  # for one path, as names may stand for twice as much each tim
 _SAME = frozenset({"resolve", "absolute", "expanduser", "as_posix", "open", "abspath", "realpath"})
 _OPENING = frozenset({"open", "io.open", "gzip.open", "bz2.open", "lzma.open"})
 _SAME_FILE = _OPENING | {"str", "pathlib.Path", "os.fspath"}
-_JOINING = frozenset({"os.path.join", "path.join", "join", "Path", "pathlib.Path", "PurePath"})
+_JOINING = frozenset({"join", "Path", "pathlib.Path", "PurePath"})
 
 
 def dotted(node: ast.AST) -> str:
@@ -70,6 +70,7 @@ class Paths:
                 self._names[name] = ast.Constant(text)
             elif name and node.value is not None:
                 self._names[name] = node.value
+                self._parameters -= {name}
 
     def bind_imports(self, node: ast.Import | ast.ImportFrom) -> None:
         for each in node.names:
@@ -139,6 +140,24 @@ class Paths:
         head, _, rest = dotted(node).partition(".")
         full = self._imported.get(head, head).replace(":", ".")
         return f"{full}.{rest}" if rest else full
+
+    def function_at(self, node: ast.expr) -> tuple[PurePosixPath, str] | None:
+        """Return the module and the name of a function of the project that is called by *node*, as imported."""
+        head, _, rest = dotted(node).partition(".")
+        imported = self._imported.get(head)
+        if not head or (imported is None and rest):
+            return None
+        if imported is None:
+            return self._path, head
+        module, _, attribute = imported.partition(":")
+        parts = [each for each in (attribute, *rest.split(".")) if each]
+        if not parts:
+            return None
+        *inner, name = parts
+        below = ".".join(inner)
+        joined = f"{module}{'.' if module.strip('.') and below else ''}{below}"
+        path = self._module_at(joined) if joined else None
+        return (path, name) if path is not None else None
 
     def parameter(self, node: ast.AST) -> str:
         """Return the parameter of the function that *node* is, or a file opened at it; "" for none."""
@@ -296,7 +315,8 @@ class Paths:
         method = node.func.attr if isinstance(node.func, ast.Attribute) else name
         arguments = [self._text(each, depth) for each in node.args]
         first = arguments[0] if arguments else None
-        if name.endswith(("path.join", "joinpath")) or name in _JOINING:
+        is_join = self.called(node.func) == "os.path.join"
+        if is_join or name.endswith(("path.join", "joinpath")) or name in _JOINING:
             parts = arguments
             if method == "joinpath" and isinstance(node.func, ast.Attribute):
                 parts = [self._text(node.func.value, depth), *arguments]
@@ -314,18 +334,46 @@ class Paths:
 
 
 def _first_parts(tree: ast.Module) -> Iterator[str]:
-    """Yield the strings in *tree* that are not joined to another path, which begins it."""
+    """Yield the strings in *tree* that are not joined to the path of its own file."""
+    beside = _names_beside(tree)
     later: set[int] = set()
     for node in ast.walk(tree):
+        parts: list[ast.expr] = []
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Add)):
-            later.add(id(node.right))
+            parts = [node.left, node.right]
         elif isinstance(node, ast.Call):
             is_method = isinstance(node.func, ast.Attribute) and node.func.attr == "joinpath"
-            if is_method or dotted(node.func) in _JOINING:
-                later |= {id(each) for each in node.args[0 if is_method else 1 :]}
+            if isinstance(node.func, ast.Attribute) and is_method:
+                parts = [node.func.value, *node.args]
+            elif dotted(node.func).rpartition(".")[2] in {"join", "Path", "PurePath"}:
+                parts = [*node.args]
+        if parts and _mentions(parts[0], beside):
+            later |= {id(each) for each in parts[1:]}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in later:
             yield node.value
+
+
+def _names_beside(tree: ast.Module) -> set[str]:
+    """Return the names of what is made of the path of the module's own file."""
+    names = {"__file__"}
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    for _ in range(5):  # names that lead to each other
+        names |= {
+            dotted(target)
+            for node in assigned
+            if _mentions(node.value, names)
+            for target in node.targets
+        }
+    return names - {""}
+
+
+def _mentions(node: ast.AST, names: set[str]) -> bool:
+    return any(
+        dotted(each) in names
+        for each in ast.walk(node)
+        if isinstance(each, (ast.Name, ast.Attribute))
+    )
 
 
 def _up(text: str | None, levels: int) -> str | None:

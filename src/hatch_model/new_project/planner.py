@@ -251,7 +251,7 @@ def _train(
     """Settle the entry point and the artifacts. Return the model's files by their paths in the package."""
     named = posixpath.normpath(choice.artifacts) if choice.artifacts else ""
     is_file = bool(re.search(r"\.[A-Za-z]\w*$", named)) and not (plan.survey.root / named).is_dir()
-    saved = _saved(plan, closure, named if is_file else "")
+    saved = _saved(plan, closure, named if is_file else "", steps[-1].function)
     is_saved = any(each.saved for each in closure)
     wrapper = Wrapper(steps=steps) if is_saved else _unsaved(steps, module)
     found = module.functions.get(steps[-1].function)
@@ -302,11 +302,18 @@ def _unknown_folder(closure: Sequence[Module]) -> HatchModelError:
     )
 
 
-def _saved(plan: Plan, closure: Sequence[Module], named: str) -> list[File]:
-    """Return the files of the model whose paths are known, each once. *named* is what the user says."""
+def _saved(plan: Plan, closure: Sequence[Module], named: str, function: str) -> list[File]:
+    """Return the files of the model whose paths are known, each once.
+
+    *named* is what the user says; *function* is what a build calls, if it calls one.
+    """
     survey = plan.survey
     found: dict[str, File] = {}
     saved = [file for module in closure for file in module.saved]
+    # Where a function saves to is known from its calls. Its default is what the build uses, or nobody.
+    own = f"{function}."
+    sure = [each for each in saved if not each.parameter or each.parameter.startswith(own)]
+    saved = sure or [each for each in saved if each.path] or saved
     if saved and named:
         saved = [replace(saved[0], path=named)]
     elif not all(each.path for each in saved):

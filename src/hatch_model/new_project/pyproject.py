@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,17 @@ import tomlkit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array, Table
+from tomlkit.items import AoT, Array, Table
 
 from hatch_model.errors import HatchModelError
-from hatch_model.new_project.declaration import declared_version, supported_python
+from hatch_model.new_project.declaration import (
+    declared_version,
+    supported_python,
+    version_of_attribute,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tomlkit import TOMLDocument
 
@@ -32,7 +37,7 @@ def edited(plan: Plan, text: str) -> str:
 
     Raises HatchModelError if it is written in a way that nothing can be added to.
     """
-    if "\r\n" in text:
+    if "\r\n" in text and text.count("\r\n") == text.count("\n"):
         return edited(plan, text.replace("\r\n", "\n")).replace("\n", "\r\n")
     try:
         document = tomlkit.parse(text)
@@ -147,6 +152,9 @@ def _resolve_dynamic(document: TOMLDocument, plan: Plan, *, is_scm: bool) -> Non
             source = {"source": "vcs"} if is_scm else _version_file(document, plan)
             if is_scm:
                 _append(document["build-system"], "requires", "hatch-vcs")
+                plan.notes.append(
+                    "hatch-vcs finds the version in git now: settings of setuptools-scm are not taken over"
+                )
             if source:
                 _hatch(document)["version"] = source
                 continue
@@ -167,15 +175,17 @@ def _resolve_dynamic(document: TOMLDocument, plan: Plan, *, is_scm: bool) -> Non
 def _version_file(document: TOMLDocument, plan: Plan) -> dict[str, str]:
     """Return where hatchling finds a version that is in a file."""
     root = plan.survey.root
-    given = _at(document, "tool", "setuptools", "dynamic", "version") or {}
-    files = given.get("file", [])
+    given = _at(document, "tool", "setuptools", "dynamic", "version")
+    given = dict(given if isinstance(given, Mapping) else plan.survey.declaration.version_source)
+    files: Any = given.get("file", [])
     for each in [files] if isinstance(files, str) else files:
         if (root / each).is_file():
             return {"path": str(each), "pattern": "(?P<version>.+)"}
-    module = str(given.get("attr", "")).rpartition(".")[0].replace(".", "/")
-    packages = [*plan.packages, *(PurePosixPath(base, module) for base in ("", "src") if module)]
-    found = declared_version(root, packages)
-    return {"path": str(found)} if found else {}
+    found = version_of_attribute(root, str(given.get("attr", "")))
+    if found:
+        return found
+    literal = declared_version(root, plan.packages)
+    return {"path": str(literal)} if literal else {}
 
 
 def _keep_blank_line(table: object) -> None:
@@ -190,16 +200,18 @@ def _project_name(plan: Plan) -> str:
 
 def _new_project(document: TOMLDocument, plan: Plan) -> Table:
     declaration = plan.survey.declaration
-    root = plan.survey.root
     project = tomlkit.table()
     project["name"] = _project_name(plan)
     dynamic = ["dependencies"]
-    version_file = declared_version(root, plan.packages)
+    source = _version_file(document, plan)
+    if declaration.version_source.get("scm"):
+        source = {"source": "vcs"}
+        _append(document["build-system"], "requires", "hatch-vcs")
     if declaration.version:
         project["version"] = declaration.version
-    elif version_file is not None:
+    elif source:
         dynamic.append("version")
-        _hatch(document)["version"] = {"path": str(version_file)}
+        _hatch(document)["version"] = source
     else:
         project["version"] = "0.1.0"
     if declaration.description:
@@ -334,6 +346,8 @@ def _sources(document: TOMLDocument, plan: Plan) -> str:
 
 def _sdist(document: TOMLDocument, plan: Plan) -> None:
     """Have source distributions contain what training reads and runs, where the project lists their files."""
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - hatchling's, and rarely needed
+
     sdist = _at(document, "tool", "hatch", "build", "targets", "sdist") or {}
     script = plan.train if plan.train.endswith(".py") else ""
     needed = [*(plan.inputs or ()), *filter(None, [script, plan.trained_by])]
@@ -342,8 +356,9 @@ def _sdist(document: TOMLDocument, plan: Plan) -> None:
         if not isinstance(listed, Array):
             continue
         for path in dict.fromkeys(needed):
-            tops = [str(each).strip("/").split("*")[0] for each in listed]
-            if not any(path.startswith(each) for each in tops):
+            lines = [str(each) for each in listed]
+            spec = GitIgnoreSpec.from_lines(lines)
+            if not spec.match_file(path.replace("**", "x")):
                 listed.append(path if key == "only-include" else f"/{path}")
 
 
@@ -355,15 +370,22 @@ def _uv(document: TOMLDocument, plan: Plan) -> str:
     patterns = ["pyproject.toml", *folders, *(["*.py"] if at_top else [])]
     keys = ", ".join(f'{{ file = "{each}" }}' for each in patterns)
     uv = _at(document, "tool", "uv")
+    why = "# Build again when the code changes, in projects that use this one from its folder."
+    table = f"[tool.uv]\n{why}\ncache-keys = [{keys}]"
     comment = "# Where hatch-model was installed from. Not needed once it comes from an index."
     source = f"hatch-model = {_inline(plan.source)}" if plan.source else ""
-    if uv is None:
-        why = "# Build again when the code changes, in projects that use this one from its folder."
-        table = f"[tool.uv]\n{why}\ncache-keys = [{keys}]"
-        return f"{table}\n\n[tool.uv.sources]\n{comment}\n{source}" if source else table
-    sources = uv.setdefault("sources", tomlkit.table()) if source else {}
-    if source and "hatch-model" not in sources:
-        sources["hatch-model"] = tomlkit.parse(source)["hatch-model"]
+    is_implied = isinstance(uv, Table) and uv.is_super_table()
+    if uv is None or (is_implied and all(isinstance(each, (AoT, Table)) for each in uv.values())):
+        sources = _at(document, "tool", "uv", "sources")
+        if source and sources is not None:
+            sources.setdefault("hatch-model", tomlkit.parse(source)["hatch-model"])
+        elif source:
+            table = f"{table}\n\n[tool.uv.sources]\n{comment}\n{source}"
+        return table
+    if source and "sources" in uv:
+        uv["sources"].setdefault("hatch-model", tomlkit.parse(source)["hatch-model"])
+    elif source:
+        uv["sources"] = tomlkit.parse(f"x = {{ {source} }}")["x"]
     if "cache-keys" not in uv:
         uv["cache-keys"] = tomlkit.parse(f"x = [{keys}]")["x"]
     if uv.get("package") is False:

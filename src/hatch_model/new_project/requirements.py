@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import packages_distributions
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
@@ -96,6 +97,10 @@ _CLIENTS = frozenset({"mlflow", "requests"})
 """What fetches a model or rows, so that it is of no use to a wheel that has the model."""
 
 
+_CALLED_ALIKE = _LIBRARIES | _DATA_LIBRARIES | _PANDAS_READERS | _SERVERS | _CLIENTS | _COMMON
+"""What is called as its distribution is."""
+
+
 def distribution_of(name: str, declared: Collection[str]) -> str:
     """Return the normalized name of the distribution that the import *name* is from.
 
@@ -116,8 +121,10 @@ def distribution_of(name: str, declared: Collection[str]) -> str:
             return known[0]
     for candidate in packages_distributions().get(top, ()):
         return canonicalize_name(candidate)
-    # Such as hydra of hydra-core, and jose of python-jose.
     own = canonicalize_name(top)
+    if top in _CALLED_ALIKE:
+        return own
+    # Such as levenshtein of python-levenshtein.
     return next((each for each in sorted(declared) if own in each.split("-")), own)
 
 
@@ -127,9 +134,8 @@ def is_known(name: str) -> bool:
     An index may have a package of that name that is somebody else's.
     """
     top = name.partition(".")[0]
-    known = {*_LIBRARIES, *_DATA_LIBRARIES, *_PANDAS_READERS, *_SERVERS, *_CLIENTS, *_COMMON}
-    dotted = (each for each in _KNOWN if name == each or name.startswith(f"{each}."))
-    return top in known or any(dotted) or top in packages_distributions()
+    dotted = any(name == each or name.startswith(f"{each}.") for each in _KNOWN)
+    return dotted or top in _CALLED_ALIKE or top in packages_distributions()
 
 
 def is_part_of_models(name: str) -> bool:
@@ -159,7 +165,9 @@ def divide(plan: Plan, closure: Sequence[Module], formats: Collection[str]) -> N
     """
     survey = plan.survey
     declared = survey.declaration.requirements
-    names = {*declared, *survey.declaration.development}
+    extras = [Requirement(each) for lines in survey.declaration.extras.values() for each in lines]
+    optional: dict[str, str] = {canonicalize_name(each.name): str(each) for each in extras}
+    names = {*declared, *survey.declaration.development, *optional}
     trained = {name: distribution_of(name, names) for name in survey.foreign(closure)}
     users = _users(plan, closure)
     using = survey.closure(users)
@@ -183,7 +191,7 @@ def divide(plan: Plan, closure: Sequence[Module], formats: Collection[str]) -> N
     libraries = {distribution_of(each, names) for each in _LIBRARIES}
     if libraries & needed:
         libraries.clear()  # Otherwise, a configuration may name what is imported.
-    lines = {**survey.declaration.development, **declared}
+    lines: dict[str, str] = {**optional, **survey.declaration.development, **declared}
     for name in [*declared, *sorted(needed - {*declared})]:
         line = lines.get(name, name)
         if name in predicted or (name in libraries and name in declared):
@@ -206,8 +214,8 @@ def _strangers(
     strange = undeclared - sure - {"joblib", "torch"}
     if strange:
         plan.notes.append(
-            f"imported, but neither declared nor known: {', '.join(f'`{each}`' for each in sorted(strange))}. If it is "
-            f"a package of an index, and not a stranger's that is called alike, declare it"
+            f"imported, but neither declared nor known: {', '.join(f'`{each}`' for each in sorted(strange))}. A package "
+            f"of that name on an index may be somebody else's, so it was not added: declare it, if it is the right one"
         )
     return strange
 
