@@ -151,8 +151,8 @@ def test_it_is_found_in_the_wheel_without_a_check_as_well(
         (
             ("def predict(", "predict = 3\n\ndef guess("),
             (
-                "the wheel does not pass its check: small.prediction:predict raised TypeError: it is not a "
-                "function but of type `int`"
+                "the wheel does not pass its check: small.prediction:predict raised TypeError: it is not an "
+                "ordinary function but of type `int`"
             ),
         ),
     ],

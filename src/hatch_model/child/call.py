@@ -190,7 +190,7 @@ def _train(request: dict[str, Any]) -> dict[str, Any]:
 def _call_training(request: dict[str, Any], own_modules: set[str]) -> dict[str, Any]:
     if request.get("script"):
         return _call_script(request, own_modules)
-    function = _load(request["module"], request["attribute"])
+    function = _load_to_call(request["module"], request["attribute"])
     # Everything that is imported by now stays until the end. A garbage collection of it when the
     # interpreter exits would take a good part of a second with scikit-learn.
     gc.freeze()
@@ -325,12 +325,17 @@ def _load(module: str, attribute: str) -> Any:
         target = found
     if not callable(target):
         raise _Failure("not-callable", type=_type_name(target))
-    # Calling one of these runs nothing of it.
-    if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
-        raise _Failure("not-callable", type="async function")
-    if inspect.isgeneratorfunction(target):
-        raise _Failure("not-callable", type="generator function")
     return target
+
+
+def _load_to_call(module: str, attribute: str) -> Any:
+    function = _load(module, attribute)
+    # Calling one of these runs nothing of it.
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise _Failure("not-callable", type="async function")
+    if inspect.isgeneratorfunction(function):
+        raise _Failure("not-callable", type="generator function")
+    return function
 
 
 def _guarded(call: Any, absent: str = "") -> Any:
@@ -525,7 +530,7 @@ def _check(request: dict[str, Any]) -> dict[str, Any]:
             _load_model(path, pickles, is_needed=is_needed)
         returned = {}
         if request["module"] is not None:
-            function = _load(request["module"], request["attribute"])
+            function = _load_to_call(request["module"], request["attribute"])
             returned = checking.recordable(_guarded(function))
         if request.get("predict"):
             subject = "predict"
