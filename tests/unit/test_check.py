@@ -248,6 +248,12 @@ def test_an_exception_is_reported_under_its_traceback(check: _Check) -> None:
             False,
         ),
         (
+            "async def check(): pass",
+            "model:check",
+            "TypeError: it is not an ordinary function but of type `async function`",
+            False,
+        ),
+        (
             "def check(): pass",
             "model:absent",
             "AttributeError: module 'model' has no attribute 'absent'",
