@@ -663,3 +663,19 @@ def test_variables_that_need_not_be_set_are_not_told(tmp_path: Path) -> None:
 
     notes = plan(tmp_path, {"train.py": code + _SAVE}).notes
     assert not any("environment variable" in each for each in notes)
+
+
+def test_a_scaler_is_not_taken_for_the_model_whose_name_only_running_tells(tmp_path: Path) -> None:
+    code = f"{_FIT}joblib.dump(m, config['model'])\njoblib.dump(s, 'models/scaler.joblib')\n"
+
+    made = plan(tmp_path, {"train.py": code})
+    text = made.files[made.package / "__init__.py"]
+    assert "def load(name):" in text
+    assert "in `models/`. Other files of it: `models/scaler.joblib`." in text
+
+
+def test_a_report_is_not_taken_for_the_model_in_a_named_folder(tmp_path: Path) -> None:
+    files = {"train.py": f"{_FIT}joblib.dump(m, config['model'])\n", "out/model_meta.json": "{}"}
+
+    made = plan(tmp_path, files, artifacts="out")
+    assert "def load(name):" in made.files[made.package / "__init__.py"]

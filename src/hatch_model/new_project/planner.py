@@ -15,7 +15,7 @@ from hatch_model.new_project.code import File
 from hatch_model.new_project.plan import Choice, Plan
 from hatch_model.new_project.requirements import divide, is_server
 from hatch_model.new_project.survey import constants
-from hatch_model.new_project.wrapper import Step, Wrapper, loader, snippet
+from hatch_model.new_project.wrapper import Step, Wrapper, is_beside_model, loader, snippet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from hatch_model.new_project.code import Module
     from hatch_model.new_project.survey import Data, Survey
 
-_SUFFIXES = (
-    *(".bin", ".cbm", ".joblib", ".json", ".keras", ".model", ".onnx", ".p", ".pickle", ".pkl"),
-    *(".pt", ".pth", ".safetensors", ".sav", ".skops", ".ubj"),
-)
-"""Of files that hold a model."""
+_SUFFIXES = {
+    "joblib": (".joblib", ".pkl", ".pickle", ".sav", ".model"),
+    "pickle": (".pkl", ".pickle", ".p", ".sav", ".model", ".bin"),
+    "torch": (".pt", ".pth", ".bin"),
+    "native": (".json", ".ubj", ".bin", ".model", ".cbm", ".keras", ".h5", ".txt"),
+}
+"""What files of a format are usually called. Other formats have their own names."""
 
 
 def make_plan(survey: Survey, choice: Choice) -> Plan:
@@ -278,6 +280,10 @@ def _train(
         default = posixpath.join(str(module.path.parent), "data")
     unknown = "" if saved or not is_saved else _format(closure)
     files = _in_package(plan, saved, unknown)
+    hidden = [file for each in closure for file in each.saved if not (file.path or file.parameter)]
+    if hidden and saved and all(is_beside_model(each.path) for each in saved):
+        folder = f"{PurePosixPath(files[0].path).parent}/"
+        files.insert(0, replace(hidden[0], path=folder))
     plan.artifacts = "" if plan.artifacts == default and len(plan.packages) == 1 else plan.artifacts
     plan.python_path = _python_path(plan, steps, closure)
     return files
@@ -410,7 +416,8 @@ def _in_package(plan: Plan, saved: Sequence[File], unknown: str) -> list[File]:
         plan.notes.append(
             f"only running the code would tell what it saves in `{tree}`: look into the wheel after the first build"
         )
-        names = [each for each in found if each.endswith(_SUFFIXES)] or [""]
+        suffixes = _SUFFIXES.get(unknown, (f".{unknown}",))
+        names = [each for each in found if each.endswith(suffixes)] or [""]
         return [
             File(path=f"{place}/{each}", format=unknown, line=0, is_relative=False)
             for each in names

@@ -177,7 +177,7 @@ def loader(name: str, package: str, files: Sequence[File]) -> str:
 
     One that ends with a slash is a folder, whose files nobody knows yet.
     """
-    likely = [each for each in files if not _HELPING.search(PurePosixPath(each.path).stem)] or files
+    likely = [each for each in files if not is_beside_model(each.path)] or files
     main = next((each for each in likely if "model" in PurePosixPath(each.path).name), likely[0])
     others = ", ".join(f"`{each.path}`" for each in files if each is not main)
     is_known = not main.path.endswith("/")
@@ -193,6 +193,11 @@ def loader(name: str, package: str, files: Sequence[File]) -> str:
         else f"a file of this package, in `{main.path}`",
         others=f" Other files of it: {others}." if others else "",
     )
+
+
+def is_beside_model(path: str) -> bool:
+    """Whether a file is called like something that is saved beside a model, such as a scaler."""
+    return bool(_HELPING.search(PurePosixPath(path).stem))
 
 
 def snippet(package: str, file: File) -> str:
@@ -212,9 +217,8 @@ def _imports(library: str, names: str) -> str:
     return f"{own}\nimport {library}\n" if library in _CALLS else own
 
 
-# What is saved beside a model.
 _HELPING = re.compile(
-    r"scal|encod|vectori|preproc|transform|imput|label|column|feature|metric|param|classes|target",
+    r"scal|encod|vectori|preproc|transform|imput|label|column|feature|metric|param|classes|target|meta|config|report",
     re.IGNORECASE,
 )
 _CALLS = {
