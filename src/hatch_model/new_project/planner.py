@@ -280,7 +280,13 @@ def _train(
         default = posixpath.join(str(module.path.parent), "data")
     unknown = "" if saved or not is_saved else _format(closure)
     files = _in_package(plan, saved, unknown)
-    hidden = [file for each in closure for file in each.saved if not (file.path or file.parameter)]
+    formats = {each.format for each in saved}
+    hidden = [
+        file
+        for each in closure
+        for file in each.saved
+        if file.format in formats and not (file.path or file.parameter)
+    ]
     if hidden and saved and all(is_beside_model(each.path) for each in saved):
         folder = f"{PurePosixPath(files[0].path).parent}/"
         files.insert(0, replace(hidden[0], path=folder))
