@@ -11,17 +11,18 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from hatch_model.errors import HatchModelError, printable
+from hatch_model.new_project.advice import advise, advise_of_classes, feed
 from hatch_model.new_project.code import File
 from hatch_model.new_project.plan import Choice, Plan
 from hatch_model.new_project.requirements import divide, is_server
 from hatch_model.new_project.survey import constants
-from hatch_model.new_project.wrapper import Step, Wrapper, is_beside_model, loader, snippet
+from hatch_model.new_project.wrapper import Step, Wrapper, is_beside_model, loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from hatch_model.new_project.code import Module
-    from hatch_model.new_project.survey import Data, Survey
+    from hatch_model.new_project.survey import Survey
 
 _SUFFIXES = {
     "joblib": (".joblib", ".pkl", ".pickle", ".sav", ".model"),
@@ -64,9 +65,9 @@ def make_plan(survey: Survey, choice: Choice) -> Plan:
     if is_new:
         plan.files[package / "__init__.py"] = loader(survey.name, package.name, saved)
     divide(plan, closure, {each.format for each in saved} if is_new else set())
-    _feed(plan, closure)
-    _advise(plan, saved, is_new=is_new)
-    _advise_of_classes(plan, closure, [each.path for each in steps if not each.function], saved)
+    feed(plan, closure)
+    advise(plan, saved, is_new=is_new)
+    advise_of_classes(plan, closure, [each.path for each in steps if not each.function], saved)
     return plan
 
 
@@ -280,16 +281,7 @@ def _train(
         default = posixpath.join(str(module.path.parent), "data")
     unknown = "" if saved or not is_saved else _format(closure)
     files = _in_package(plan, saved, unknown)
-    formats = {each.format for each in saved}
-    hidden = [
-        file
-        for each in closure
-        for file in each.saved
-        if file.format in formats and not (file.path or file.parameter)
-    ]
-    if hidden and saved and all(is_beside_model(each.path) for each in saved):
-        folder = f"{PurePosixPath(files[0].path).parent}/"
-        files.insert(0, replace(hidden[0], path=folder))
+    files = [*_hidden(saved, files, closure), *files]
     plan.artifacts = "" if plan.artifacts == default and len(plan.packages) == 1 else plan.artifacts
     plan.python_path = _python_path(plan, steps, closure)
     return files
@@ -399,6 +391,20 @@ def _free_name(plan: Plan) -> str:
     return next(f"{each}.py" for each in names if each not in taken)
 
 
+def _hidden(saved: list[File], files: list[File], closure: Sequence[Module]) -> list[File]:
+    """Return the folder of the model, if only running the code would tell its name, and *saved* is beside it."""
+    formats = {each.format for each in saved}
+    unknown = [
+        file
+        for each in closure
+        for file in each.saved
+        if file.format in formats and not (file.path or file.parameter)
+    ]
+    if not unknown or not all(is_beside_model(each.path) for each in saved):
+        return []
+    return [replace(unknown[0], path=f"{PurePosixPath(files[0].path).parent}/")]
+
+
 def _format(closure: Sequence[Module]) -> str:
     return next(file.format for each in closure for file in each.saved)
 
@@ -434,155 +440,3 @@ def _in_package(plan: Plan, saved: Sequence[File], unknown: str) -> list[File]:
     if all(PurePosixPath(each).is_relative_to(tree) for each in inner):
         inner = {each: str(PurePosixPath(each).relative_to(tree)) for each in inner}
     return [replace(each, path=str(place / inner[each.path])) for each in saved]
-
-
-# What it reads
-
-
-def _feed(plan: Plan, closure: Sequence[Module]) -> None:
-    """Declare the inputs where all of them are known, and say what a build will not find."""
-    data = plan.survey.data(closure)
-    made = {path for each in closure for path in each.written}
-    data = [each for each in data if each.path not in made]
-    lost = [each for each in data if each.kind in {"ignored", "absolute", "remote"}]
-    for each in lost:
-        plan.notes.append(_lost(each))
-    plan.is_trained_for_sdist = any(each.kind == "ignored" for each in lost)
-    for module in closure:
-        for name, line in module.variables.items():
-            plan.notes.append(
-                f"`{module.path}` line {line} needs the environment variable `{printable(name)}`: set it where you "
-                f"build, or, if it is no secret, in tool.hatch.build.hooks.model.environment"
-            )
-        if module.logs:
-            plan.notes.append(
-                f"`{module.path}` logs a model to MLflow, which keeps it elsewhere: the wheel ships only what is "
-                f"saved to a folder"
-            )
-    downloads = any(each.downloads for each in closure)
-    if downloads:
-        plan.notes.append(
-            "training downloads data, which may change: `inputs` was left out, so that every build trains"
-        )
-    unknown = _unknown_read(plan, closure)
-    if unknown:
-        plan.notes.append(
-            f"{unknown} reads a file, but only running it would tell which: `inputs` was left out, so that every "
-            f"build trains"
-        )
-    if any(name.startswith(("matplotlib", "seaborn")) for name in plan.survey.foreign(closure)):
-        plan.environment["MPLBACKEND"] = "Agg"  # a build has no display
-    if downloads or unknown or any(each.kind in {"absolute", "remote"} for each in lost):
-        return
-    read = [each.path for each in data if each.kind in {"present", "ignored"}]
-    read += [each for each in plan.arguments.values() if isinstance(each, str) and each]
-    present = [each for each in read if (plan.survey.root / each).exists()]
-    # The wheel does not ship these files, and running one is no import.
-    code = [str(each.path) for each in closure if not plan.module_name(each.path)]
-    code = [each for each in code if each != plan.train]
-    folders = [each for each in present if (plan.survey.root / each).is_dir()]
-    plan.inputs = sorted({f"{each}/**" if each in folders else each for each in (*present, *code)})
-
-
-def _unknown_read(plan: Plan, closure: Sequence[Module]) -> str:
-    """Return where training reads what is not known; "" if there is no such place."""
-    using = [each.path for each in plan.survey.predicting()]
-    return next(
-        (
-            f"`{each.path}` line {each.unknown_reads[0]}"
-            for each in closure
-            # What is given on the command line is known.
-            if each.unknown_reads and each.path not in using and not each.required_arguments
-        ),
-        "",
-    )
-
-
-def _lost(data: Data) -> str:
-    place = f"`{printable(data.path)}` ({data.place})"
-    if data.kind == "ignored":
-        return (
-            f"{place} is ignored by git, so it is not in a source distribution: the model is trained when the "
-            f'source distribution is built (sdist = "trained")'
-        )
-    if data.kind == "absolute":
-        return f"{place} is outside of the project, where other machines have no such file"
-    return f"{place} is downloaded, so that the same commit may train another model"
-
-
-# What to look at
-
-
-def _advise(plan: Plan, saved: Sequence[File], *, is_new: bool) -> None:
-    """Note what could not be read, and how to load the model."""
-    survey = plan.survey
-    for line in survey.declaration.unread:
-        plan.notes.append(line)
-    relative = [
-        f"`{module.path}` line {file.line} loads `{file.path}`"
-        for module in survey.predicting()
-        for file in module.loaded
-        if file.is_relative or (file.path and not plan.module_name(PurePosixPath(file.path)))
-    ]
-    code = snippet(plan.import_name, saved[0])
-    if is_new:
-        given = f'"{saved[0].path}…"' if saved[0].path.endswith("/") else ""
-        code = (
-            f"from {plan.import_name} import load\n\nmodel = load({given})\n"
-            if "def load" in _init(plan)
-            else code
-        )
-    indented = "".join("\n" + f"    {line}".rstrip() for line in code.splitlines())
-    if relative:
-        plan.notes.append(
-            f"{', '.join(relative)}, a path that leads nowhere once the wheel is installed. Load the model of "
-            f"the wheel like this:{indented}"
-        )
-    elif not any(each.loaded for each in survey.predicting()):
-        plan.notes.append(f"load the model of the wheel like this:{indented}")
-
-
-def _advise_of_classes(
-    plan: Plan,
-    closure: Sequence[Module],
-    scripts: Sequence[PurePosixPath],
-    saved: Sequence[File],
-) -> None:
-    """Note classes that a saved model may refer to, and that nobody who loads it can import."""
-    having = [each for each in closure if each.classes]
-    if not any(each.format in {"joblib", "pickle", "torch"} for each in saved):
-        return
-    modules = plan.survey.modules
-    alone = [
-        f"`{each}`"
-        for each in plan.packages
-        if each != plan.package and each / "__init__.py" not in modules
-    ]
-    if alone:
-        plan.notes.append(
-            f"{', '.join(alone)} has classes that the saved model may refer to, so the wheel ships it under this "
-            f"name, which another wheel may have as well. Move it into `{plan.package}` before other projects "
-            f"install the wheel"
-        )
-    lost = [
-        f"`{each.path}`"
-        for each in having
-        if each.path not in scripts and not plan.module_name(each.path)
-    ]
-    if lost:
-        plan.notes.append(
-            f"{', '.join(lost)} has classes, and the wheel does not ship it: if the saved model refers to "
-            f"one, move it into `{plan.package}`"
-        )
-    for each in having:
-        if each.path in scripts:
-            names = ", ".join(f"`{name}`" for name in each.classes)
-            plan.notes.append(
-                f"`{each.path}` defines classes ({names}), which are in `__main__` while it runs: the build refuses a "
-                f"saved model that refers to them. Before you build, move them to a module such as "
-                f"`{plan.package}/classes.py`, and import them from `{plan.import_name}.classes`"
-            )
-
-
-def _init(plan: Plan) -> str:
-    return plan.files.get(plan.package / "__init__.py", "")
