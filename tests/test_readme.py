@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from checkout import CHECKOUT, copy_checkout, online
+from checkout import CHECKOUT, copy_checkout, online, output_of
 from environments import LINUX, MODEL, FakeEnvironment, distribution
 from hatchling.builders.wheel import WheelBuilder
 from hatchling.metadata.core import ProjectMetadata, load_toml
@@ -668,16 +668,4 @@ def test_the_second_command_runs_the_tests(shared_folder: Path, tmp_path: Path) 
 
 def _run(*command: str, cwd: Path, variables: dict[str, str]) -> str:
     """Run *command*, which must succeed, and give what it said."""
-    completed = subprocess.run(
-        command,
-        cwd=cwd,
-        env=variables,
-        check=False,
-        text=True,
-        encoding="utf-8",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert completed.returncode == 0, completed.stdout
-    return completed.stdout
+    return output_of(*command, cwd=cwd, environment=variables)

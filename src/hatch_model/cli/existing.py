@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 import shutil
 import sys
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hatch_model.cli.files import all_or_nothing, refuse_existing, write_files
+from hatch_model.cli.files import all_or_nothing, cd, refuse_existing, write_files
 from hatch_model.cli.output import print_line
 from hatch_model.errors import HatchModelError, printable_message
 from hatch_model.new_project.old_versions import LOCK, old_versions, python_of, uv_compile
@@ -135,8 +134,7 @@ def _write(
 
 def _next(plan: Plan, folder: Path) -> str:
     """Return the command that trains and builds."""
-    place = f"cd {shlex.quote(str(folder))} && " if folder.resolve() != Path.cwd() else ""
     python = python_of(plan.survey.committed) if plan.lock == LOCK else ""
     running = f"3.{sys.version_info.minor}"
     is_older = python and int(python.partition(".")[2]) < sys.version_info.minor
-    return f"{place}uv build{f' --python {python}' if is_older and python != running else ''}"
+    return f"{cd(folder)}uv build{f' --python {python}' if is_older and python != running else ''}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hatch_model.cli.output import replace_file
@@ -12,7 +14,12 @@ from hatch_model.errors import HatchModelError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path, PurePosixPath
+    from pathlib import PurePosixPath
+
+
+def cd(folder: Path) -> str:
+    """Return what to write before a command that runs in *folder*; "" if that is the working directory."""
+    return f"cd {shlex.quote(str(folder))} && " if folder.resolve() != Path.cwd() else ""
 
 
 def refuse_existing(root: Path, paths: Iterable[PurePosixPath], *, force: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hatch_model.cli.files import all_or_nothing, refuse_existing, write_files
+from hatch_model.cli.files import all_or_nothing, cd, refuse_existing, write_files
 from hatch_model.cli.output import exits_on_error, print_line
 from hatch_model.errors import HatchModelError
 from hatch_model.new_project import CI_SYSTEMS, FORMATS, NewProject, own_source
@@ -150,8 +149,7 @@ def _create(
         print_line(f"kept {each}")
     if not no_lock:
         _lock(folder)
-    place = f"cd {shlex.quote(str(folder))} && " if folder.resolve() != Path.cwd() else ""
-    print_line(f"Next: {place}uv run pytest && uv build")
+    print_line(f"Next: {cd(folder)}uv run pytest && uv build")
 
 
 def _only_library(format_: Format | None) -> str:
