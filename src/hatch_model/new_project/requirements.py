@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from importlib.metadata import packages_distributions
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,10 @@ _CALLED_ALIKE = _LIBRARIES | _DATA_LIBRARIES | _PANDAS_READERS | _SERVERS | _CLI
 """What is called as its distribution is."""
 
 
+# It reads the metadata and the list of files of all that is installed.
+_installed = cache(packages_distributions)
+
+
 def distribution_of(name: str, declared: Collection[str]) -> str:
     """Return the normalized name of the distribution that the import *name* is from.
 
@@ -119,7 +124,7 @@ def distribution_of(name: str, declared: Collection[str]) -> str:
             return found
         if known:
             return known[0]
-    for candidate in packages_distributions().get(top, ()):
+    for candidate in _installed().get(top, ()):
         return canonicalize_name(candidate)
     own = canonicalize_name(top)
     if top in _CALLED_ALIKE:
@@ -135,7 +140,7 @@ def is_known(name: str) -> bool:
     """
     top = name.partition(".")[0]
     dotted = any(name == each or name.startswith(f"{each}.") for each in _KNOWN)
-    return dotted or top in _CALLED_ALIKE or top in packages_distributions()
+    return dotted or top in _CALLED_ALIKE or top in _installed()
 
 
 def is_part_of_models(name: str) -> bool:
