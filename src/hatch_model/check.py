@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hatch_model.entry_point import ObjectReference
     from hatch_model.installed import Environment
 
+_FAILED = "the wheel does not pass its check: "
 _MODULES = (".py", ".pyc", ".so", ".pyd", ".dll")
 
 
@@ -81,6 +82,25 @@ def hidden_from_check(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CheckRequest:
+    """What to check, and where."""
+
+    check: ObjectReference | None
+    """The function to call, after the models are loaded."""
+    python: str
+    """The interpreter."""
+    folder: Path | None = None
+    """Where the wheel is unpacked; None if it is installed."""
+    models: Sequence[tuple[Path, bool]] = ()
+    """Files to load with joblib, each with whether loading it must succeed."""
+    predict: ObjectReference | None = None
+    """The function to describe at the end."""
+    hidden: Hidden = field(default_factory=Hidden)
+    declared_in: str = ""
+    """The full dotted key of the model's requirements, for messages."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CheckResult:
     """The result of a check that passed."""
 
@@ -92,46 +112,40 @@ class CheckResult:
 
 
 def run_check(
-    check: ObjectReference | None,
+    request: CheckRequest,
     workspace: Path,
     emit: Callable[[str], None],
     *,
-    python: str,
-    folder: Path | None = None,
-    models: Sequence[tuple[Path, bool]] = (),
-    predict: ObjectReference | None = None,
-    hidden: Hidden | None = None,
-    declared_in: str = "",
     scratch: Path | None = None,
     run: RunProcess | None = None,
 ) -> CheckResult:
-    """Call *check* with the interpreter *python*, in *workspace*, an empty folder.
+    """Carry out *request* in a child process, in *workspace*, an empty folder.
 
-    It is imported from *folder* (default: from where it is installed), and nothing that is *hidden*
-    is found. Before that, *models* are loaded, each of which has to be if it says so, and after it,
-    *predict* is described. *declared_in* is
-    the TOML key of the requirements, for messages. If this process is killed, the other one removes
-    *scratch* (default: *workspace*). Raises HatchModelError.
+    Each line of the child's output goes to *emit*. If this process is killed, the other one removes *scratch*
+    (default: *workspace*). Raises HatchModelError if the wheel fails.
     """
-    elsewhere, hidden = workspace / "empty", hidden or Hidden()
+    elsewhere = workspace / "empty"
     elsewhere.mkdir()
     try:
         result, returncode = call(
-            _request(check, models, predict, hidden, scratch or workspace),
+            _as_json(request, scratch or workspace),
             workspace,
-            python=python,
+            python=request.python,
             cwd=elsewhere,
-            environment=_environment(folder),
+            environment=_environment(request.folder),
             emit=emit,
             run=run,
         )
     except FrontendGoneError:
-        raise HatchModelError(f"the build frontend is gone, so {check} was stopped") from None
+        reason = f"the build frontend is gone, so {request.check} was stopped"
+        raise HatchModelError(reason) from None
     if result is not None and result["outcome"] != "returned":
-        failed = predict if result.get("subject") == "predict" else check
-        raise HatchModelError(_failure(failed, result, hidden, declared_in, folder))
+        raise HatchModelError(_failure(request, result))
     if result is None or returncode != 0:
-        raise _died(check or predict, returncode)
+        raise HatchModelError(
+            f"{_FAILED}the process that ran {request.check or request.predict or 'it'} "
+            f"{how_it_ended(returncode)}."
+        )
     return CheckResult(
         returned=result.get("value"),
         is_recordable="value" in result,
@@ -139,20 +153,15 @@ def run_check(
     )
 
 
-def _request(
-    check: ObjectReference | None,
-    models: Sequence[tuple[Path, bool]],
-    predict: ObjectReference | None,
-    hidden: Hidden,
-    scratch: Path,
-) -> dict[str, Any]:
-    """Return the request to the child script, which documents it."""
+def _as_json(request: CheckRequest, scratch: Path) -> dict[str, Any]:
+    """Return *request* as the child script takes it."""
+    check, predict, hidden = request.check, request.predict, request.hidden
     return {
         "task": "check",
         "module": check and check.module,
         "attribute": check and check.attribute,
         "predict": predict and {"module": predict.module, "attribute": predict.attribute},
-        "models": [(str(path), is_needed) for path, is_needed in models],
+        "models": [(str(path), is_needed) for path, is_needed in request.models],
         "hidden": {
             "files": hidden.files,
             "folders": hidden.folders,
@@ -177,42 +186,29 @@ def _environment(folder: Path | None) -> dict[str, str]:
     return {**environment, "PYTHONPATH": os.pathsep.join(path)}
 
 
-def _died(check: ObjectReference | None, returncode: int) -> HatchModelError:
-    return HatchModelError(
-        f"the wheel does not pass its check: the process that ran {check or 'it'} "
-        f"{how_it_ended(returncode)}."
-    )
-
-
-def _failure(
-    check: ObjectReference | None,
-    result: Mapping[str, Any],
-    hidden: Hidden,
-    declared_in: str,
-    folder: Path | None,
-) -> str:
+def _failure(request: CheckRequest, result: Mapping[str, Any]) -> str:
     """Return why the wheel fails the check."""
     if result["outcome"] == "refused":
         return str(result["message"])
     missed: Mapping[str, tuple[str, str]] = result["missed"]
-    subject = str(check)
+    called = request.predict if result.get("subject") == "predict" else request.check
+    subject = str(called)
     if result["outcome"] == "unloadable":
-        path = Path(result["file"])
+        path, folder = Path(result["file"]), request.folder
         subject = f"loading `{path.relative_to(folder).as_posix() if folder else path}`"
         if result["unknown"] and not any(name in missed for name in result["modules"]):
             return _unknown_object(subject, result["unknown"][0], result["reason"])
-    undeclared, in_tree = _missing_imports(result, hidden)
-    failed = "the wheel does not pass its check: "
+    undeclared, in_tree = _missing_imports(result, request.hidden)
     if undeclared:
         return (
-            f"{failed}{subject} imported {', '.join(undeclared)}, which the wheel does not "
+            f"{_FAILED}{subject} imported {', '.join(undeclared)}, which the wheel does not "
             f"require. It is installed here only for training or for the build, so users of the "
-            f"wheel would not have it. Add it to {declared_in}, and not to build-system.requires, or do not "
-            f"import it to predict."
+            f"wheel would not have it. Add it to {request.declared_in}, and not to build-system.requires, or "
+            f"do not import it to predict."
         )
     if in_tree:
         return (
-            f"{failed}{subject} imported {', '.join(in_tree)} from the source tree, which the "
+            f"{_FAILED}{subject} imported {', '.join(in_tree)} from the source tree, which the "
             f"wheel does not contain. Move it to a package that ships."
         )
     others = sorted({name for name, _ in missed.values() if name})
@@ -221,7 +217,7 @@ def _failure(
         if others
         else ""
     )
-    return f"{failed}{subject} raised {_reason(result, check.module if check else '')}{hint}"
+    return f"{_FAILED}{subject} raised {_reason(result, called.module if called else '')}{hint}"
 
 
 def _unknown_object(subject: str, name: str, error: str) -> str:

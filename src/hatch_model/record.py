@@ -13,8 +13,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from hatch_model.artifacts import TrainedModel
     from hatch_model.check import CheckResult
     from hatch_model.digests import File
     from hatch_model.git import Commit
@@ -45,36 +46,26 @@ class Provenance:
 def make_record(
     training: TrainingSettings,
     pins: Pins,
-    environment: Iterable[tuple[str, str]],
+    trained: TrainedModel,
     *,
     project: tuple[str, str],
-    metrics: Mapping[str, float],
     provenance: Provenance,
     sources: Sequence[File],
     artifacts: Sequence[File],
     report: Sequence[File] = (),
-    engine: Mapping[str, str] | None = None,
     check: CheckResult | None = None,
 ) -> dict[str, Any]:
-    """Build the record of a model of *project*, a name and a version, without an empty *report* or *engine*.
-
-    *environment* is the name and the version of everything that was installed for training.
-    """
-    name, project_version = project
+    """Build the record of the model *trained* of *project*, a name and a version."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "project": {"name": name, "version": project_version},
-        "training": {
-            "entry_point": str(training.train),
-            "arguments": dict(training.arguments),
-            **({"script": as_json(provenance.script)} if provenance.script else {}),
-        },
-        "metrics": dict(metrics),
+        "project": {"name": project[0], "version": project[1]},
+        "training": _training(training, provenance.script),
+        "metrics": dict(trained.metrics),
         "gates": {metric: gate.text for metric, gate in training.gates.items()},
         "check": _check(training, check),
         "python": _python(),
         "platform": {"system": platform.system(), "machine": platform.machine()},
-        "environment": _environment(environment, pins, {name}),
+        "environment": _environment(trained, pins, project[0]),
         "pins": list(pins.lines),
         "lock": as_json(provenance.lock) if provenance.lock else None,
         "git": provenance.commit,
@@ -82,13 +73,18 @@ def make_record(
         "sources": [as_json(file) for file in sources],
         "artifacts": [as_json(file) for file in artifacts],
         **_unless_empty(
-            engine=dict(engine or {}),
+            engine=trained.engine,
             extra=pins.extra,
             predict=_predict(training, check),
             report=[as_json(file) for file in report],
         ),
         "generator": {"name": "hatch-model", "version": version("hatch-model")},
     }
+
+
+def _training(training: TrainingSettings, script: File | None) -> dict[str, Any]:
+    named = {"entry_point": str(training.train), "arguments": dict(training.arguments)}
+    return {**named, "script": as_json(script)} if script else named
 
 
 def _unless_empty(**values: Any) -> dict[str, Any]:
@@ -107,15 +103,13 @@ def name_in_report(path: str) -> str:
     return path.partition(f"/{REPORT_FOLDER}/")[2] or path
 
 
-def _environment(
-    environment: Iterable[tuple[str, str]], pins: Pins, left_out: set[str]
-) -> list[dict[str, str]]:
+def _environment(trained: TrainedModel, pins: Pins, project: str) -> list[dict[str, str]]:
     """List every distribution, and whether the model needs it or only training did."""
     runtime: set[str] = set(pins.closure.distributions)
     return [
         {"name": name, "version": version, "use": "runtime" if name in runtime else "training"}
-        for name, version in sorted(environment)
-        if name not in left_out
+        for name, version in sorted(trained.environment)
+        if name != project
     ]
 
 

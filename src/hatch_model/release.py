@@ -296,24 +296,25 @@ class TrainedContent:
         ]
 
     def check(self, unpacked: Path, wheel: Record) -> None:  # noqa: ARG002
-        from hatch_model.check import hidden_from_check, run_check  # noqa: PLC0415 - not for reused models
+        from hatch_model.check import (  # noqa: PLC0415 - not for reused models
+            CheckRequest,
+            hidden_from_check,
+            run_check,
+        )
 
         project, check = self._project, self._project.training.check
         pins, pickles = project.pins(), self._pickles()
-        predict = project.training.predict
         if check or pickles:
             what = (
                 f"checking the wheel with {check}" if check else "loading the model from the wheel"
             )
             project.log.info(what)
-        self._result = run_check(
-            check,
-            project.workspace.folder("check"),
-            project.log.output,
+        request = CheckRequest(
+            check=check,
             python=sys.executable,
             folder=unpacked,
             models=[(unpacked / path, is_needed) for path, is_needed in pickles],
-            predict=predict,
+            predict=project.training.predict,
             hidden=hidden_from_check(
                 project.root,
                 InstalledEnvironment(),
@@ -321,7 +322,12 @@ class TrainedContent:
                 pins.closure.distributions,
                 project.workspace.path,
             ),
-            declared_in=self._project.model.declared_in,
+            declared_in=project.model.declared_in,
+        )
+        self._result = run_check(
+            request,
+            project.workspace.folder("check"),
+            project.log.output,
             scratch=project.workspace.path,
             run=self._run,
         )
@@ -332,9 +338,8 @@ class TrainedContent:
         record = make_record(
             project.training,
             project.pins(),
-            trained.environment,
+            trained,
             project=(project.metadata.name, project.metadata.version),
-            metrics=trained.metrics,
             provenance=self._model.provenance,
             sources=[
                 file
@@ -343,7 +348,6 @@ class TrainedContent:
             ],
             artifacts=sorted(artifacts.values(), key=lambda file: PurePosixPath(file.path)),
             report=[file_of(f"{wheel.info}{path}", file) for path, file in report.items()],
-            engine=trained.engine,
             check=self._result,
         )
         written = {RECORD_FILE: to_bytes(record)}

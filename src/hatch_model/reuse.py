@@ -103,7 +103,7 @@ class Ingredients:
     ) -> Parts:
         found = {name: self.environment.find(canonicalize_name(name)) for name in packages}
         return {
-            _CODE: {file.path: file.sha256 for file in files_of(code)},
+            _CODE: _sha256(files_of(code)),
             _PACKAGE: {name: each.raw_version for name, each in found.items() if each},
             _BESIDE: {path: each for path, each in self.beside.items() if path not in artifacts},
         }
@@ -145,30 +145,32 @@ def ingredients_of(
     folder in the tree and in the wheel. *packages* are the packages in *environment* that the model and
     its training need.
     """
-    in_tree, in_wheel = folders
-    sources, beside = _digests(shipped, in_wheel)
+    sources, beside = _digests(shipped, folders[1])
     known_files = frozenset(file.resolve() for file in shipped.values())
     script = _script(training, root, known_files)
-    on_path = _on_python_path(training, root, in_tree, known_files)
+    on_path = _on_python_path(training, root, folders[0], known_files)
     return Ingredients(
         given={
-            **_settings(training, in_wheel),
+            **_settings(training, folders[1]),
             "version": {
                 "Python": f"{platform.python_implementation()} {platform.python_version()}",
                 "platform": f"{platform.system()} {platform.machine()}",
             },
             "package": _versions(packages, environment, project),
-            "source": {**sources, **{file.path: file.sha256 for file in files_of(script)}},
-            "file on python-path": {file.path: file.sha256 for file in files_of(on_path)},
-            "input": {file.path: file.sha256 for file in inputs},
+            "source": sources | _sha256(files_of(script)),
+            "file on python-path": _sha256(files_of(on_path)),
+            "input": _sha256(inputs),
         },
         beside=beside,
         root=root,
-        known_files=known_files
-        | {file.resolve() for file in (*on_path.values(), *script.values())},
+        known_files=known_files.union(map(Path.resolve, {**on_path, **script}.values())),
         workspace=workspace,
         environment=environment,
     )
+
+
+def _sha256(files: Iterable[File]) -> dict[str, str]:
+    return {file.path: file.sha256 for file in files}
 
 
 def _digests(
@@ -253,7 +255,7 @@ def _version(distribution: Distribution) -> str:
     if folder:
         # RECORD only lists the files that point to the folder.
         files = files_of(dict(_files_below(Path(folder))))
-        content: Sequence[Sequence[str]] = [(file.path, file.sha256) for file in files]
+        content: Sequence[Sequence[str]] = [*_sha256(files).items()]
     else:
         # RECORD has a digest of every file. Those of its own metadata show where it came from.
         rows = [row.split(",") for row in distribution.read_record().splitlines()]

@@ -216,11 +216,7 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
         ),
         "metric": lambda: _no_metric(train, result),
         "no-model": lambda: _no_model(train, result),
-        "unsavable": lambda: (
-            f"{train} returned an object of type `{result['type']}` that could not be saved with "
-            f"joblib: {result['reason']}. Return one that can be pickled, or take `output_dir` and "
-            f"write the model there in another format."
-        ),
+        "unsavable": lambda: _unsavable(train, result),
         "twice": lambda: (
             f"{train} wrote `model.joblib` and also returned a model, which is saved under that "
             f"name. Do only one of these."
@@ -276,6 +272,14 @@ def _no_metric(train: EntryPoint, result: Mapping[str, Any]) -> str:
     return (
         f"{train} returned a mapping with {result['metric']}: {result['value']}, but metrics must "
         f"map names to finite numbers. {advice}"
+    )
+
+
+def _unsavable(train: EntryPoint, result: Mapping[str, Any]) -> str:
+    return (
+        f"{train} returned an object of type `{result['type']}` that could not be saved with joblib: "
+        f"{result['reason']}. Return one that can be pickled, or take `output_dir` and write the model "
+        f"there in another format."
     )
 
 

@@ -17,7 +17,7 @@ import pytest
 from environments import FakeEnvironment
 from packaging.utils import canonicalize_name
 
-from hatch_model.check import CheckResult, Hidden, hidden_from_check, run_check
+from hatch_model.check import CheckRequest, CheckResult, Hidden, hidden_from_check, run_check
 from hatch_model.entry_point import ObjectReference
 from hatch_model.errors import FrontendGoneError, HatchModelError
 from hatch_model.installed import Distribution, InstalledEnvironment
@@ -52,17 +52,15 @@ class _Check:
         """Check with a module of that *source*, or, without a *name*, load the models only."""
         (self.folder / "model.py").write_text(dedent(source), "utf-8")
         module, _, attribute = name.partition(":")
-        return run_check(
-            ObjectReference(module=module, attribute=attribute) if name else None,
-            self.workspace,
-            self.lines.append,
+        request = CheckRequest(
+            check=ObjectReference(module=module, attribute=attribute) if name else None,
             python=self.python,
             folder=self.folder,
             models=self.models,
             hidden=self.hidden(),
             declared_in=_DECLARED_IN,
-            run=self.runner,
         )
+        return run_check(request, self.workspace, self.lines.append, run=self.runner)
 
     def message(self, source: str = "", name: str = "model:check") -> str:
         """Check, which fails, and give what that says."""
@@ -335,12 +333,13 @@ def test_a_build_that_is_killed_takes_the_check_and_its_scratch_folder_along(
     build = f"""
 import sys
 from pathlib import Path
-from hatch_model.check import run_check
+from hatch_model.check import CheckRequest, run_check
 from hatch_model.entry_point import ObjectReference
-run_check(
-    ObjectReference(module="model", attribute="check"), Path({str(check.workspace)!r}), print,
-    python=sys.executable, folder=Path({str(check.folder)!r}), scratch=Path({str(scratch)!r}),
+request = CheckRequest(
+    check=ObjectReference(module="model", attribute="check"),
+    python=sys.executable, folder=Path({str(check.folder)!r}),
 )
+run_check(request, Path({str(check.workspace)!r}), print, scratch=Path({str(scratch)!r}))
 """
     with subprocess.Popen([sys.executable, "-c", build]) as process:
         assert pipe.read_bytes() == b""

@@ -13,6 +13,7 @@ import pytest
 from checkout import CHECKOUT
 from environments import LINUX, MODEL, FakeEnvironment, distribution, roots
 
+from hatch_model.artifacts import TrainedModel
 from hatch_model.check import CheckResult
 from hatch_model.digests import File
 from hatch_model.entry_point import ObjectReference
@@ -59,9 +60,16 @@ def made(
             **settings,
         ),
         pin(roots("anchor>=1"), environment, PinPolicy(), project=MODEL, markers=LINUX),
-        [(each.name, each.raw_version) for each in _INSTALLED],
+        TrainedModel(
+            artifacts=[],
+            metrics={"accuracy": 0.75},
+            environment=[(each.name, each.raw_version) for each in _INSTALLED],
+            strangers=[],
+            imported=[],
+            model_saved=False,
+            engine=engine,
+        ),
         project=("model", "0.1.0"),
-        metrics={"accuracy": 0.75},
         provenance=Provenance(
             commit=_COMMIT if "check" in settings else None,
             inputs=[],
@@ -70,7 +78,6 @@ def made(
         sources=[],
         artifacts=[_FILE],
         report=report,
-        engine=engine,
         check=check_result,
     )
     validate(record)

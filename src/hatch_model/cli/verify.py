@@ -19,7 +19,7 @@ from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from hatch_model.check import run_check
+from hatch_model.check import CheckRequest, run_check
 from hatch_model.cli.open import DAMAGE
 from hatch_model.closure import holds
 from hatch_model.digests import cores
@@ -329,13 +329,12 @@ def check_again(
     """
     with tempfile.TemporaryDirectory(prefix="hatch-model-") as folder:
         try:
-            result = run_check(
-                object_reference(check["entry_point"]),
-                Path(folder),
-                emit,
+            request = CheckRequest(
+                check=object_reference(check["entry_point"]),
                 python=interpreter.command,
                 folder=interpreter.folder,
             )
+            result = run_check(request, Path(folder), emit)
         except HatchModelError as error:
             return [str(error)]
     if "result" not in check:

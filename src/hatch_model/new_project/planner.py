@@ -321,20 +321,7 @@ def _saved(plan: Plan, closure: Sequence[Module], named: str, function: str) -> 
     if saved and named:
         saved = [replace(saved[0], path=named)]
     elif not all(each.path for each in saved):
-        formats = {each.format for each in saved}
-        known = {each.path for each in saved}
-        loading = [
-            (module.path, file)
-            for module in survey.predicting()
-            for file in module.loaded
-            if file.path not in known and file.format in formats
-        ]
-        saved += [file for _, file in loading]
-        plan.notes += [
-            f"only running the code would tell where it saves the model: `{file.path}` is what `{path}` loads. Say it "
-            f"with --artifacts if that is something else"
-            for path, file in loading
-        ]
+        saved += _loaded_instead(plan, saved)
     for file in saved:
         path = file.path
         if path.startswith(f"{survey.root}/"):
@@ -348,6 +335,24 @@ def _saved(plan: Plan, closure: Sequence[Module], named: str, function: str) -> 
     for path in sorted(read & written) if found else ():
         found.setdefault(path, File(path=path, format="data", line=0, is_relative=True))
     return list(found.values())
+
+
+def _loaded_instead(plan: Plan, saved: Sequence[File]) -> list[File]:
+    """Return the files that prediction loads, in the formats of those *saved*, for the unknown ones among these."""
+    formats = {each.format for each in saved}
+    known = {each.path for each in saved}
+    loading = [
+        (module.path, file)
+        for module in plan.survey.predicting()
+        for file in module.loaded
+        if file.path not in known and file.format in formats
+    ]
+    plan.notes += [
+        f"only running the code would tell where it saves the model: `{file.path}` is what `{path}` loads. Say it "
+        f"with --artifacts if that is something else"
+        for path, file in loading
+    ]
+    return [file for _, file in loading]
 
 
 def _names(saved: Sequence[File]) -> dict[str, str]:

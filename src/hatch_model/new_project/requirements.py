@@ -174,18 +174,14 @@ def divide(plan: Plan, closure: Sequence[Module], formats: Collection[str]) -> N
     optional: dict[str, str] = {canonicalize_name(each.name): str(each) for each in extras}
     names = {*declared, *survey.declaration.development, *optional}
     trained = {name: distribution_of(name, names) for name in survey.foreign(closure)}
-    users = _users(plan, closure)
-    using = survey.closure(users)
-    predicted = {
+    using = survey.closure(_users(plan, closure))
+    predicted = {*formats} & {"joblib", "torch"} | {
         distribution_of(name, names)
         for name in survey.foreign(using)
         if not is_for_apps(name) or _is_imported_by_shipped(plan, using, name)
     }
-    has_users = bool(survey.predicting())
-    for name, distribution in trained.items():
-        if is_part_of_models(name) or (not has_users and is_needed_to_predict(name)):
-            predicted.add(distribution)
-    predicted |= {*formats} & {"joblib", "torch"}
+    is_needed = is_part_of_models if survey.predicting() else is_needed_to_predict
+    predicted |= {distribution for name, distribution in trained.items() if is_needed(name)}
     needed = {*trained.values(), *predicted} - {"", canonicalize_name(survey.name)}
     needed -= _strangers(plan, needed - names, survey.foreign([*closure, *using]), names)
     if "scikit-learn" in needed and "joblib" not in names:
@@ -205,10 +201,8 @@ def divide(plan: Plan, closure: Sequence[Module], formats: Collection[str]) -> N
             plan.training.append(line)
         elif name not in _DEVELOPMENT or name not in survey.declaration.development:
             plan.development.append(line)
-    plan.development += [
-        line for name, line in survey.declaration.development.items() if name not in needed
-    ]
-    plan.development = list(dict.fromkeys(plan.development))
+    others = (line for name, line in survey.declaration.development.items() if name not in needed)
+    plan.development = list(dict.fromkeys((*plan.development, *others)))
 
 
 def _strangers(
