@@ -27,14 +27,15 @@ def recordable(returned: Any) -> dict[str, Any]:
     """Return *returned* if it can be stored as JSON; NumPy-like arrays and scalars are converted."""
     try:
         value = json.loads(json.dumps(returned, allow_nan=False, default=_unpack))
-        return {} if _is_deep(value) else {"value": value}
+        return {} if is_deeper(value, _DEEPEST) else {"value": value}
     except Exception:  # noqa: BLE001 - the conversion may raise anything, depending on the object
         return {}
 
 
-def _is_deep(value: Any) -> bool:
+def is_deeper(value: object, limit: int) -> bool:
+    """Return whether more than *limit* arrays or objects are inside each other in *value*."""
     level = [value]
-    for _ in range(_DEEPEST):
+    for _ in range(limit):
         level = [
             each
             for outer in level
@@ -89,7 +90,7 @@ def _plain(value: Any) -> list[Any]:
     """Return *value* in a list if JSON can hold it as it is, and otherwise an empty list."""
     try:
         text = json.dumps(value, allow_nan=False)
-        return [] if _is_deep(value) or len(text) > _LONGEST else [json.loads(text)]
+        return [] if is_deeper(value, _DEEPEST) or len(text) > _LONGEST else [json.loads(text)]
     except (RecursionError, TypeError, ValueError):
         return []
 

@@ -147,24 +147,13 @@ def _read_int(text: str) -> int:
         raise ValueError(f"it holds a number of {len(text)} digits") from None
 
 
-def _is_deeper(content: object, limit: int) -> bool:
-    """Return whether more than *limit* arrays or objects are inside each other in *content*."""
-    level = [content]
-    for _ in range(limit):
-        level = [
-            each
-            for outer in level
-            if isinstance(outer, (dict, list))
-            for each in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-    return any(isinstance(each, (dict, list)) for each in level)
-
-
 def read_json(text: str) -> Any:
     """Parse JSON that may be damaged. Raises ValueError with a message."""
+    from hatch_model.checking import is_deeper  # noqa: PLC0415 - not to write a record
+
     try:
         content = json.loads(text, parse_int=_read_int)
-        is_too_deep = _is_deeper(content, _DEEPEST)
+        is_too_deep = is_deeper(content, _DEEPEST)
         # Refuses numbers that no record contains, such as NaN.
         json.dumps(content, allow_nan=False)
     except RecursionError:
