@@ -6,12 +6,12 @@
 
     uv run benchmarks/backend_calls.py [--rounds 15]
 
-A frontend makes a new environment for each build, in which nothing is compiled, and calls the backend in
-processes of their own. So each call is measured as one, with its children, in an environment without
-bytecode that writes none: asking what to install, and building the wheel of a tiny model that was trained
-before and is reused. Both projects are the same but for hatch-model; plain hatchling packs the model as
-package data. The calls of both take turns. The script fails if the wheel's pins are not what is installed.
-"""
+A frontend makes a new environment for each build, in which nothing is compiled, and calls the
+backend in processes of their own. So each call is measured as one, with its children, in an
+environment without bytecode that writes none: asking what to install, and building the wheel of a
+tiny model that was trained before and is reused. Both projects are the same but for hatch-model;
+plain hatchling packs the model as package data. The calls of both take turns. The script fails if
+the wheel's pins are not what is installed."""
 
 from __future__ import annotations
 

@@ -24,9 +24,8 @@ one build to the next: the working directory, the folder that is written to, the
 threads OpenMP and BLAS may use, one and then two. What a case sets itself holds for both.
 
 Prints the table in Markdown, with the versions found. What is not installed is left out and named
-on standard error: some are too large to be fetched unless asked for, by `--with` of `uv run`: torch,
-keras, safetensors, gensim, mlflow-skinny, optuna, prophet, spacy and statsmodels.
-"""
+on standard error: some are too large to be fetched unless asked for, by `--with` of `uv run`:
+torch, keras, safetensors, gensim, mlflow-skinny, optuna, prophet, spacy and statsmodels."""
 
 # Each case imports its own libraries, which the type checker need not find.
 # ruff: noqa: PLC0415

@@ -47,7 +47,8 @@ seconds = time.perf_counter() - start
 print(json.dumps([seconds, sorted(closure.distributions)]))
 """
 CLOSURE = WALK.format(
-    statement='closure = closure_of(roots, InstalledEnvironment(), marker_environment(), project="")',
+    statement="closure = closure_of(roots, InstalledEnvironment(), marker_environment(), "
+    'project="")',
 )
 PINS = WALK.format(
     statement='closure = pin(roots, InstalledEnvironment(), PinPolicy(), project="").closure',

@@ -6,19 +6,18 @@
 
     uv run benchmarks/engines.py [--fits 120] [--seconds 1] [--rounds 5] [--mebibytes 1024]
 
-A scheduler and two workers of one thread each run on the loopback interface. In turns, each in a process
-of its own, on one worker and on two:
+A scheduler and two workers of one thread each run on the loopback interface. In turns, each in a
+process of its own, on one worker and on two:
 
 - a search of scikit-learn's with `joblib.parallel_config("dask")`, joblib's own backend;
 - the same search on the engine of `parallel`.
 
-Each fit waits rather than computes, so that the times differ by what the backends cost, and not by what else
-the machine does. Setting up is what comes before the search: connecting, and on the engine of `parallel`
-the comparison of versions and the project's modules.
+Each fit waits rather than computes, so that the times differ by what the backends cost, and not by
+what else the machine does. Setting up is what comes before the search: connecting, and on the
+engine of `parallel` the comparison of versions and the project's modules.
 
-Before that, a file comes home from a worker, as with `offload = true`, and as many bytes go through a socket
-of the loopback interface, written by one process and read by another one.
-"""
+Before that, a file comes home from a worker, as with `offload = true`, and as many bytes go through
+a socket of the loopback interface, written by one process and read by another one."""
 
 from __future__ import annotations
 
@@ -212,7 +211,8 @@ def search(python: Path, folder: Path, workers: int, given: argparse.Namespace) 
         f"joblib's own backend {statistics.median(searching['plain']):.2f} s, `parallel` "
         f"{statistics.median(searching['ours']):.2f} s; {statistics.median(ratios):.4f} times "
         f"({min(ratios):.4f} to {max(ratios):.4f}). Setting up: "
-        f"{statistics.median(setting_up['plain']):.2f} s and {statistics.median(setting_up['ours']):.2f} s"
+        f"{statistics.median(setting_up['plain']):.2f} s and "
+        f"{statistics.median(setting_up['ours']):.2f} s"
     )
 
 

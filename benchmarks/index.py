@@ -6,16 +6,17 @@
 
     uv run benchmarks/index.py [--wheels 1000] [--mebibytes 1 10] [--rounds 3]
 
-Made-up wheels of ten models, each with forty pins and a plot. In turns, each in a process of its own:
+Made-up wheels of ten models, each with forty pins and a plot. In turns, each in a process of its
+own:
 
-- reading the list of files and METADATA of each wheel, and digesting it by `hashlib.file_digest`: what an
+- reading the list of files and METADATA of each wheel, and digesting it by `hashlib.file_digest`:
+what an
   index has to do at least;
 - `hatch-model index update` of a folder that holds nothing but the wheels;
 - `hatch-model index add` of one more wheel.
 
-The files are in the page cache, if they fit there. The times of the commands include the start of Python
-and their imports. All files are deleted in the end.
-"""
+The files are in the page cache, if they fit there. The times of the commands include the start of
+Python and their imports. All files are deleted in the end."""
 
 from __future__ import annotations
 
@@ -139,9 +140,9 @@ def measure(folder: Path, python: Path, count: int, mebibytes: int, rounds: int)
     shutil.rmtree(served)
     ratio = statistics.median(one / other for one, other in zip(update, read, strict=True))
     print(
-        f"{count} wheels of {mebibytes} MiB: read {min(read):.2f} s, index update {min(update):.2f} s "
-        f"({ratio:.2f} times, {1000 * (min(update) - min(read)) / count:.1f} ms more a wheel, "
-        f"{max(memory):.0f} MiB), index add {min(add):.2f} s"
+        f"{count} wheels of {mebibytes} MiB: read {min(read):.2f} s, index update "
+        f"{min(update):.2f} s ({ratio:.2f} times, {1000 * (min(update) - min(read)) / count:.1f} "
+        f"ms more a wheel, {max(memory):.0f} MiB), index add {min(add):.2f} s"
     )
 
 

@@ -16,7 +16,8 @@ Each case is a package with one kind of files in it:
 And each is done in a process of its own, one after the other, whose peak memory is told, too:
 
 - `hatchling`: its wheel builder, in process, on a plain project that holds the files;
-- `hatch-model`: the same builder with stand-ins for the files, and then `fill`, with `isal` and without;
+- `hatch-model`: the same builder with stand-ins for the files, and then `fill`, with `isal` and
+without;
 - `digest` and `copy`: the files only read by `hashlib.file_digest`, and only copied: no wheel that
   counts its files' digests can be faster than the first.
 

@@ -10,10 +10,10 @@ In turns:
 
 - `uv build --wheel` of a copy of example-project, without its lock and its check and with
   `inputs = []`, whose model is in the store already; with plain hatchling, in a build environment
-  with the same training packages, of the same files. An environment is fresh in that Python compiles
-  everything anew that a build imports. That once for the model as it is, of a few KiB, and once
-  with float32 weights of 64 MiB beside it: hatchling deflates them, hatch-model does not. The store is in HATCH_MODEL_CACHE_DIR, so a build does not
-  import platformdirs, as it does otherwise.
+  with the same training packages, of the same files. An environment is fresh in that Python
+  compiles everything anew that a build imports. That once for the model as it is, of a few KiB, and
+  once with float32 weights of 64 MiB beside it: hatchling deflates them, hatch-model does not. The
+  store is in HATCH_MODEL_CACHE_DIR, so a build does not import platformdirs, as it does otherwise.
 - The digests of that many files of 1 GiB, as hatch-model takes them of inputs; by
   `hashlib.file_digest` in as many threads as there are cores. Each is a process of its own, whose
   imports are not counted. The files are in the page cache, if they fit there.
@@ -60,7 +60,8 @@ print(json.dumps([seconds, peak, digests]))
 """
 HATCH_MODEL = DIGESTS.format(
     definition="from hatch_model.digests import files_of",
-    statement="digests = [each.sha256 for each in files_of({each: Path(each) for each in sys.argv[1:]})]",
+    statement="digests = [each.sha256 for each in files_of({each: Path(each) for each in "
+    "sys.argv[1:]})]",
 )
 FILE_DIGEST = DIGESTS.format(
     definition="""\

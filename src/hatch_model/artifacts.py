@@ -73,9 +73,10 @@ class TrainedModel:
 class Loan:
     """A folder of the source tree, which may not exist, while a function writes to it.
 
-    The original folder is set aside and replaced by a copy. It is restored when the loan ends, whatever
-    the function did. If this process is killed, the process that creates the next workspace in the same
-    place restores it. Only one process at a time can have a folder on loan; others wait.
+    The original folder is set aside and replaced by a copy. It is restored when the loan ends,
+    whatever the function did. If this process is killed, the process that creates the next
+    workspace in the same place restores it. Only one process at a time can have a folder on loan;
+    others wait.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -98,9 +99,9 @@ class Loan:
             # If nothing can be written, nothing has to be restored.
             if os.access(folder, os.W_OK):
                 raise HatchModelError(
-                    f"training writes to {folder}, which cannot be set aside and put back afterwards: "
-                    f"{error.strerror or error}. Have the training function take `output_dir` and write "
-                    f"there."
+                    f"training writes to {folder}, which cannot be set aside and put back "
+                    f"afterwards: {error.strerror or error}. Have the training function take "
+                    f"`output_dir` and write there."
                 ) from error
         self._before = _stamps(folder)
 
@@ -110,8 +111,8 @@ class Loan:
         for artifact in found:
             if os.path.lexists(output_dir / artifact.path):
                 raise HatchModelError(
-                    f"training wrote `{printable(str(artifact.path))}` twice, in the folder that it was "
-                    f"given and in {self._folder}. Do only one of these."
+                    f"training wrote `{printable(str(artifact.path))}` twice, in the folder that "
+                    f"it was given and in {self._folder}. Do only one of these."
                 )
         root = self._folder.resolve()
         linked = [each for each in found if each.source.resolve() != root / each.path]
@@ -180,10 +181,10 @@ def _stamp(path: Path) -> _Stamp:
 def written(folder: Path, before: Mapping[PurePosixPath, _Stamp] | None = None) -> list[Artifact]:
     """List the files in *folder* by path, except those that are unchanged since *before*.
 
-    A file that a symbolic link points to is also listed under the link's name. Raises HatchModelError
-    for files that cannot be shipped: links that point outside *folder*, special files, and names
-    that an archive or another system does not support. Unchanged files from *before* are ignored,
-    whatever they are.
+    A file that a symbolic link points to is also listed under the link's name. Raises
+    HatchModelError for files that cannot be shipped: links that point outside *folder*, special
+    files, and names that an archive or another system does not support. Unchanged files from
+    *before* are ignored, whatever they are.
     """
     known = before or {}
     found = [
@@ -225,7 +226,8 @@ def files_in(
 ) -> Iterator[PurePosixPath]:
     """Return the files in *folder*, following symbolic links that stay within it.
 
-    *refuse* gets the path of everything else that is no folder, unless it is *known*, and what it is.
+    *refuse* gets the path of everything else that is no folder, unless it is *known*, and what it
+    is.
     """
     return _files(folder, PurePosixPath(), (), refuse, known or {})
 
@@ -267,7 +269,7 @@ def _refuse(path: PurePosixPath, kind: str) -> None:
 
 
 def _unfit(folder: Path, path: PurePosixPath, ancestors: Collection[Path]) -> str:
-    """Return what *path*, in folders with the real paths *ancestors*, is instead of a file or folder."""
+    """Return what *path*, in the real folders *ancestors*, is instead of a file or folder."""
     found = folder / path
     try:
         target = found.resolve(strict=True)
@@ -291,15 +293,16 @@ def _refuse_names(paths: Sequence[str]) -> None:
     faults = name_faults(paths)
     if faults:
         raise HatchModelError(
-            f"training wrote files under names that not every system and installer takes. Give them "
-            f"other names:{as_lines(faults)}"
+            f"training wrote files under names that not every system and installer takes. Give "
+            f"them other names:{as_lines(faults)}"
         )
 
 
 def name_faults(paths: Sequence[str]) -> list[tuple[str, str]]:
-    """Return what is wrong with the names of files, each with its path or that of a folder around it.
+    """Return what is wrong with files' names, each with its path or that of a folder.
 
-    RECORD cannot contain them, Windows has no such files, or an earlier one of *paths* is equal elsewhere.
+    RECORD cannot contain them, Windows has no such files, or an earlier one of *paths* is equal
+    elsewhere.
     """
     return [
         *((path, fault) for path in paths for fault in _faults_of(path)),

@@ -1,4 +1,4 @@
-"""One build of any kind: its metadata, its requirements, and the steps before and after hatchling."""
+"""One build of any kind: metadata, requirements, and the steps before and after hatchling."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def dynamic_metadata(
 
 
 def _escaped(lines: Sequence[str]) -> list[str]:
-    """Escape braces, which hatchling treats as context fields: URLs may contain `${TOKEN}` (PEP 610)."""
+    """Escape braces, hatchling's context fields: URLs may have `${TOKEN}` (PEP 610)."""
     return [line.replace("{", "{{").replace("}", "}}") for line in lines]
 
 
@@ -178,7 +178,7 @@ def _trains(project: Project, record: Mapping[str, Any] | None) -> bool:
 
 
 def _tell_of_unused_lock(project: Project, *, trains: bool) -> None:
-    """Say once that there is a lock, which training does not use: not again for a wheel from an sdist."""
+    """Say that training does not use the lock: once, and not again for a wheel from an sdist."""
     training, root = project.training, project.root
     is_told = trains == (project.builder.PLUGIN_NAME == "sdist") or is_unpacked_sdist(root)
     if training.lock is not None or training.refuses_lock or is_told:
@@ -269,8 +269,8 @@ class Build:
             self._write_dependencies(packed.record["pins"], build_data)
         elif "dependencies" not in project.metadata.core.dynamic:
             raise HatchModelError(
-                f"another metadata hook writes project.dependencies, which an sdist must leave open. Move the "
-                f"table {project.model.policy.key} below those of the others."
+                f"another metadata hook writes project.dependencies, which an sdist must leave "
+                f"open. Move the table {project.model.policy.key} below those of the others."
             )
         else:
             sdist.warn_of_missing_data(project)
@@ -287,8 +287,8 @@ class Build:
             make_model_in_tree(self._project, build_data)
             if called_by_uv() and "cache-keys" not in uv_table(self._project.root):
                 self._project.log.info(
-                    "uv trains again only after pyproject.toml has changed, unless `tool.uv.cache-keys` "
-                    "names the files that training depends on"
+                    "uv trains again only after pyproject.toml has changed, unless "
+                    "`tool.uv.cache-keys` names the files that training depends on"
                 )
 
     def _start_wheel(self, build_data: dict[str, Any]) -> None:
@@ -337,14 +337,14 @@ class Build:
         if pins.unlocked:
             names = ", ".join(f"`{line}`" for line in pins.unlocked)
             project.log.warning(
-                f"the lock has no version of {names} for some platforms or Pythons, so the wheel also "
-                f"requires what was declared. To pin it, make the lock for all of them."
+                f"the lock has no version of {names} for some platforms or Pythons, so the wheel "
+                f"also requires what was declared. To pin it, make the lock for all of them."
             )
         for package, requirement in pins.contradicted:
             project.log.warning(
-                f"{package} requires `{requirement}`, which `tool.uv.override-dependencies` overrides in "
-                f"the lock. Installers know nothing of that: only where it is overridden again can the "
-                f"wheel be installed as it was trained."
+                f"{package} requires `{requirement}`, which `tool.uv.override-dependencies` "
+                f"overrides in the lock. Installers know nothing of that: only where it is "
+                f"overridden again can the wheel be installed as it was trained."
             )
         if project.model.policy.pins == "extra":
             return
@@ -392,8 +392,8 @@ class Build:
 
 def _left_open(field: str) -> HatchModelError:
     return HatchModelError(
-        "hatchling reads the metadata once for both the sdist and the wheel here, but an sdist must "
-        f"leave the dynamic `{field}` open. Build the targets one by one: `hatchling build -t "
+        "hatchling reads the metadata once for both the sdist and the wheel here, but an sdist "
+        f"must leave the dynamic `{field}` open. Build the targets one by one: `hatchling build -t "
         "sdist`, then `hatchling build -t wheel`."
     )
 

@@ -1,8 +1,8 @@
-"""Run the check: it calls the wheel's own code, outside the source tree, as in a user's environment.
+"""Run the check: it calls the wheel's code, outside the source tree, as a user would.
 
-Everything that the wheel does not require is hidden from imports and from importlib.metadata, so the
-result is that of a fresh environment: a missing optional import is handled by the code that imports it,
-and a missing required import fails the check.
+Everything that the wheel does not require is hidden from imports and from importlib.metadata, so
+the result is that of a fresh environment: a missing optional import is handled by the code that
+imports it, and a missing required import fails the check.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def hidden_from_check(
     required: Collection[NormalizedName],
     workspace: Path,
 ) -> Hidden:
-    """Hide the source tree at *root*, and everything in *environment* that the wheel does not require.
+    """Hide the tree at *root*, and all in *environment* that the wheel does not require.
 
-    The tree is also the folder from which an editable *project* is installed. Installed packages are not
-    part of it, wherever they are, and neither is *workspace*, where the wheel is unpacked. A file that also
-    belongs to a *required* distribution is not hidden.
+    The tree is also the folder from which an editable *project* is installed. Installed packages
+    are not part of it, wherever they are, and neither is *workspace*, where the wheel is unpacked.
+    A file that also belongs to a *required* distribution is not hidden.
     """
     files: dict[str, str] = {}
     kept: set[str] = set()
@@ -121,8 +121,8 @@ def run_check(
 ) -> CheckResult:
     """Carry out *request* in a child process, in *workspace*, an empty folder.
 
-    Each line of the child's output goes to *emit*. If this process is killed, the other one removes *scratch*
-    (default: *workspace*). Raises HatchModelError if the wheel fails.
+    Each line of the child's output goes to *emit*. If this process is killed, the other one removes
+    *scratch* (default: *workspace*). Raises HatchModelError if the wheel fails.
     """
     elsewhere = workspace / "empty"
     elsewhere.mkdir()
@@ -203,8 +203,8 @@ def _failure(request: CheckRequest, result: Mapping[str, Any]) -> str:
         return (
             f"{_FAILED}{subject} imported {', '.join(undeclared)}, which the wheel does not "
             f"require. It is installed here only for training or for the build, so users of the "
-            f"wheel would not have it. Add it to {request.declared_in}, and not to build-system.requires, or "
-            f"do not import it to predict."
+            f"wheel would not have it. Add it to {request.declared_in}, and not to "
+            f"build-system.requires, or do not import it to predict."
         )
     if in_tree:
         return (
@@ -221,7 +221,7 @@ def _failure(request: CheckRequest, result: Mapping[str, Any]) -> str:
 
 
 def _unknown_object(subject: str, name: str, error: str) -> str:
-    """Return the message for a model that refers to an object called *name*, which does not ship."""
+    """Return the message for a model that refers to an object, *name*, which does not ship."""
     reason = "" if name.startswith("__main__.") else f" ({error})"
     return (
         f"the model cannot be loaded where the wheel is installed: {subject} needs `{name}`, "

@@ -1,9 +1,8 @@
 """The part of the child script that only a check needs.
 
-It keeps the user's code from finding what is hidden, and makes JSON of what the check returns and of the
-signature of the function that predicts. The script
-reads this file without importing hatch_model, which may not be there, so it imports nothing but the standard
-library.
+It keeps the user's code from finding what is hidden, and makes JSON of what the check returns and
+of the signature of the function that predicts. The script reads this file without importing
+hatch_model, which may not be there, so it imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _DEEPEST = 64  # arrays or objects inside each other that a record may have
 
 
 def recordable(returned: Any) -> dict[str, Any]:
-    """Return *returned* if it can be stored as JSON; NumPy-like arrays and scalars are converted."""
+    """Return *returned* if JSON can hold it; NumPy-like arrays and scalars are converted."""
     try:
         value = json.loads(json.dumps(returned, allow_nan=False, default=_unpack))
         return {} if is_deeper(value, _DEEPEST) else {"value": value}
@@ -53,9 +52,10 @@ def _unpack(value: Any) -> Any:
 
 
 def described(function: Any) -> dict[str, Any]:
-    """Return the parameters, what is returned, and the documentation of *function*, as far as it has these.
+    """Return what is known of *function*: parameters, what it returns, documentation.
 
-    A default that JSON cannot hold is only mentioned: its text may have an address, which differs each time.
+    A default that JSON cannot hold is only mentioned: its text may have an address, which differs
+    each time.
     """
     found: dict[str, Any] = {}
     try:
@@ -101,8 +101,8 @@ def _plain(value: Any) -> list[Any]:
 def hide(hidden: dict[str, Any], file_of: Callable[[Any], str]) -> dict[str, tuple[str, str]]:
     """Hide what the protocol calls *hidden* from this process.
 
-    *file_of* returns the file of a module. Returns what the protocol calls ``missed``, which grows as
-    hidden names are looked for.
+    *file_of* returns the file of a module. Returns what the protocol calls ``missed``, which grows
+    as hidden names are looked for.
     """
     hiding = _Hiding(hidden)
     hiding.install(file_of)
@@ -112,8 +112,8 @@ def hide(hidden: dict[str, Any], file_of: Callable[[Any], str]) -> dict[str, tup
 class _Hiding:
     """Keeps imports and importlib.metadata from finding what is hidden.
 
-    It cannot hide distributions whose installer wrote no RECORD. It also does not affect direct calls of
-    PathFinder or processes that the check starts.
+    It cannot hide distributions whose installer wrote no RECORD. It also does not affect direct
+    calls of PathFinder or processes that the check starts.
     """
 
     def __init__(self, hidden: dict[str, Any]) -> None:

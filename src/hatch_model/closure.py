@@ -1,4 +1,4 @@
-"""From requirements to their transitive dependencies, each with the condition under which it is needed.
+"""From requirements to transitive dependencies, each with the condition that it is needed.
 
 A node is a distribution with one of its extras (or none), so cycles and diamonds are visited
 only once, however many paths lead to them. Only requirements that apply here decide what
@@ -188,8 +188,9 @@ def installed(environment: Environment, requirement: Requirement, required_by: s
     distribution = environment.find(canonicalize_name(requirement.name))
     if distribution is None:
         raise RequirementError(
-            f"{requirement.name} is not installed in the training environment, but {required_by} asks for "
-            f"`{requirement}`. Build with isolation, so that the frontend installs it, or install it first.",
+            f"{requirement.name} is not installed in the training environment, but {required_by} "
+            f"asks for `{requirement}`. Build with isolation, so that the frontend installs it, or "
+            f"install it first.",
             requirement,
             required_by,
         )

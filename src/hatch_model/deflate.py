@@ -72,7 +72,8 @@ def choose_deflater(sample: bytes | memoryview, compression: Compression) -> Def
 def _choice() -> list[Deflater]:
     if _isal is not None:
         return [Deflater(module=_isal, level=1)]
-    # Searching for repetitions in weights costs zlib more than it gains; Z_RLE costs hardly anything.
+    # Searching for repetitions in weights costs zlib more than it gains; Z_RLE costs hardly
+    # anything.
     return [
         Deflater(module=zlib, level=1, strategy=zlib.Z_RLE),
         Deflater(module=zlib, level=1),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # hashlib releases the GIL while it hashes this much, and this much stays in the cache.
 _CHUNK = 1 << 18
-# More threads would wait for the one that takes their results: to hash a file that they compress, say.
+# More threads would wait for the one that takes their results: to hash a file that they compress,
+# say.
 _MOST_THREADS = 16
 
 

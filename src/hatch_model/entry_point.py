@@ -49,8 +49,8 @@ class Script:
     def command_line(self, arguments: Mapping[str, Any]) -> list[str]:
         """Return its ``sys.argv`` for *arguments*, which must be without :func:`unfit_options`.
 
-        Each is an option of the same name: true is a flag, false is left out, an array is several values, and
-        an array of arrays is the option several times.
+        Each is an option of the same name: true is a flag, false is left out, an array is several
+        values, and an array of arrays is the option several times.
         """
         options = [each for name, value in arguments.items() for each in _option(name, value)]
         return [str(self), *options]
@@ -82,7 +82,8 @@ def unfit_options(key: str, arguments: Mapping[str, Any]) -> Iterator[Problem]:
         elif not _fits(value):
             yield Problem(
                 f"{key}.{name}",
-                expected="a string, number, boolean, or array of strings and numbers, as `train` is a script",
+                expected="a string, number, boolean, or array of strings and numbers, as `train` "
+                "is a script",
                 found=value,
             )
 
@@ -132,7 +133,7 @@ def entry_point(value: object) -> EntryPoint:
 
 
 def read_train(table: Table) -> EntryPoint:
-    """Read the key `train` of the build hook's *table*, and add its errors to the table's problems."""
+    """Read the key `train` of the build hook's *table*, and add errors to its problems."""
     expected = (
         'an object reference "package.module:function" or the path of a script such as "train.py"'
     )

@@ -108,7 +108,7 @@ class Problem:
     suggestion: str = ""
     known: Collection[str] = ()
     statement: str = ""
-    """What is wrong, with the key as the subject, if there is more to say than what was expected."""
+    """What is wrong, with the key as the subject, if more is to be said than what was expected."""
 
     def __str__(self) -> str:
         key = printable(self.key)
@@ -172,8 +172,8 @@ def exit_on_error() -> Iterator[None]:
             raise
         place = f" to {error.filename}" if error.filename else ""
         _exit(
-            f"error: a file cannot be written{place}: {error.strerror}. Make room, or set TMPDIR to "
-            f"another folder.",
+            f"error: a file cannot be written{place}: {error.strerror}. Make room, or set TMPDIR "
+            f"to another folder.",
             1,
         )
     except KeyboardInterrupt:
@@ -183,7 +183,8 @@ def exit_on_error() -> Iterator[None]:
 def painted(message: str, stream: TextIO) -> str:
     """Colour the words of *message* that must not be overlooked, if *stream* is to have colours.
 
-    That is where it is a terminal. It never is under most frontends, so FORCE_COLOR and NO_COLOR decide first.
+    That is where it is a terminal. It never is under most frontends, so FORCE_COLOR and NO_COLOR
+    decide first.
     """
     if os.environ.get("NO_COLOR") or not (os.environ.get("FORCE_COLOR") or stream.isatty()):
         return message

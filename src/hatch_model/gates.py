@@ -81,7 +81,7 @@ def compare(metrics: Mapping[str, float], gates: Mapping[str, Gate]) -> list[Row
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Format *rows* as lines of text in columns. The columns for gates are left out if there are none."""
+    """Format *rows* as lines of text in columns, without those for gates if there are none."""
     cells: list[tuple[str, ...]] = [("metric", "value", "gate", "")]
     for row in rows:
         verdict = "" if row.gate is None else "ok" if row.passes else "MISSED"

@@ -62,7 +62,7 @@ def _commit_of_repository(root: Path) -> Commit | None:
 
 
 def _why_unknown(root: Path) -> str:
-    """Say why the tree at *root*, in a repository, has no known commit; "" for no reason to mend."""
+    """Say why the tree at *root*, in a repository, has no known commit; "" if that is right."""
     if shutil.which("git") is None:
         return "git is not installed"
     completed = _run(root, "rev-parse", "--git-dir")

@@ -1,8 +1,8 @@
 """Installed distributions, their origins and their files.
 
-``importlib_metadata`` finds the distributions in the same way on all Pythons. Of each, only METADATA's
-headers are parsed, and only requirements without an extra are parsed immediately: long descriptions
-and hundreds of optional requirements would make this slow.
+``importlib_metadata`` finds the distributions in the same way on all Pythons. Of each, only
+METADATA's headers are parsed, and only requirements without an extra are parsed immediately: long
+descriptions and hundreds of optional requirements would make this slow.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def reference(direct_url: Mapping[str, Any]) -> str:
         vcs = direct_url["vcs_info"]
         url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
     elif hashes:
-        # Prefer sha256, which every installer supports, or else the last by name, usually the longest.
+        # Prefer sha256, which every installer supports, or else the last by name, usually the
+        # longest.
         algorithm = "sha256" if "sha256" in hashes else max(hashes)
         fragments.append(f"{algorithm}={hashes[algorithm]}")
     if direct_url.get("subdirectory"):
@@ -94,7 +95,7 @@ def reference(direct_url: Mapping[str, Any]) -> str:
 
 
 def archive_hashes(direct_url: Mapping[str, Any]) -> dict[str, str]:
-    """Return an archive's digests by algorithm; ``hash`` is the older PEP 610 key for a single one."""
+    """Return an archive's digests by algorithm; ``hash`` is PEP 610's older key for one."""
     archive: Mapping[str, Any] = direct_url.get("archive_info", {})
     if archive.get("hashes"):
         return dict(archive["hashes"])
@@ -179,8 +180,8 @@ class Distribution:
 
     def _broken(self, header: str, value: str) -> BrokenDistributionError:
         return BrokenDistributionError(
-            f"the installed {self.name} says `{header}: {value}`, which is not valid. Install another "
-            f"release of it, or tell its maintainers."
+            f"the installed {self.name} says `{header}: {value}`, which is not valid. Install "
+            f"another release of it, or tell its maintainers."
         )
 
     def _parse(self, raw: str) -> Requirement:
@@ -283,9 +284,9 @@ def imported_strangers(
 ) -> list[NormalizedName]:
     """Return the distributions outside *known* that own one of the *imported* files, sorted.
 
-    *imported* are absolute paths of modules. *names* are the top-level modules that count, because optional
-    imports of libraries are not the project's concern. Ownership is read from RECORD, and for
-    an editable install from its folder (PEP 610).
+    *imported* are absolute paths of modules. *names* are the top-level modules that count, because
+    optional imports of libraries are not the project's concern. Ownership is read from RECORD, and
+    for an editable install from its folder (PEP 610).
     """
     below: dict[str, frozenset[str]] = {}
     strangers = []
@@ -337,7 +338,7 @@ _NAMESPACE = re.compile(rb"pkgutil.*extend_path|declare_namespace")
 def imported_copies(
     imported: Mapping[str, str], pinned: Iterable[Distribution]
 ) -> Iterator[tuple[Distribution, str, str]]:
-    """Find modules of *pinned* distributions that were imported from elsewhere, such as a vendored copy.
+    """Find modules of *pinned* distributions imported from elsewhere, such as vendored copies.
 
     *imported* are the absolute paths of top-level modules, by name. Yields the distribution, the
     module and its file.
@@ -364,7 +365,7 @@ def _is_namespace(file: str) -> bool:
 
 
 def _top_level(distribution: Distribution, module: str) -> set[str]:
-    """Return the top-level modules of *distribution*, or none if *module* is certainly not among them."""
+    """Return the top-level modules of *distribution*; none if *module* is not among them."""
     if not distribution.location:
         return set()
     start = os.path.join(distribution.location, module)  # noqa: PTH118 - quick
@@ -422,7 +423,7 @@ def _holds_sources(folder: str, imported: Collection[str]) -> bool:
 
 
 def editable_folder(distribution: Distribution) -> str:
-    """Return the folder that *distribution* is installed from as editable; "" if it is not editable."""
+    """Return the folder that *distribution* is installed from as editable, or ""."""
     try:
         direct_url = distribution.direct_url or {}
     except BrokenDistributionError:

@@ -112,8 +112,8 @@ def _selection(builder: WheelBuilder, training: TrainingSettings) -> str:
     folder = "src/" if (root / "src").is_dir() and not (root / f"{top}.py").is_file() else ""
     if (root / folder / f"{top}.py").is_file():
         return (
-            f"`{folder}{top}.py` is not in a package. Either {move}; or ship it as a module, and the "
-            f"model in a folder with a unique name, by {training.key}.artifacts = "
+            f"`{folder}{top}.py` is not in a package. Either {move}; or ship it as a module, and "
+            f"the model in a folder with a unique name, by {training.key}.artifacts = "
             f'"{folder}{name}_model" and:\n\n{_WHEEL}\npackages = ["{folder}{top}.py"]'
         )
     if top == name and (root / folder / name).is_dir():
@@ -129,10 +129,10 @@ def _src_is_no_package(root: Path, train: ObjectReference, key: str, move: str) 
     package, _, rest = train.module.removeprefix("src.").partition(".")
     if rest and (root / "src" / package).is_dir():
         return (
-            f"`src` is the folder for packages: wheels that ship it as a package overwrite each other's "
-            f"files. Import `{package}` without it, set {key}.train to "
-            f'"{package}.{rest}:{train.attribute}", and select the package:\n\n{_WHEEL}\npackages = '
-            f'["src/{package}"]'
+            f"`src` is the folder for packages: wheels that ship it as a package overwrite each "
+            f"other's files. Import `{package}` without it, set {key}.train to "
+            f'"{package}.{rest}:{train.attribute}", and select the package:\n\n{_WHEEL}\npackages '
+            f'= ["src/{package}"]'
         )
     return (
         f"`src` is the folder for packages: wheels that ship it as a package overwrite each "
@@ -141,7 +141,7 @@ def _src_is_no_package(root: Path, train: ObjectReference, key: str, move: str) 
 
 
 def _only_package(root: Path) -> str:
-    """Return the only package in the usual places, relative to *root*; "" if there is not exactly one."""
+    """Return the only package in the usual places, relative to *root*; "" for none or several."""
     found = [*root.glob("src/*/__init__.py"), *root.glob("*/__init__.py")]
     candidates = {each.parent.relative_to(root).as_posix() for each in found}
     candidates -= {"tests", "test", "docs", "src"}
@@ -152,7 +152,7 @@ def _only_package(root: Path) -> str:
 
 
 def check_layout(builder: WheelBuilder, training: TrainingSettings, *, trains: bool = True) -> None:
-    """Check that there is something to ship and, if the build *trains*, that what *training* names is there.
+    """Check that something ships and, if the build *trains*, that what *training* names exists.
 
     Does nothing if other hooks or `force-include` may still supply it. Raises HatchModelError.
     """
@@ -202,7 +202,7 @@ def check_inputs(settings: TrainingSettings, root: Path) -> None:
 
 
 def _check_references(training: TrainingSettings, files: Sequence[SourceFile], root: Path) -> None:
-    """Raise HatchModelError if `train`, `check` or `predict` names a module or attribute that cannot be there.
+    """Raise HatchModelError if `train`, `check` or `predict` names what cannot be there.
 
     A module from outside of the project may still be installed.
     """
@@ -226,8 +226,8 @@ def _check_references(training: TrainingSettings, files: Sequence[SourceFile], r
             raise HatchModelError(module_not_found(reference, key, module, modules))
         elif is_lost:
             hint = (
-                f" If an installed package has it, set {training.key}.artifacts to a folder inside a "
-                f"package that the wheel ships."
+                f" If an installed package has it, set {training.key}.artifacts to a folder inside "
+                f"a package that the wheel ships."
             )
             raise HatchModelError(module_not_found(reference, key, module, modules) + hint)
 

@@ -126,7 +126,7 @@ class Lock:
     runtime: Sequence[LockedPackage] | None = None
     """What the model needs at run time, if the format has this information; else None."""
     coverage: Coverage | None = None
-    """The environments that the whole lock is for, if the format has this information; else None."""
+    """The environments that the whole lock is for; None if the format does not tell."""
     overrides: Mapping[NormalizedName, Sequence[str]] = field(default_factory=dict)
     """What replaces each requirement of a package, whatever the requirement says."""
 
@@ -139,9 +139,9 @@ class Lock:
     ) -> list[str]:
         """Return the same as requirements for an installer.
 
-        If that is uv, *by_name* says how it is asked for what it takes from folders, or "" for what it
-        finds by itself. Raises HatchModelError for a folder or archive that does not exist, because an
-        sdist does not include it.
+        If that is uv, *by_name* says how it is asked for what it takes from folders, or "" for what
+        it finds by itself. Raises HatchModelError for a folder or archive that does not exist,
+        because an sdist does not include it.
         """
         lines = []
         for package in self.active(markers):
@@ -152,9 +152,9 @@ class Lock:
             elif by_name is None or package.name not in by_name:
                 raise HatchModelError(
                     f"`{self.path}` takes {package.name} from {package.reference}, which does not "
-                    f"exist. An sdist does not contain what is outside of the project: build the wheel "
-                    f"from the source tree, as with `python -m build --wheel`, or lock {package.name} from "
-                    f"an index or a repository."
+                    f"exist. An sdist does not contain what is outside of the project: build the "
+                    f"wheel from the source tree, as with `python -m build --wheel`, or lock "
+                    f"{package.name} from an index or a repository."
                 )
         return sorted(filter(None, lines))
 
@@ -250,13 +250,14 @@ def read_pylock(path: str, folder: Path, text: str) -> LockedGroups:
     Raises HatchModelError if packaging cannot read it.
     """
     try:
-        # The minimum version of packaging is below 26.0, which added this: only this option needs it.
+        # The minimum version of packaging is below 26.0, which added this: only this option needs
+        # it.
         from packaging.pylock import Pylock, PylockValidationError  # noqa: PLC0415
     except ImportError:
         raise HatchModelError(
-            f"packaging 26.0 or newer is required to read `{path}`, but this environment holds an older "
-            f"one. Add `hatch-model[lock]` to build-system.requires; where the lock itself holds an older "
-            f"packaging, raise it there, or lock with a requirements file."
+            f"packaging 26.0 or newer is required to read `{path}`, but this environment holds an "
+            f"older one. Add `hatch-model[lock]` to build-system.requires; where the lock itself "
+            f"holds an older packaging, raise it there, or lock with a requirements file."
         ) from None
     try:
         content = Pylock.from_dict(tomllib.loads(text))
@@ -278,7 +279,7 @@ def _hashes(package: Package) -> frozenset[str]:
 
 
 def is_pylock(path: PurePath) -> bool:
-    """Return whether *path* is named as PEP 751 requires: ``pylock.toml`` or ``pylock.NAME.toml``."""
+    """Return whether *path* is ``pylock.toml`` or ``pylock.NAME.toml``, as in PEP 751."""
     parts = path.name.split(".")
     return parts[0] == "pylock" and parts[-1] == "toml" and len(parts) in {2, 3} and all(parts)
 
@@ -323,9 +324,9 @@ def _read_line(path: str, number: int, line: str) -> LockedPackage:
         version = _exact_version(requirement)
     except (InvalidRequirement, InvalidVersion, ValueError, RecursionError):
         raise HatchModelError(
-            f"`{path}`, line {number}: `{pin}` is not an exact version. A requirements file is a lock only "
-            f"if each line reads `name==version`, with or without a marker and hashes, and no options, as "
-            f"`uv export --no-emit-project` writes it."
+            f"`{path}`, line {number}: `{pin}` is not an exact version. A requirements file is a "
+            f"lock only if each line reads `name==version`, with or without a marker and hashes, "
+            f"and no options, as `uv export --no-emit-project` writes it."
         ) from None
     return LockedPackage(
         name=canonicalize_name(requirement.name),

@@ -64,14 +64,14 @@ def check_up_to_date(
 ) -> None:
     """Check that *lock* satisfies each of *roots*, here and in the other environments it covers.
 
-    Raises HatchModelError if the lock does not cover the PEP 508 marker values *markers*, and for the
-    first requirement that it does not satisfy.
+    Raises HatchModelError if the lock does not cover the PEP 508 marker values *markers*, and for
+    the first requirement that it does not satisfy.
     """
     if lock.coverage is not None and not lock.coverage.holds(markers):
         raise HatchModelError(
-            f"`{lock.path}` is for {lock.coverage}, but this is Python {markers['python_full_version']} on "
-            f"{markers['sys_platform']}. Build where the lock is for, or widen what it is for and renew it: "
-            f"`{lock.renewal}`."
+            f"`{lock.path}` is for {lock.coverage}, but this is Python "
+            f"{markers['python_full_version']} on {markers['sys_platform']}. Build where the lock "
+            f"is for, or widen what it is for and renew it: `{lock.renewal}`."
         )
     for root in _overridden(roots, lock):
         name = canonicalize_name(root.requirement.name)
@@ -83,7 +83,7 @@ def check_up_to_date(
 def check_beside_build_tools(
     lock: Lock, environment: Environment, markers: Mapping[str, str]
 ) -> None:
-    """Check that *lock* can be installed beside the build tools, which are in *environment* already."""
+    """Check that *lock* can be installed beside the build tools, which *environment* has."""
     locked = {package.name: package for package in lock.active(markers)}
     for name in ("hatchling", "hatch-model"):
         tool = environment.find(canonicalize_name(name))
@@ -137,8 +137,8 @@ def _outdated(
     if locked:
         state, held = "older than the requirements", f"holds {' and '.join(locked)}"
     return HatchModelError(
-        f"`{lock.path}` is {state}: {required_by} asks for `{requirement}`, and the lock {held}. Renew it: "
-        f"`{lock.renewal}`."
+        f"`{lock.path}` is {state}: {required_by} asks for `{requirement}`, and the lock {held}. "
+        f"Renew it: `{lock.renewal}`."
     )
 
 
@@ -155,7 +155,7 @@ def _overridden(roots: Iterable[Root], lock: Lock) -> list[Root]:
 
 
 def _replaced(line: str, lock: Lock) -> list[str]:
-    """Return what stands for the requirement *line*: as uv does, under its marker and with its extras."""
+    """Return what replaces the requirement *line*: as in uv, with its marker and extras."""
     match = _NAME.match(line)
     overrides = lock.overrides.get(canonicalize_name(match[0])) if match else None
     if not overrides:
@@ -190,8 +190,9 @@ def check_installed(lock: Lock, environment: Environment, markers: Mapping[str, 
         more = len(differences) - _MOST_DIFFERENCES
         rest = f"\n  and {more} more" if more > 0 else ""
         raise HatchModelError(
-            f"the training environment is not what `{lock.path}` says:{''.join(lines)}{rest}\nBuild with "
-            f"isolation, so that the frontend installs it, or install the lock first."
+            f"the training environment is not what `{lock.path}` "
+            f"says:{''.join(lines)}{rest}\nBuild with isolation, so that the frontend installs it, "
+            f"or install the lock first."
         )
     for package in lock.active(markers):
         _check_archive(lock, package, environment)
@@ -235,8 +236,8 @@ def _check_archive(lock: Lock, package: LockedPackage, environment: Environment)
     comparable = {each for each in found if each.partition(":")[0] in algorithms}
     if comparable and not comparable & package.hashes:
         raise HatchModelError(
-            f"{package.name} was installed from an archive with {min(comparable)}, which is none of those "
-            f"that `{lock.path}` allows. Install what is locked."
+            f"{package.name} was installed from an archive with {min(comparable)}, which is none "
+            f"of those that `{lock.path}` allows. Install what is locked."
         )
 
 
@@ -253,10 +254,10 @@ def pin_locked(
 ) -> Pins:
     """Pin the dependencies of *roots* to the versions in *lock*, for every platform that it covers.
 
-    Where a wheel for the *claimed* Pythons can be installed and the lock has nothing, what is declared
-    is required. *environment* must match the lock for the PEP 508 marker values *markers*, including the
-    dependency *groups* for training. Raises HatchModelError if lock, requirements and environment
-    do not agree.
+    Where a wheel for the *claimed* Pythons can be installed and the lock has nothing, what is
+    declared is required. *environment* must match the lock for the PEP 508 marker values *markers*,
+    including the dependency *groups* for training. Raises HatchModelError if lock, requirements and
+    environment do not agree.
     """
     check_up_to_date(lock, [*roots, *groups], markers, project=project)
     check_installed(lock, environment, markers)
@@ -325,7 +326,7 @@ def _is_locked_everywhere(
 
 
 class _LockedEnvironment:
-    """The installed distributions that are also in a lock, and require what the lock has them require."""
+    """The installed distributions that are also in a lock, with the lock's overrides."""
 
     def __init__(
         self, environment: Environment, lock: Lock, packages: Iterable[LockedPackage]
@@ -388,8 +389,8 @@ def _needed_at_run_time(
 ) -> list[LockedPackage]:
     """Leave out packages that only training needs, or that nothing needs any more.
 
-    Most formats do not contain the dependencies between packages. The installed distributions do, and
-    they name what they need elsewhere. A package that nothing names is kept, so that no pin is
+    Most formats do not contain the dependencies between packages. The installed distributions do,
+    and they name what they need elsewhere. A package that nothing names is kept, so that no pin is
     missing.
     """
     if lock.runtime is not None:

@@ -122,7 +122,7 @@ def human_share(done: int, total: int) -> str:
 
 
 def human_duration(seconds: float) -> str:
-    """Format *seconds* with one or two suitable units: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """Format *seconds* with suitable units: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 9.95:  # noqa: PLR2004 - shown as less than 10
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

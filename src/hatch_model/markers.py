@@ -124,7 +124,7 @@ def _comparison(left: str, tokens: Iterator[str], asked: _Asked) -> Condition:
 
 
 def _reduced(terms: Iterable[_Term]) -> Condition:
-    """Drop terms that are contradictory or implied by another; merge terms that split on a comparison."""
+    """Drop terms that are contradictory or implied; merge terms that split on a comparison."""
     possible = {term for term in terms if not any(_negation(each) in term for each in term)}
     merged = True
     while merged:

@@ -53,8 +53,8 @@ class ModelMetadataHook(MetadataHookInterface):
 def _reopen_dependencies(builder: BuilderInterface[Any, Any]) -> None:
     """Make hatchling request the dependencies that an sdist left open.
 
-    If the PKG-INFO has optional dependencies, hatchling would read it as having no others. The hooks that
-    supply other fields are called again as well, and expect these to be open.
+    If the PKG-INFO has optional dependencies, hatchling would read it as having no others. The
+    hooks that supply other fields are called again as well, and expect these to be open.
     """
     metadata = builder.metadata
     declared, found = metadata.config.get("project", {}), metadata.core_raw_metadata

@@ -279,9 +279,9 @@ class _Making:
             raise HatchModelError(self._nothing_from(self._training.train))
         if not artifacts:
             raise HatchModelError(
-                f"{self._training.train} returned no model and wrote nothing to `{self._folder}`, so "
-                f"there is nothing to ship. Return the model, take `output_dir` and write there, or set "
-                f"{self._training.key}.artifacts to the folder that it writes to."
+                f"{self._training.train} returned no model and wrote nothing to `{self._folder}`, "
+                f"so there is nothing to ship. Return the model, take `output_dir` and write "
+                f"there, or set {self._training.key}.artifacts to the folder that it writes to."
             )
         return artifacts
 
@@ -289,13 +289,13 @@ class _Making:
         parallel = self._training.parallel
         if parallel and parallel.offload:
             return (
-                f"{script} wrote nothing to the folder that the environment variable {OUTPUT_DIR} names, so "
-                f"there is nothing to ship. What it writes elsewhere on a worker is lost."
+                f"{script} wrote nothing to the folder that the environment variable {OUTPUT_DIR} "
+                f"names, so there is nothing to ship. What it writes elsewhere on a worker is lost."
             )
         return (
-            f"{script} wrote nothing to `{self._folder}`, so there is nothing to ship. Have it write the model "
-            f"to the folder that the environment variable {OUTPUT_DIR} names, or set "
-            f"{self._training.key}.artifacts to the folder that it writes to."
+            f"{script} wrote nothing to `{self._folder}`, so there is nothing to ship. Have it "
+            f"write the model to the folder that the environment variable {OUTPUT_DIR} names, or "
+            f"set {self._training.key}.artifacts to the folder that it writes to."
         )
 
     def _report(self, result: Result) -> list[Artifact]:
@@ -316,9 +316,10 @@ class _Making:
             root, path = self._project.root, Path(file)
             place = path.relative_to(root).as_posix() if path.is_relative_to(root) else file
             raise HatchModelError(
-                f"the wheel would pin {distribution.name} {distribution.raw_version}, but training imported "
-                f"`{module}` from `{place}`, which is not that distribution's. Remove or rename that copy, "
-                f"or take its folder out of {self._training.key}.python-path or PYTHONPATH."
+                f"the wheel would pin {distribution.name} {distribution.raw_version}, but training "
+                f"imported `{module}` from `{place}`, which is not that distribution's. Remove or "
+                f"rename that copy, or take its folder out of {self._training.key}.python-path or "
+                f"PYTHONPATH."
             )
 
     def _closure_for_training(self, environment: Environment, *more: Root) -> Closure:
@@ -425,8 +426,8 @@ class _Making:
             }
             own = min(packages, default="your_package")
             self._project.log.warning(
-                f"the model ships as `{folder}` at the top of site-packages, where another wheel may have "
-                f"a folder with this name. Ship it in the package, by:\n\n"
+                f"the model ships as `{folder}` at the top of site-packages, where another wheel "
+                f"may have a folder with this name. Ship it in the package, by:\n\n"
                 f"[tool.hatch.build.targets.wheel.sources]\n"
                 f'"{self._folder}" = "{own}/{self._folder.name}"'
             )

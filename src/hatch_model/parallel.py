@@ -1,4 +1,4 @@
-"""The table `parallel`: the engine that joblib runs on during training, and what the child is told of it.
+"""The table `parallel`: the engine for joblib, and what the child is told of it.
 
 The child's part is :mod:`hatch_model.engines.engine`.
 """
@@ -88,9 +88,10 @@ class Parallel:
         modules: Iterable[tuple[PurePosixPath, Path]],
         archive: Path,
     ) -> dict[str, Any]:
-        """Return what the child is told, and write *modules*, by their paths in the wheel, to *archive*.
+        """Return what the child is told. *modules*, by paths in the wheel, go to *archive*.
 
-        *train* is the training function, for messages, and *versions* are those that workers must have.
+        *train* is the training function, for messages, and *versions* are those that workers must
+        have.
         """
         told = {"backend": self.backend, "n_jobs": self.n_jobs, "offload": False}
         if not self.is_cluster:
@@ -108,10 +109,11 @@ class Parallel:
         python_path: Iterable[str],
         archive: Path,
     ) -> dict[str, Any]:
-        """Return what the child is told if training runs on a worker, and write the files for that to *archive*.
+        """Return what the child is told to train on a worker. Write the files to *archive*.
 
-        *folders* are the folders that training gets, each with the files in it, by its name at the top
-        of the archive. *python_path* are those, or folders in them, that modules are imported from.
+        *folders* are the folders that training gets, each with the files in it, by its name at the
+        top of the archive. *python_path* are those, or folders in them, that modules are imported
+        from.
         """
         import zipfile  # noqa: PLC0415 - only for a cluster
 
@@ -146,7 +148,8 @@ class Parallel:
 def _pack(modules: Iterable[tuple[PurePosixPath, Path]], archive: Path) -> list[str]:
     """Write *modules* to *archive*, the same bytes for the same modules, and return their packages.
 
-    These are dotted names: whoever imports none of them and of what is below imports no module of these.
+    These are dotted names: whoever imports none of them and of what is below imports no module of
+    these.
     """
     import zipfile  # noqa: PLC0415 - only for a cluster
 
@@ -159,7 +162,7 @@ def _pack(modules: Iterable[tuple[PurePosixPath, Path]], archive: Path) -> list[
 
 
 def _outermost(place: PurePosixPath, regular: set[PurePosixPath]) -> str:
-    """Return the name of the outermost regular package that the module at *place* is in, or its own."""
+    """Return the outermost regular package of the module at *place*, or its own name."""
     for folder in reversed(place.parents):
         if folder in regular:
             return ".".join(folder.parts)
@@ -167,7 +170,7 @@ def _outermost(place: PurePosixPath, regular: set[PurePosixPath]) -> str:
 
 
 def read_parallel(table: Table) -> Parallel | None:
-    """Read the key `parallel` of the build hook's *table*, and add its errors to the table's problems."""
+    """Read the key `parallel` of the build hook's *table*, and add errors to its problems."""
     content = table.get("parallel", "a table", table_value, cast("dict[str, Any] | None", None))
     if content is None:
         return None

@@ -1,10 +1,10 @@
 """Find out which kind of build is running, and whether uv runs it.
 
-hatchling computes a project's metadata in the same way for every purpose and does not tell a metadata
-hook which one (https://github.com/pypa/hatch/issues/1348). But a wheel needs pins, an editable
-install the declared ranges, and an sdist neither. The call stack has this information: every frontend
-goes through ``hatchling.build`` or ``BuilderInterface.build``, so this module looks for these two on
-the stack. No other module inspects it.
+hatchling computes a project's metadata in the same way for every purpose and does not tell a
+metadata hook which one (https://github.com/pypa/hatch/issues/1348). But a wheel needs pins, an
+editable install the declared ranges, and an sdist neither. The call stack has this information:
+every frontend goes through ``hatchling.build`` or ``BuilderInterface.build``, so this module looks
+for these two on the stack. No other module inspects it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What pickles refer to, found by loading them.
 
-The child script reads this file without importing hatch_model, which may not be there, so it imports nothing
-but the standard library and, once it loads something, joblib.
+The child script reads this file without importing hatch_model, which may not be there, so it
+imports nothing but the standard library and, once it loads something, joblib.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _SUFFIXES = (".joblib", ".pickle", ".pkl")
 def load(path: str, unknown: list[str]) -> None:
     """Load the pickle at *path* with joblib, which reads those of others as well.
 
-    Raises whatever unpickling does. What it refers to and is not there, as ``module.name``, is added to
-    *unknown*.
+    Raises whatever unpickling does. What it refers to and is not there, as ``module.name``, is
+    added to *unknown*.
     """
 
     def find(find_class: Any, unpickler: Any, module: str, name: str) -> Any:
@@ -67,10 +67,10 @@ def _finding(find: Callable[..., Any]) -> Iterator[Any]:
 
 
 def names_in_main(file: Path) -> list[str]:
-    """Return the names in ``__main__`` that *file* refers to, if it is a pickle, or a model of PyTorch's.
+    """Return the names in ``__main__`` that *file*, a pickle or PyTorch's, refers to.
 
-    A pickle may contain what ``__main__`` defines, as cloudpickle's do, which is another matter. So those that
-    mention it are loaded.
+    A pickle may contain what ``__main__`` defines, as cloudpickle's do, which is another matter. So
+    those that mention it are loaded.
     """
     with file.open("rb") as opened:
         start = opened.read(6)

@@ -41,7 +41,7 @@ class Pins:
     unlocked: tuple[str, ...] = ()
     """Those of the lines that are not in a lock and stay as they were declared."""
     contradicted: tuple[tuple[str, str], ...] = ()
-    """Packages of the closure, each with a requirement that is not met, as the lock overrides it."""
+    """Packages of the closure, each with a requirement that the lock overrides and is not met."""
 
     @property
     def extra(self) -> str:
@@ -120,7 +120,7 @@ def _wanted(
         needed = {name: condition for (name, extra), condition in declared.items() if not extra}
     wanted = {}
     for name, condition in needed.items():
-        # Extras stay on the line, so that their dependencies on other platforms are installed there.
+        # Extras stay on the line, so that other platforms install what they depend on there.
         extras_by_condition: dict[Condition, list[str]] = {condition: []}
         for (each, extra), when in sorted(declared.items(), key=itemgetter(0)):
             if each == name and extra:
@@ -183,12 +183,13 @@ def _reference(distribution: Distribution, policy: PinPolicy) -> str:
 def refuse_reference(
     name: str, version: str, origin: str, policy: PinPolicy, *, is_local: bool, address: str = ""
 ) -> None:
-    """Refuse an *address* if *policy* does not allow it, or that means nothing or too much elsewhere."""
+    """Refuse an *address* that *policy* does not allow, or that is local or may be secret."""
     installed, key = f"{name} {version} was installed {origin}", f"{policy.key}.direct-references"
     if is_local:
         raise HatchModelError(
-            f"{installed}, an address that is only valid on this machine. Install it from an index or a "
-            f'repository, or set {key} to "version" (pin the version, which an index must then have).'
+            f"{installed}, an address that is only valid on this machine. Install it from an index "
+            f'or a repository, or set {key} to "version" (pin the version, which an index must '
+            "then have)."
         )
     if policy.direct_references == "error":
         raise HatchModelError(
@@ -198,9 +199,9 @@ def refuse_reference(
         )
     if "?" in address.partition("#")[0]:
         raise HatchModelError(
-            f"{installed}, an address with a query, which may be a secret and would be in the wheel. "
-            f'Install it from an address without one, or set {key} to "version" (pin the version, '
-            f"which an index must then have)."
+            f"{installed}, an address with a query, which may be a secret and would be in the "
+            f'wheel. Install it from an address without one, or set {key} to "version" (pin the '
+            "version, which an index must then have)."
         )
 
 
@@ -247,9 +248,9 @@ def check_same_pins(in_metadata: Sequence[str], trained_with: Sequence[str]) -> 
     ]
     raise HatchModelError(
         f"the dependencies in the wheel's metadata are not the versions that trained the model:"
-        f"{''.join(differences)}\nNothing may change the environment or `project.dependencies` while "
-        f"a model is built: look for an installation inside the training function, a `.pth` file, or "
-        f"another hook."
+        f"{''.join(differences)}\nNothing may change the environment or `project.dependencies` "
+        f"while a model is built: look for an installation inside the training function, a `.pth` "
+        f"file, or another hook."
     )
 
 

@@ -1,7 +1,7 @@
 """The function that apps call: how they find it, and what people are told of its signature.
 
-A server or a batch job finds it by ``importlib.metadata.entry_points(group="hatch_model.models")``, by the name
-of the project.
+A server or a batch job finds it by ``importlib.metadata.entry_points(group="hatch_model.models")``,
+by the name of the project.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def entry_points(existing: bytes, project: str, predict: ObjectReference, key: s
 
 
 def shown_signature(predict: Mapping[str, Any]) -> str:
-    """Return the function and its signature as Python spells them, from the record's ``predict``."""
+    """Return the function and its signature in Python, from the record's ``predict``."""
     if "parameters" not in predict:
         return f"{predict['entry_point']}(…)"
     texts: list[str] = []

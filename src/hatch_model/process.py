@@ -43,8 +43,8 @@ def call(
 ) -> tuple[dict[str, Any] | None, int]:
     """Make the child script carry out *request*, with *folder* for the files they exchange.
 
-    The script's docstring is the protocol. Returns its result, None if it ended without one, and its
-    exit code as ``subprocess`` does. Each line of its output goes to *emit*. Raises
+    The script's docstring is the protocol. Returns its result, None if it ended without one, and
+    its exit code as ``subprocess`` does. Each line of its output goes to *emit*. Raises
     FrontendGoneError if the frontend ends or stops reading the output in the meantime.
     """
     (folder / "request.json").write_text(json.dumps({**request}), "utf-8")
@@ -112,7 +112,7 @@ def run_process(
         reader.finished.wait(_GRACE)
         raise
     finally:
-        # Processes that training left running may keep the pipe open: don't wait long for their output.
+        # Processes that training left running may keep the pipe open: don't wait long.
         reader.finished.wait(_POLL)
         _signal_group(process, kill=True)
         process.wait()
@@ -231,8 +231,8 @@ class LineRelay:
     def _show_progress(self) -> None:
         """Pass on the last complete state of an unfinished line, if it is time for one.
 
-        The text before a trailing carriage return is not shown yet: the return may be the first half
-        of a line break, or the text may be the line's final state.
+        The text before a trailing carriage return is not shown yet: the return may be the first
+        half of a line break, or the text may be the line's final state.
         """
         begun = self._pending.rstrip(b"\r")
         states, carriage_return, unfinished = begun.rpartition(b"\r")

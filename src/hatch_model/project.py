@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hatch_model.workspace import TemporaryFolder, Workspace
 
 CARRIED_FILE = ".hatch-model.json"
-"""At the top of an sdist: ``git``, the commit or null, and ``record``, if the sdist contains a model."""
+"""At the top of an sdist: ``git``, the commit or null, and ``record`` if it has a model."""
 _SBOM = ("cyclonedx-python-lib>=8", "hatchling>=1.28")
 _STORE = ("platformdirs>=3",)
 
@@ -69,7 +69,7 @@ class Project:
 
     @classmethod
     def read(cls, builder: BuilderInterface[Any, Any], log: Log) -> Project:
-        """Read the project's settings. Raises SettingsError, or HatchModelError for SOURCE_DATE_EPOCH."""
+        """Read the project's settings. Raises SettingsError and HatchModelError."""
         check_source_date_epoch()
         settings = read_settings(builder.metadata, needs_training=True)
         assert settings.training is not None  # noqa: S101 - needs_training

@@ -1,4 +1,4 @@
-"""The Python versions that a wheel with these pins can be installed on, compared with those it declares."""
+"""The Python versions that a wheel's pins support, compared with those it declares."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def _misfits(
 
 
 def _unsatisfying(requirement: Requirement, closure: Closure) -> Distribution | None:
-    """Return the pinned distribution that *requirement* names but does not accept, if there is one."""
+    """Return the pinned distribution that *requirement* names but does not accept, or None."""
     distribution = closure.distributions.get(canonicalize_name(requirement.name))
     if distribution is None:
         return None

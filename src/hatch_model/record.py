@@ -99,7 +99,7 @@ def _python() -> dict[str, str]:
 
 
 def name_in_report(path: str) -> str:
-    """Return the path in the report of the file at *path* in a wheel; *path* if it is not in one."""
+    """Return the path in the report of the file at *path* in a wheel, or *path*."""
     return path.partition(f"/{REPORT_FOLDER}/")[2] or path
 
 

@@ -1,9 +1,9 @@
-"""The only way for the model into the wheel: hatchling packs empty placeholders, which are filled afterwards.
+"""The only way into the wheel: hatchling packs placeholders, which are filled afterwards.
 
-hatchling's rules then decide where each artifact ships, what conflicts with what, and which paths are
-reserved. Until the wheel is finished, nobody can install it: it has a requirement that cannot be satisfied,
-for resolvers, and a folder below ``.data`` that no installer knows, for all other tools. An older wheel
-with the same name is set aside and restored unless the build succeeds.
+hatchling's rules then decide where each artifact ships, what conflicts with what, and which paths
+are reserved. Until the wheel is finished, nobody can install it: it has a requirement that cannot
+be satisfied, for resolvers, and a folder below ``.data`` that no installer knows, for all other
+tools. An older wheel with the same name is set aside and restored unless the build succeeds.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class Release:
     ) -> None:
         """Make hatchling reserve the places of *artifacts*, by their paths in the tree.
 
-        Files in the tree at the paths *left_out* do not ship. Raises HatchModelError for a place where
-        another file ships.
+        Files in the tree at the paths *left_out* do not ship. Raises HatchModelError for a place
+        where another file ships.
         """
         self._content = content
         self._files = {
@@ -106,15 +106,16 @@ class Release:
         self._refuse_collisions(build_data)
         # After this, hatchling itself must be the next to read the tree.
         leave_out(self._builder, [path for path in left_out if path not in artifacts])
-        # hatchling does so itself, unless the placeholders are in a temporary folder below the root.
+        # hatchling does so itself, unless the placeholders are in a temporary folder below the
+        # root.
         self._builder.config.build_reserved_paths.update(str(Path(path)) for path in self._files)
         self._set_older_wheels_aside()
 
     def _unmoved(self, path: str) -> str:
         """Return the source path of a file that should ship at *path*.
 
-        hatchling treats it as a file of the tree, so a `sources` option that adds a prefix to all paths would
-        move it. A rule for this path takes precedence.
+        hatchling treats it as a file of the tree, so a `sources` option that adds a prefix to all
+        paths would move it. A rule for this path takes precedence.
         """
         config = self._builder.config
         if config.get_distribution_path(path) == path:
@@ -131,8 +132,8 @@ class Release:
             twin = twins.get(folded(path))
             if twin is not None:
                 raise HatchModelError(
-                    f"training wrote `{path}`, and the wheel ships `{twin}` as well, which is the same "
-                    f"file on macOS and Windows. Give one of them another name."
+                    f"training wrote `{path}`, and the wheel ships `{twin}` as well, which is the "
+                    f"same file on macOS and Windows. Give one of them another name."
                 )
             if path.partition("/")[0].endswith((".dist-info", ".data")):
                 raise HatchModelError(
@@ -165,7 +166,8 @@ class Release:
         assert workspace is not None  # noqa: S101 - place() runs first
         assert content is not None  # noqa: S101
         try:
-            # Before the check, which may take an hour: in the meantime, nothing may treat this as a wheel.
+            # Before the check, which may take an hour: in the meantime, nothing may treat this as a
+            # wheel.
             unfinished = wheel.replace(workspace.path / wheel.name)
             with zipfile.ZipFile(unfinished) as archive:
                 record = Record.read(archive)
@@ -196,7 +198,7 @@ class Release:
             self._project.log.info(notice)
 
     def _metadata(self, archive: zipfile.ZipFile, record: Record, content: Content) -> bytes:
-        """Return the METADATA of the finished wheel. Raises HatchModelError if another hook has changed it."""
+        """Return the finished METADATA. Raises HatchModelError if another hook changed it."""
         metadata = archive.read(f"{record.info}METADATA").replace(_REQUIREMENT_LINE, b"", 1)
         headers = BytesHeaderParser().parsebytes(metadata)
         lines = [str(line) for line in headers.get_all("Requires-Dist", [])]
@@ -210,7 +212,7 @@ class Release:
             self._workspace.close()
 
     def _entry_points(self, archive: zipfile.ZipFile, record: Record) -> dict[str, bytes]:
-        """Return the file with the entry points of the wheel and of `predict`, by its path in dist-info."""
+        """Return the file with entry points, including `predict`, by its path in dist-info."""
         training = self._project.training
         if training.predict is None:
             return {}
@@ -275,10 +277,11 @@ class TrainedContent:
         return bool(training.check or training.predict or self._pickles())
 
     def _pickles(self) -> list[tuple[str, bool]]:
-        """Return the artifacts to load if there is no other check, and whether loading each must succeed.
+        """Return the artifacts to load without another check, and whether each must load.
 
-        These are the model that training has just returned, and other files that look like pickles, if their
-        classes ship. Without joblib, which the wheel may not require, users could not load either of them.
+        These are the model that training has just returned, and other files that look like pickles,
+        if their classes ship. Without joblib, which the wheel may not require, users could not load
+        either of them.
         """
         project, trained = self._project, self._model.trained
         if project.training.check or trained.is_reused:

@@ -1,7 +1,7 @@
 """The report of a training: plots, tables and texts, which people look at and no model loads.
 
-Training can have taken hours when it turns out that a file cannot travel. So that file is left out, with
-a warning, and the build goes on.
+Training can have taken hours when it turns out that a file cannot travel. So that file is left out,
+with a warning, and the build goes on.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def collect(folder: Path, target: Path, warn: Callable[[str], None]) -> list[Art
     if unfit:
         warn(
             f"files that training wrote to `report_dir` are left out:{as_lines(unfit)}\n"
-            f"A report has up to {MOST_FILES} regular files of up to {human_size(LARGEST_FILE)} each and "
-            f"{human_size(LARGEST_REPORT)} in all, under names that every system takes. Write larger files "
-            f"to `output_dir`."
+            f"A report has up to {MOST_FILES} regular files of up to {human_size(LARGEST_FILE)} "
+            f"each and {human_size(LARGEST_REPORT)} in all, under names that every system takes. "
+            f"Write larger files to `output_dir`."
         )
     return report
 

@@ -1,12 +1,12 @@
 """Reuse a stored model instead of training an identical one again.
 
-The ingredients of a model have two parts. Those that are *given* are known before training, and their
-fingerprint is the key of the model. Those that are *noticed* are only known after training: code that was
-imported from the tree although the wheel does not ship it, undeclared packages, and the files next to the
-artifacts. A model is the same if both parts are.
+The ingredients of a model have two parts. Those that are *given* are known before training, and
+their fingerprint is the key of the model. Those that are *noticed* are only known after training:
+code that was imported from the tree although the wheel does not ship it, undeclared packages, and
+the files next to the artifacts. A model is the same if both parts are.
 
-Neither part depends on the location of the tree, on times, or on the project's version, so a clone and an
-sdist have the same fingerprint.
+Neither part depends on the location of the tree, on times, or on the project's version, so a clone
+and an sdist have the same fingerprint.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Ingredients:
         return {**self.given, **self._noticed(code, packages, artifacts)}
 
     def parts_like(self, before: Parts, artifacts: Collection[str]) -> Parts:
-        """Return what the ingredients would be now, with the noticed ones of *before* looked up again.
+        """Return the ingredients as of now, with the noticed ones of *before* looked up again.
 
         *artifacts* are the paths of the stored model's artifacts, which training would overwrite.
         """
@@ -142,8 +142,8 @@ def ingredients_of(
     """Collect the ingredients of a model.
 
     *shipped* are the files that the wheel ships, by their paths in it. *folders* are the artifacts
-    folder in the tree and in the wheel. *packages* are the packages in *environment* that the model and
-    its training need.
+    folder in the tree and in the wheel. *packages* are the packages in *environment* that the model
+    and its training need.
     """
     sources, beside = _digests(shipped, folders[1])
     known_files = frozenset(file.resolve() for file in shipped.values())
@@ -266,7 +266,7 @@ def _version(distribution: Distribution) -> str:
 
 
 def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Return the files of a source tree, by their paths in it, except those that tools keep there."""
+    """Return the files of a source tree, by their paths in it, except those of tools."""
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(
             name
@@ -317,8 +317,8 @@ def reuse_or_train(
 ) -> TrainedModel:
     """Copy the model of *ingredients* from the store to *folder*, or *train* and store it.
 
-    Only one build per fingerprint does so at a time on this machine. If the store does not work, the
-    build trains.
+    Only one build per fingerprint does so at a time on this machine. If the store does not work,
+    the build trains.
     """
     with ExitStack() as stack:
         try:

@@ -1,8 +1,8 @@
 """The record as a CycloneDX ML-BOM: the model, its metrics, its data and every package.
 
 cyclonedx-python-lib writes everything except the model card, for which it has no classes
-(https://cyclonedx.org/docs/1.7/json/#components_items_modelCard). The BOM has no serial number or time:
-the same record gives the same bytes.
+(https://cyclonedx.org/docs/1.7/json/#components_items_modelCard). The BOM has no serial number or
+time: the same record gives the same bytes.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def commit_of(root: Path, warn: Callable[[str], None]) -> Commit | None:
 
 
 def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedModel | None) -> None:
-    """Make hatchling include the lock, a script, the commit and the model *packed*. Raises HatchModelError."""
+    """Include the lock, a script, the commit and the model *packed*. Raises HatchModelError."""
     root, include = project.root, build_data["force_include"]
     _add_lock(project, include)
     _add_script(project, include)
@@ -142,7 +142,7 @@ def add_to_sdist(project: Project, build_data: dict[str, Any], packed: PackedMod
 
 
 def _add_lock(project: Project, include: dict[str, str]) -> None:
-    """Include the lock, or what the workspace knows of its member: an sdist is without its workspace."""
+    """Include the lock, or the workspace's part of it: an sdist is without its workspace."""
     from hatch_model.uv import MEMBER_FILE, member_content, uv_project  # noqa: PLC0415 - not for wheels
 
     uv, training, digest = uv_project(project.root), project.training, project.lock_digest()
@@ -191,10 +191,11 @@ def warn_of_missing_data(project: Project) -> None:
         names = ", ".join(f"`{path}`" for path in missing[:_MOST_NAMES])
         more = f" and {len(missing) - _MOST_NAMES} more" if len(missing) > _MOST_NAMES else ""
         project.log.warning(
-            f"the project names {names}{more}, which this source distribution does not contain, as git "
-            f"ignores it or the settings exclude it. To train from the source distribution, add it to "
-            f"[tool.hatch.build.targets.sdist] artifacts. Or build the wheel from the source tree (`uv "
-            f"build --wheel`), and name the data in {training.key}.inputs for the record."
+            f"the project names {names}{more}, which this source distribution does not contain, as "
+            f"git ignores it or the settings exclude it. To train from the source distribution, "
+            f"add it to [tool.hatch.build.targets.sdist] artifacts. Or build the wheel from the "
+            f"source tree (`uv build --wheel`), and name the data in {training.key}.inputs for the "
+            f"record."
         )
 
 
@@ -348,7 +349,7 @@ class CarriedContent:
         return [*self._packed.record["pins"]]
 
     def check(self, unpacked: Path, wheel: Record) -> None:
-        """Do nothing: the model was checked when it was trained, and its requirements are not installed."""
+        """Do nothing: it was checked when it was trained, and its requirements may be missing."""
 
     def metadata(self, wheel: Record, artifacts: Mapping[str, File]) -> dict[str, bytes]:
         """Return the record. Raises HatchModelError unless all files that ship are unchanged."""
@@ -437,7 +438,7 @@ def _settings_beside_the_record(project: Project) -> dict[str, Any]:
 
 
 def _changed_inputs(project: Project, record: Mapping[str, Any]) -> Iterator[str]:
-    """Find the data files, or a script, that are in the sdist, as they need not be, and are not what was read."""
+    """Find inputs, or a script, that are in the sdist but are not what was read."""
     try:
         script = record["training"].get("script")
         files = [*record["inputs"], *([script] if script else [])]

@@ -1,7 +1,7 @@
 """The two TOML tables of a project, parsed once into typed values.
 
-All problems are collected and reported together. Options for a single build are environment variables,
-because hatchling does not pass `config_settings` to hooks.
+All problems are collected and reported together. Options for a single build are environment
+variables, because hatchling does not pass `config_settings` to hooks.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _read_requires_python(table: Table, project: object) -> str:
 
 
 def _read_extras(table: Table, project: object, policy: PinPolicy) -> dict[str, tuple[str, ...]]:
-    """Read the project's extras, which stand in the hook's table where the hook adds one to them."""
+    """Read the project's extras, which are in the hook's table if the hook adds one."""
     name = "optional-dependencies"
     dynamic = project.get("dynamic", []) if isinstance(project, dict) else []
     if policy.pins != "extra":
@@ -188,7 +188,7 @@ def _read_extras(table: Table, project: object, policy: PinPolicy) -> dict[str, 
 def _check_direct_references_are_allowed(
     pyproject: Mapping[str, Any], key: str, reason: str, problems: list[Problem]
 ) -> None:
-    """Require hatchling's permission for direct references, which it would otherwise check after training."""
+    """Require permission for direct references, which hatchling would check after training."""
     metadata = pyproject.get("tool", {}).get("hatch", {}).get("metadata", {})
     if metadata.get("allow-direct-references") is not True:
         allow = f"{key.removesuffix('.hooks.model')}.allow-direct-references"
@@ -220,8 +220,11 @@ class TrainingSettings:
     """The full dotted key of the table itself."""
     train: EntryPoint
     artifacts: PurePosixPath | None = None
-    """Relative to the project root; None for ``data`` inside the package that holds ``train``, or, if that
-    is a script outside of packages, inside the only package."""
+    """Relative to the project root.
+
+    None for ``data`` inside the package that holds ``train``, or, if that is a script outside of
+    packages, inside the only package.
+    """
     arguments: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[Root, ...] = ()
     """The requirements of the dependency groups for training."""
@@ -512,8 +515,8 @@ def _is_static(project: Mapping[str, Any], declared_in: str) -> str:
     advice = f"`uv add --group {group} PACKAGE` adds to it"
     if group == declared_in:
         advice = (
-            "to use `uv add --group NAME PACKAGE`, keep the requirements in a group, and name it with "
-            "`dependency-group`"
+            "to use `uv add --group NAME PACKAGE`, keep the requirements in a group, and name it "
+            "with `dependency-group`"
         )
     return (
         f'is static, although project.dynamic lists "dependencies"; move it to {declared_in} '

@@ -82,7 +82,7 @@ def published_in(root: Path, folder: PurePosixPath) -> list[PurePosixPath]:
 
 
 def leave_out_of_sdist(builder: BuilderInterface[Any, Any], names: Collection[str]) -> None:
-    """Leave out of an sdist the files called *names* at the top, and the model of `hatch-model train`.
+    """Leave *names*, at the top, and the model of `hatch-model train` out of an sdist.
 
     Call this when :func:`leave_out` may be called.
     """
@@ -106,8 +106,8 @@ def artifacts_folder(
 ) -> PurePosixPath:
     """Return the artifacts folder of the tree at *root*, relative to it.
 
-    The default is `data` next to the module that contains the training function, or next to a script in a
-    package, or else in the only package.
+    The default is `data` next to the module that contains the training function, or next to a
+    script in a package, or else in the only package.
     """
     if settings.artifacts is not None:
         return settings.artifacts
@@ -157,8 +157,9 @@ def _folder_beside(
     if len(outermost) != 1:
         number = "several packages" if outermost else "no package"
         raise HatchModelError(
-            f"the wheel ships {number}, so there is no telling which one gets the model of {script}. "
-            f'Set {settings.key}.artifacts to a folder inside a package, such as "src/your_package/data".'
+            f"the wheel ships {number}, so there is no telling which one gets the model of "
+            f"{script}. Set {settings.key}.artifacts to a folder inside a package, such as "
+            f'"src/your_package/data".'
         )
     return outermost[0]
 
@@ -175,8 +176,8 @@ def lay_out_installed(
     """Write to *folder*, which must be first on the path, what the tree alone does not have.
 
     These are the project's metadata, and the modules that the wheel gets from outside the tree,
-    from another hook, or under another name. Modules whose names are the same in the tree are imported
-    from there, so that paths relative to their ``__file__`` work.
+    from another hook, or under another name. Modules whose names are the same in the tree are
+    imported from there, so that paths relative to their ``__file__`` work.
     """
     info = folder / f"{builder.artifact_project_id}.dist-info"
     info.mkdir(parents=True)
@@ -193,8 +194,8 @@ def lay_out_installed(
     _lay_out_modules(modules, Path(builder.root), folder)
 
 
-# Runs the package's own file, under its own path. importlib sets `_initializing` on a module that is
-# being imported, so that other threads wait for it.
+# Runs the package's own file, under its own path. importlib sets `_initializing` on a module that
+# is being imported, so that other threads wait for it.
 _PACKAGE = """\
 import importlib.util as _util, sys as _sys
 _spec = _util.spec_from_file_location(__name__, {file!r}, submodule_search_locations={path!r})
@@ -278,10 +279,11 @@ def sdist_files(root: Path) -> Iterator[Path]:
 def data_in_no_sdist(
     training: TrainingSettings, root: Path, files: Sequence[SourceFile], packed: Collection[str]
 ) -> list[str]:
-    """Find data files that training seems to read and that are not among those *packed* in the sdist.
+    """Find data files that training seems to read and that are not *packed* in the sdist.
 
-    These are what `inputs` names, and existing files that a call such as ``read_csv`` or ``open`` in the
-    modules among *files*, or in a script, names, whole or below a folder. Paths are relative to *root*.
+    These are what `inputs` names, and existing files that a call such as ``read_csv`` or ``open``
+    in the modules among *files*, or in a script, names, whole or below a folder. Paths are relative
+    to *root*.
     """
     names: set[str] = set()
     texts: set[str] = set()

@@ -1,7 +1,7 @@
 """The store of trained models: a folder of the user, shared by all builds.
 
-A model is stored under a fingerprint of 64 hexadecimal digits. A claim on a fingerprint is exclusive
-among all processes::
+A model is stored under a fingerprint of 64 hexadecimal digits. A claim on a fingerprint is
+exclusive among all processes::
 
     CACHEDIR.TAG
     v2/<fingerprint>/entry.json     marks an entry: its description, and the digests of its files
@@ -10,9 +10,9 @@ among all processes::
     v2/<fingerprint>.lock           locked by a claim
 
 An entry is created in a workspace next to its final path and renamed, so it is stored atomically.
-Its files are copied out before they are used. Only folders that are certainly entries are removed: the
-name has 64 hexadecimal digits, it is not a link, and it contains entry.json. A new layout will use
-another folder than ``v2``; older ones are not touched.
+Its files are copied out before they are used. Only folders that are certainly entries are removed:
+the name has 64 hexadecimal digits, it is not a link, and it contains entry.json. A new layout will
+use another folder than ``v2``; older ones are not touched.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Freed:
 
 
 class Store:
-    """Trained models by their fingerprints, below *folder*, with a total of at most *limit* bytes."""
+    """Trained models by fingerprint, below *folder*, of at most *limit* bytes in total."""
 
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder = folder
@@ -190,9 +190,9 @@ class Store:
     ) -> Iterator[Claim]:
         """Get exclusive access, among all processes, to the model of *fingerprint*.
 
-        Waits for another claim to end, and calls *on_wait* once before it waits. Raises StoreError, and
-        FrontendGoneError if this process's parent ends while it waits. Waiting uses polling, so that
-        this and Ctrl-C can interrupt it.
+        Waits for another claim to end, and calls *on_wait* once before it waits. Raises StoreError,
+        and FrontendGoneError if this process's parent ends while it waits. Waiting uses polling, so
+        that this and Ctrl-C can interrupt it.
         """
         with self._reporting():
             self._make()
@@ -254,7 +254,7 @@ class Store:
         return freed
 
     def _evict(self, place: Path) -> int | None:
-        """Remove an entry and return its size in bytes; None if it is claimed or already removed."""
+        """Remove an entry. Return its size in bytes; None if it is claimed or already gone."""
         lock = self._try_lock(place.name)
         if lock is None:
             return None
@@ -331,8 +331,8 @@ class Claim:
     ) -> str:
         """Copy the files of *entry* to the folders *folder* and *report*.
 
-        Returns which one is damaged; "" if none is. The reading progress is reported to *progress*. Raises
-        HatchModelError if there is no room.
+        Returns which one is damaged; "" if none is. The reading progress is reported to *progress*.
+        Raises HatchModelError if there is no room.
         """
         try:
             for path in entry.files:
@@ -367,8 +367,8 @@ class Claim:
     ) -> None:
         """Store a model, replacing an existing one, and remove others if the store is too large.
 
-        *description* is anything that can be stored as JSON. The progress of reading *files* is reported
-        to *progress*. Raises StoreError, and then keeps the existing model.
+        *description* is anything that can be stored as JSON. The progress of reading *files* is
+        reported to *progress*. Raises StoreError, and then keeps the existing model.
         """
         size = sum(source.stat().st_size for source in (*files.values(), *report.values()))
         if size > self.store.limit:
@@ -404,8 +404,9 @@ class Claim:
             _copy(source, folder / "files" / path)
         for path, source in report.items():
             _copy(source, folder / "report" / path)
-        # Digests of the copies, which nothing can change any more. (They are not flushed to the disk: if a
-        # power failure leaves them incomplete, their digests don't match the stored ones.)
+        # Digests of the copies, which nothing can change any more. (They are not flushed to the
+        # disk: if a power failure leaves them incomplete, their digests don't match the stored
+        # ones.)
         sources = {str(path): folder / "files" / path for path in files}
         found = files_of(sources, progress, "storing the model")
         model = {
@@ -425,8 +426,8 @@ class Claim:
 
 def _unusable(folder: Path, reason: str) -> StoreError:
     return StoreError(
-        f"the store of trained models cannot be used: {folder}: {reason}. {_FOLDER_VARIABLE} moves it "
-        f"to another folder."
+        f"the store of trained models cannot be used: {folder}: {reason}. {_FOLDER_VARIABLE} moves "
+        f"it to another folder."
     )
 
 
@@ -438,7 +439,7 @@ def _used(place: Path) -> float:
 
 
 def _size_of(folder: Path) -> int:
-    """Return the total size of the files below *folder*, in bytes, while others may be removing them."""
+    """Return the size of the files below *folder*, in bytes. Others may be removing them."""
     size = 0
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -448,7 +449,7 @@ def _size_of(folder: Path) -> int:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy *source* to *target*, a new file, without copying its blocks if the system supports that."""
+    """Copy *source* to *target*, a new file; its blocks are shared if the system can."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if hasattr(os, "copy_file_range"):
         try:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# A requirement as most are written: a name, with extras and release numbers. These are known to be valid
-# without packaging, whose import would take longer than all the rest of asking for a build's requirements.
-# The same goes for specifiers of release numbers.
+# A requirement as most are written: a name, with extras and release numbers. These are known to be
+# valid without packaging, whose import would take longer than all the rest of asking for a build's
+# requirements. The same goes for specifiers of release numbers.
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _RELEASE = r"[0-9]+(?:\.[0-9]+)*"
 _COMPARISON = rf"(?:(?:[<>=!]=|[<>]) *{_RELEASE}|[=!]= *{_RELEASE}\.\*|~= *{_RELEASE}\.[0-9]+)"
@@ -93,8 +93,8 @@ class Table:
     ) -> _T:
         """Return the value of *name*, parsed with *parse*.
 
-        *parse* raises ValueError or TypeError for a value that is not *expected*. For such a value, *suggest*
-        returns what was meant, or "".
+        *parse* raises ValueError or TypeError for a value that is not *expected*. For such a value,
+        *suggest* returns what was meant, or "".
         """
         if name not in self:
             return default
@@ -284,7 +284,7 @@ class _Reader:
 # Values for JSON
 
 _DEEPEST = 64
-"""How many tables or arrays of `arguments` may be inside each other: fewer than what can be read again."""
+"""How deep `arguments` may be nested: less than what can be read again."""
 
 
 def problems_as_json(key: str, value: object, depth: int = 0) -> Iterator[Problem]:
@@ -304,7 +304,7 @@ def problems_as_json(key: str, value: object, depth: int = 0) -> Iterator[Proble
 
 
 def _is_finite(value: object) -> bool:
-    """Return whether *value* is a number, and one that a float can hold, as other readers of JSON require."""
+    """Return whether *value* is a number that a float can hold, as readers of JSON require."""
     try:
         return isinstance(value, (int, float)) and math.isfinite(float(value))
     except OverflowError:

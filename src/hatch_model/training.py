@@ -85,7 +85,7 @@ def train(
     emit: Callable[[str], None],
     run: RunProcess | None = None,
 ) -> Result:
-    """Carry out *request* in a child process, with *workspace* (a folder) for the files they exchange.
+    """Carry out *request* in a child process. *workspace* is a folder for exchanged files.
 
     Each line of the child's output goes to *emit*. The source tree is always restored. Raises
     HatchModelError if the result is not a model.
@@ -159,8 +159,8 @@ def _what_to_run(request: Request) -> dict[str, Any]:
 
 def _environment(request: Request) -> dict[str, str]:
     environment = {
-        # Remove two sources of nondeterminism: the order of sets, and the time. The time is the one that
-        # hatchling gives to the files in the wheel.
+        # Remove two sources of nondeterminism: the order of sets, and the time. The time is the one
+        # that hatchling gives to the files in the wheel.
         "PYTHONHASHSEED": "0",
         "SOURCE_DATE_EPOCH": str(get_reproducible_timestamp()),
         **os.environ,
@@ -184,8 +184,8 @@ def _died(request: Request, returncode: int, *, when: str) -> HatchModelError:
         advice = " Ray ends a process that has lost its cluster. Look at the logs of Ray."
     done = "script had ended" if isinstance(request.train, Script) else "function had returned"
     return HatchModelError(
-        f"training failed: the process that ran {request.train} {how_it_ended(returncode)} {when} the "
-        f"{done}.{advice}"
+        f"training failed: the process that ran {request.train} {how_it_ended(returncode)} {when} "
+        f"the {done}.{advice}"
     )
 
 
@@ -222,8 +222,8 @@ def _message(request: Request, result: Mapping[str, Any]) -> str:
             f"name. Do only one of these."
         ),
         "no-output-dir": lambda: (
-            f"{key}.parallel.offload: {train} does not take `output_dir`, so what it writes on a worker "
-            f"would be lost. Give it that parameter, and have it write the model there."
+            f"{key}.parallel.offload: {train} does not take `output_dir`, so what it writes on a "
+            f"worker would be lost. Give it that parameter, and have it write the model there."
         ),
         "refused": lambda: str(result["message"]),
     }
@@ -238,18 +238,19 @@ def _message_of_script(request: Request, script: Script, result: Mapping[str, An
             f"training failed: {script} called sys.exit({result['code']}). It was run as `{line}`."
         ),
         "metric": lambda: (
-            f"{script} wrote a `metrics.json` with {result['metric']}: {result['value']}, but metrics must "
-            f"map names to finite numbers. Leave it out, or write it to another file of the report."
+            f"{script} wrote a `metrics.json` with {result['metric']}: {result['value']}, but "
+            f"metrics must map names to finite numbers. Leave it out, or write it to another file "
+            f"of the report."
         ),
         "metrics-file": lambda: (
-            f"{script} wrote a `metrics.json` that cannot be used: {result['reason']}. Metrics must map "
-            f"names to finite numbers."
+            f"{script} wrote a `metrics.json` that cannot be used: {result['reason']}. Metrics "
+            f"must map names to finite numbers."
         ),
         "main": lambda: (
             f"{script} wrote `{result['file']}`, which refers to "
-            f"{', '.join(f'`__main__.{name}`' for name in result['names'])}. This is there only while the "
-            f"script runs, so nobody could load the model. Move the definition to a module of the package, "
-            f"and import it from there."
+            f"{', '.join(f'`__main__.{name}`' for name in result['names'])}. This is there only "
+            f"while the script runs, so nobody could load the model. Move the definition to a "
+            f"module of the package, and import it from there."
         ),
         "refused": lambda: str(result["message"]),
     }
@@ -277,9 +278,9 @@ def _no_metric(train: EntryPoint, result: Mapping[str, Any]) -> str:
 
 def _unsavable(train: EntryPoint, result: Mapping[str, Any]) -> str:
     return (
-        f"{train} returned an object of type `{result['type']}` that could not be saved with joblib: "
-        f"{result['reason']}. Return one that can be pickled, or take `output_dir` and write the model "
-        f"there in another format."
+        f"{train} returned an object of type `{result['type']}` that could not be saved with "
+        f"joblib: {result['reason']}. Return one that can be pickled, or take `output_dir` and "
+        f"write the model there in another format."
     )
 
 
@@ -304,9 +305,9 @@ def _missing_package(request: Request, result: Mapping[str, Any]) -> str:
     if not modules or not _IMPORT_ERROR.match(result["exception"]):
         return ""
     return (
-        f". {', '.join(f'`{each}`' for each in modules)} is not in the training environment. Add the "
-        f"package to {request.declared_in} if the model needs it to predict, or else to a group in "
-        f"{request.key}.dependency-groups, and not to build-system.requires."
+        f". {', '.join(f'`{each}`' for each in modules)} is not in the training environment. Add "
+        f"the package to {request.declared_in} if the model needs it to predict, or else to a "
+        f"group in {request.key}.dependency-groups, and not to build-system.requires."
     )
 
 

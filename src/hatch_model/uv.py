@@ -1,8 +1,8 @@
 """uv: the program, and what only uv knows of a project.
 
-uv takes packages from places that other frontends do not know of (``tool.uv.sources``), overrides what
-packages require, and shares one lock among the members of a workspace. A member's sdist is without
-its workspace, so what that knows of the member travels in the file MEMBER_FILE:
+uv takes packages from places that other frontends do not know of (``tool.uv.sources``), overrides
+what packages require, and shares one lock among the members of a workspace. A member's sdist is
+without its workspace, so what that knows of the member travels in the file MEMBER_FILE:
 
 ``sources``, ``members``
     The names of the packages that uv takes from a folder by ``tool.uv.sources``, and of the other
@@ -57,7 +57,7 @@ MEMBER_FILE = ".hatch-model.uv.json"
 
 
 def find_uv() -> str | None:
-    """Return the uv that runs this build, from the variable ``UV``, or else one on PATH, or None."""
+    """Return the uv that runs this build (the variable ``UV``), or one on PATH, or None."""
     return shutil.which(os.environ.get("UV") or "uv")
 
 
@@ -85,9 +85,9 @@ def run_uv(arguments: Sequence[str], *, path: str, root: Path) -> str:
     uv = find_uv()
     if uv is None:
         raise HatchModelError(
-            f"uv is required to read `{path}`, and is not on PATH. Install uv, or lock in a format that "
-            f"does not need it: `uv export --format pylock.toml --no-emit-project --output-file pylock.toml`, "
-            f"and name that file instead."
+            f"uv is required to read `{path}`, and is not on PATH. Install uv, or lock in a format "
+            f"that does not need it: `uv export --format pylock.toml --no-emit-project "
+            f"--output-file pylock.toml`, and name that file instead."
         )
     completed = subprocess.run(
         [uv, *arguments],
@@ -100,8 +100,8 @@ def run_uv(arguments: Sequence[str], *, path: str, root: Path) -> str:
     )
     if completed.returncode != 0:
         raise HatchModelError(
-            f"uv cannot export `{path}`. It says:\n{completed.stderr.strip()}\nRun `uv lock`, or use the "
-            f"version of uv that wrote it."
+            f"uv cannot export `{path}`. It says:\n{completed.stderr.strip()}\nRun `uv lock`, or "
+            f"use the version of uv that wrote it."
         )
     return completed.stdout
 
@@ -178,10 +178,10 @@ class UvProject:
         return {name for name, source in self.sources.items() if source.is_local}
 
     def by_name(self, roots: Iterable[Root]) -> dict[NormalizedName, str]:
-        """Return how uv is asked for each of the local packages, with the extras that *roots* ask for.
+        """Return how uv is asked for each local package, with the extras in *roots*.
 
-        It is empty for a member of the workspace that is no source of this project: uv only accepts it
-        as what another package requires.
+        It is empty for a member of the workspace that is no source of this project: uv only accepts
+        it as what another package requires.
         """
         extras: dict[NormalizedName, set[str]] = {}
         for requirement in (root.requirement for root in roots):
@@ -238,8 +238,9 @@ def _bracketed(extras: Iterable[str]) -> str:
 def _not_here(name: str, source: Source, project: UvProject) -> str:
     if is_unpacked_sdist(project.root):
         return (
-            f"this source distribution does not contain {name}, which {source.key} takes from the source "
-            f"tree. Build the wheel from the source tree, as with `python -m build --wheel`, or with uv."
+            f"this source distribution does not contain {name}, which {source.key} takes from the "
+            f"source tree. Build the wheel from the source tree, as with `python -m build "
+            f"--wheel`, or with uv."
         )
     return f"{source.key}: the folder or file does not exist."
 
@@ -279,9 +280,9 @@ def check_origins(project: UvProject, distributions: Iterable[Distribution]) -> 
         if distribution.name in project.local_names and distribution.direct_url is None:
             raise HatchModelError(
                 f"{distribution.name} {distribution.raw_version} was installed from an index, but "
-                f"{project.sources[distribution.name].key} takes it from the source tree, and a package of "
-                f"that name on an index may be someone else's. Build the wheel from the source tree. If the "
-                f"index is meant, set the variable UV_NO_SOURCES=1."
+                f"{project.sources[distribution.name].key} takes it from the source tree, and a "
+                f"package of that name on an index may be someone else's. Build the wheel from the "
+                f"source tree. If the index is meant, set the variable UV_NO_SOURCES=1."
             )
 
 
@@ -412,7 +413,7 @@ def uv_table(folder: Path) -> Mapping[str, Any]:
 
 
 def _tables(folder: Path) -> Mapping[str, Any]:
-    """Return the content of the pyproject.toml in *folder*; empty if there is none that can be read."""
+    """Return the content of the pyproject.toml in *folder*; empty if unreadable."""
     try:
         content = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,9 +1,10 @@
 """Write a wheel again, with the model's files in it.
 
 hatchling has written a wheel with empty placeholders for the model's files. It deflates in one
-thread, at a few dozen megabytes per second, and cannot include a record that is only complete when the
-model is. So :func:`fill` copies its entries unchanged, writes the files in place of their placeholders,
-and METADATA and RECORD last. This module is independent of hatchling, training and records.
+thread, at a few dozen megabytes per second, and cannot include a record that is only complete when
+the model is. So :func:`fill` copies its entries unchanged, writes the files in place of their
+placeholders, and METADATA and RECORD last. This module is independent of hatchling, training and
+records.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Record:
         ]
 
     def updated(self, files: Iterable[File], without: Collection[str]) -> bytes:
-        """Return a copy that lists *files* in the place of their old rows or at the end, and omits others."""
+        """Return a copy that omits *without* and has *files* in their rows, or at the end."""
         now = {file.path: _row(file) for file in files}
         rows = [now.pop(row[0], row) for row in self.rows if row[0] not in {*without, self.path}]
         listing = io.StringIO()
@@ -315,12 +316,14 @@ class _Reader:
         self._buffers = [memoryview(bytearray(_BLOCK)) for _ in range(ahead + 1)]
         # hashlib releases the GIL, so this uses a second core.
         self._hasher = ThreadPoolExecutor(1)
-        # Its thread starts before this one first calls isal. A thread inherits the state of the vector
-        # registers, and with the upper halves in use, as isal leaves them, SHA-256 takes a third longer.
+        # Its thread starts before this one first calls isal. A thread inherits the state of the
+        # vector registers, and with the upper halves in use, as isal leaves them, SHA-256 takes a
+        # third longer.
         try:
             self._hasher.submit(hashlib.sha256).result()
         except BaseException:
-            # Python itself ends a thread only if Ctrl-C did not come while it started, and otherwise hangs.
+            # Python itself ends a thread only if Ctrl-C did not come while it started, and
+            # otherwise hangs.
             self.close()
             raise
 
@@ -397,8 +400,8 @@ def _errors_of(file: Path) -> Iterator[None]:
         ) from error
 
 
-# The parts of a ZIP archive that zipfile cannot write itself. zipfile writes the headers, and everything
-# after the last entry written here.
+# The parts of a ZIP archive that zipfile cannot write itself. zipfile writes the headers, and
+# everything after the last entry written here.
 
 
 def _in_their_order(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -437,7 +440,8 @@ def _entry(info: zipfile.ZipInfo, stream: BinaryIO) -> Iterator[None]:
     """Write the content of *info* to *stream* between its header and its data descriptor.
 
     `info.file_size` must be known at the start, and `info.CRC` at the end. Only the former decides
-    whether the header has room for sizes beyond 4 GiB, so the content must not be longer, deflated or not.
+    whether the header has room for sizes beyond 4 GiB, so the content must not be longer, deflated
+    or not.
     """
     info.header_offset = stream.tell()
     info.compress_size, info.CRC = info.file_size, 0
@@ -460,9 +464,9 @@ def _write_rest(
 
     The content and position of a small file replace those in its description.
     """
-    # zipfile uses the current position, and writes a directory of all entries that it knows. (Its append
-    # mode first searches for the end of an archive, and would find that of the last file if it is an
-    # archive itself.)
+    # zipfile uses the current position, and writes a directory of all entries that it knows. (Its
+    # append mode first searches for the end of an archive, and would find that of the last file if
+    # it is an archive itself.)
     with zipfile.ZipFile(stream, "w") as archive:
         archive.filelist.extend(entries)
         archive.NameToInfo.update({info.filename: info for info in entries})
@@ -505,7 +509,7 @@ def unpack(wheel: Path, folder: Path, without: Collection[str] = ()) -> None:
 
 
 def lay_out(file: Path, target: Path) -> None:
-    """Make *file* available at *target*: as a hard link if it is large and the system supports it."""
+    """Make *file* available at *target*: as a hard link if it is large and this is possible."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if file.stat().st_size > _STEP:
         try:

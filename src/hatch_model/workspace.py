@@ -46,7 +46,7 @@ class FileLock:
 
     @classmethod
     def acquire(cls, path: Path, *, wait: bool = False) -> FileLock | None:
-        """Lock the file at *path*, which is created if missing, or the folder there; None if it is locked.
+        """Lock the folder or file at *path*, creating a missing file; None if it is locked.
 
         With *wait*, waits until it is free. Raises OSError.
         """
@@ -122,8 +122,8 @@ class Workspace:
     def set_aside(self, path: Path) -> Path:
         """Move *path*, a wheel or folder next to the workspace, into it, and return the new path.
 
-        When the workspace ends, it is restored and replaces whatever is there, except for a finished
-        wheel.
+        When the workspace ends, it is restored and replaces whatever is there, except for a
+        finished wheel.
         """
         aside = self.path / _ASIDE
         aside.mkdir(exist_ok=True)
@@ -226,7 +226,7 @@ def _put_back(workspace: Path) -> None:
 
 
 def _is_below(path: Path, folder: Path) -> bool:
-    """Whether *path* is below *folder*: a copy of somebody else's folder may contain any workspace."""
+    """Whether *path* is below *folder*: a copied folder may contain any workspace."""
     return path.name != ".." and folder.resolve() in (path.parent.resolve() / path.name).parents
 
 
@@ -240,7 +240,7 @@ def is_unfinished(wheel: Path) -> bool:
 
 
 class TemporaryFolder:
-    """Makes :mod:`tempfile` create its files in *folder* until it is closed, so that they are removed too."""
+    """Makes :mod:`tempfile` use *folder* until it is closed, so that its files are removed."""
 
     def __init__(self, folder: Path) -> None:
         self._before, tempfile.tempdir = tempfile.tempdir, str(folder)
@@ -252,8 +252,8 @@ class TemporaryFolder:
 class Termination:
     """Makes the signals that end a process by default raise, as SIGINT does, until it is closed.
 
-    These are SIGTERM and SIGHUP, which CI systems and terminals send to cancel. Signals that are already
-    handled or ignored are not changed.
+    These are SIGTERM and SIGHUP, which CI systems and terminals send to cancel. Signals that are
+    already handled or ignored are not changed.
     """
 
     def __init__(self) -> None:

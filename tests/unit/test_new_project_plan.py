@@ -101,7 +101,9 @@ def test_numbers_of_a_returned_mapping_become_metrics() -> None:
         '    code = importlib.import_module("wine_grades.training.pipeline")\n'
         "    result = code.train(config=code.CONFIG)\n"
         "    # What is no number is no metric.\n"
-        "    metrics = {key: value for key, value in result.items() if isinstance(value, (int, float))}\n"
+        "    metrics = {\n"
+        "        key: each for key, each in result.items() if isinstance(each, int | float)\n"
+        "    }\n"
         '    file = Path(os.environ["HATCH_MODEL_REPORT_DIR"], "metrics.json")\n'
         "    file.write_text(json.dumps(metrics))\n"
     )

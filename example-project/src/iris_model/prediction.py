@@ -28,5 +28,5 @@ def load() -> Pipeline:
 
 
 def check() -> str:
-    """Predict for a flower that is told right: called on every wheel, and by whoever verifies it."""
+    """Predict for a flower that is told right: called on every wheel, and by `verify`."""
     return predict(6.1, 2.8, 4.7, 1.2)

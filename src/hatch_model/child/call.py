@@ -17,44 +17,47 @@ request.json (read)
         The path of a script to run as ``__main__`` instead of a function. The environment variables
         ``HATCH_MODEL_OUTPUT_DIR`` and ``HATCH_MODEL_REPORT_DIR`` tell it the two folders below.
     ``arguments``, ``parallel``
-        The function's keyword arguments, or the ``sys.argv`` of a script; and the engine that joblib runs on
-        (see hatch_model.engines.engine) or ``null``.
+        The function's keyword arguments, or the ``sys.argv`` of a script; and the engine that
+        joblib runs on (see hatch_model.engines.engine) or ``null``.
     ``output_dir``
         An empty folder for the model. It is passed to a function that has a parameter of this name.
     ``report_dir``
-        Likewise, for files that people look at. A script may write its metrics there, to ``metrics.json``.
+        Likewise, for files that people look at. A script may write its metrics there, to
+        ``metrics.json``.
     ``is_offloaded`` (optional)
-        This is a worker of a cluster, without hatch_model, so a function must take ``output_dir``, and what a
-        script writes elsewhere is lost.
+        This is a worker of a cluster, without hatch_model, so a function must take ``output_dir``,
+        and what a script writes elsewhere is lost.
     ``artifacts_dir``
-        The folder of the source tree that any other function, or a script, writes to; it may not exist. New
-        files in it are moved to ``output_dir``, and it is restored when this script ends.
+        The folder of the source tree that any other function, or a script, writes to; it may not
+        exist. New files in it are moved to ``output_dir``, and it is restored when this script
+        ends.
 
     For a check, which is called without arguments:
 
     ``models``
-        Files to load with joblib first, each with whether loading must succeed. A model that needs a
-        missing module or class is always a failure.
+        Files to load with joblib first, each with whether loading must succeed. A model that needs
+        a missing module or class is always a failure.
     ``predict`` (optional)
         ``module`` and ``attribute`` of a function to describe after that.
     ``hidden``
-        What must not be found, as in an environment without it: ``files`` and ``folders``, which map
-        paths to the name of the distribution that they belong to ("" for the source tree); ``shown``,
-        folders within these that can be found nevertheless; and ``distributions``, each by location
-        and normalized name.
+        What must not be found, as in an environment without it: ``files`` and ``folders``, which
+        map paths to the name of the distribution that they belong to ("" for the source tree);
+        ``shown``, folders within these that can be found nevertheless; and ``distributions``, each
+        by location and normalized name.
 
 result.json (written atomically, just before the process ends)
     ``outcome``
         ``"returned"``, or what went wrong: ``"module-not-found"`` (with ``module``),
         ``"attribute-not-found"`` (``attribute``, ``candidates``), ``"not-callable"`` (``type``),
-        ``"signature"`` (``signature``, ``reason``), ``"raised"`` (``exception`` and ``modules``, those
-        that were not found; its traceback went to standard error), ``"exited"`` (``code``),
-        ``"no-model"`` (``value``, which nobody trains, and ``in_tuple``, whether it was returned with
-        others), ``"metric"`` (``metric``, ``value``, and ``in_model``, whether the mapping may well be
-        a model), ``"unsavable"`` (``type``, ``reason``), ``"twice"`` (a
-        model was returned and written, too), ``"unloadable"`` (``file``, ``reason``, ``modules``, and
+        ``"signature"`` (``signature``, ``reason``), ``"raised"`` (``exception`` and ``modules``,
+        those that were not found; its traceback went to standard error), ``"exited"`` (``code``),
+        ``"no-model"`` (``value``, which nobody trains, and ``in_tuple``, whether it was returned
+        with others), ``"metric"`` (``metric``, ``value``, and ``in_model``, whether the mapping may
+        well be a model), ``"unsavable"`` (``type``, ``reason``), ``"twice"`` (a model was returned
+        and written, too), ``"unloadable"`` (``file``, ``reason``, ``modules``, and
         ``unknown``, what it refers to and is not there), ``"no-output-dir"``, ``"refused"``
-        (``message``). Of a script also ``"metrics-file"`` (``reason``), and ``"main"`` (``file``, relative to
+        (``message``). Of a script also ``"metrics-file"`` (``reason``), and ``"main"`` (``file``,
+        relative to
         ``output_dir``, and ``names``, what a pickle there refers to in the script itself).
     ``path``
         ``sys.path`` at the end.
@@ -69,12 +72,13 @@ result.json (written atomically, just before the process ends)
     ``subject``
         For a check that failed: ``"check"``, or ``"predict"``.
     ``missed``
-        For a check: the hidden names that it looked for, each with a distribution's name and a path.
+        For a check: the hidden names that it looked for, each with a distribution's name and a
+        path.
 
 This script is the only file in its folder, so that no other file can shadow a module of the user.
 Before the user's code is done, it only imports the standard library, and the parts of hatch_model
-that run an engine, or that protect the source tree if a function writes to it. What only a check needs is
-in hatch_model/checking.py and hatch_model/pickles.py.
+that run an engine, or that protect the source tree if a function writes to it. What only a check
+needs is in hatch_model/checking.py and hatch_model/pickles.py.
 """
 
 from __future__ import annotations
@@ -127,7 +131,10 @@ def main(folder: Path) -> None:
     try:
         _write(folder / "result.json", result)
     except OSError as error:
-        message = f"the result of {_name_of(request)} cannot be written to {folder}: {error.strerror}. Make room, or set TMPDIR to another folder."
+        message = (
+            f"the result of {_name_of(request)} cannot be written to {folder}: "
+            f"{error.strerror}. Make room, or set TMPDIR to another folder."
+        )
         try:  # A shorter one may still fit.
             _write(folder / "result.json", {"outcome": "refused", "message": message})
         except OSError:
@@ -139,7 +146,7 @@ def _name_of(request: dict[str, Any]) -> str:
 
 
 def _end_with_the_build(scratch: Path) -> None:
-    """End this process, and the processes that it started, as soon as its parent has been killed."""
+    """End this process, and those that it started, as soon as its parent has been killed."""
     pipe = os.dup(0)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -158,7 +165,7 @@ def _end_with_the_build(scratch: Path) -> None:
 
 
 def _leave_no_trace_of_this_script() -> None:
-    """Remove its folder from ``sys.path``, where Python put it, and its argument from ``sys.argv``."""
+    """Remove its folder from ``sys.path``, and its argument from ``sys.argv``."""
     del sys.argv[1:]
     own = Path(__file__).parent
     sys.path[:] = [entry for entry in sys.path if not entry or Path(entry) != own]
@@ -245,8 +252,8 @@ def _run_as_main(script: str, argv: list[str]) -> None:
     main.__file__ = script
     main.__loader__ = SourceFileLoader("__main__", script)
     main.__dict__["__builtins__"] = builtins
-    # It stays there: workers of multiprocessing and joblib import the file that they find here, and pickles
-    # refer to it by this name.
+    # It stays there: workers of multiprocessing and joblib import the file that they find here, and
+    # pickles refer to it by this name.
     sys.modules["__main__"] = main
     sys.argv[:] = argv
     if not getattr(sys.flags, "safe_path", False):
@@ -285,7 +292,7 @@ def _refuse_own_names(output_dir: Path) -> None:
 
 
 class _written_to:  # noqa: N801 - a context manager, used as a function
-    """Let a function write to a folder of the tree, and move the files to *output_dir*; see artifacts.py."""
+    """Let a function write to the tree, and move the files to *output_dir*; see artifacts.py."""
 
     def __init__(self, folder: Path, output_dir: Path) -> None:
         from hatch_model import artifacts, errors  # noqa: PLC0415 - only if the tree is written to
@@ -369,7 +376,7 @@ def _last_line(error: BaseException) -> str:
 
 
 def _not_found(error: BaseException | None) -> list[str]:
-    """Return the modules and distributions that *error*, or an error that led to it, did not find."""
+    """Return the modules and distributions that *error*, or one that led to it, did not find."""
     names = []
     while error is not None:
         if isinstance(error, ModuleNotFoundError) and error.name:
@@ -489,7 +496,7 @@ def _type_name(value: Any) -> str:
 
 
 def _imported_files(before: set[str]) -> list[str]:
-    """List the files of the modules that were imported since *before*, except those of hatch_model."""
+    """List the files of modules imported since *before*, except those of hatch_model."""
     files = {
         _file_of(module)
         for name, module in list(sys.modules.items())
@@ -544,8 +551,8 @@ def _check(request: dict[str, Any]) -> dict[str, Any]:
 def _module(name: str) -> Any:
     """Return a module of hatch_model that only imports the standard library.
 
-    It is read from its file, because the interpreter of a check may not have hatch_model, and user's code
-    must not find it imported.
+    It is read from its file, because the interpreter of a check may not have hatch_model, and
+    user's code must not find it imported.
     """
     file = str(Path(__file__).parents[1] / f"{name}.py")
     loader = SourceFileLoader(f"hatch_model.{name}", file)

@@ -25,7 +25,8 @@ def main() -> None:
             "hatch-model: error: the command line needs more packages: install `hatch-model[cli]`"
         )
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # The encoding of a pipe may not support a character in a name; that must not stop the command.
+        # The encoding of a pipe may not support a character in a name; that must not stop the
+        # command.
         sys.stdout.reconfigure(errors="backslashreplace")
     from hatch_model.cli.commands import hatch_model  # noqa: PLC0415
 

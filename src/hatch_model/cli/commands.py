@@ -65,7 +65,7 @@ def _tolerance(what: str) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
 
 
 class ModelCommand(click.Command):
-    """A command on models. Wrong usage names the wheel that was built last, or asks for one file."""
+    """A command on models. Wrong usage names the wheel built last, or asks for one file."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.allow_extra_args = True
@@ -81,8 +81,8 @@ class ModelCommand(click.Command):
             raise
         if extra and not ctx.resilient_parsing:
             ctx.fail(
-                f"Got unexpected extra argument ({printable(' '.join(extra))}). A pattern such as dist/*.whl also "
-                f"matches the wheels of earlier builds: name one file."
+                f"Got unexpected extra argument ({printable(' '.join(extra))}). A pattern such as "
+                f"dist/*.whl also matches the wheels of earlier builds: name one file."
             )
         return extra
 

@@ -46,7 +46,7 @@ def changes(one: ModelFiles, other: ModelFiles) -> Differences:
 
 
 def changed_facts(one: Mapping[str, Any], other: Mapping[str, Any]) -> Differences:
-    """Return the differences between two models' facts, see :func:`hatch_model.cli.inspect.facts`."""
+    """Compare two models' facts, see :func:`hatch_model.cli.inspect.facts`."""
     left, right = _comparable(one), _comparable(other)
     return {section: changed(left.get(section, {}), right.get(section, {})) for section in SECTIONS}
 
@@ -86,7 +86,7 @@ def _comparable(known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _pins(lines: list[str]) -> dict[str, str]:
-    """Return the version specifiers of each package; if several lines are about one, all of them."""
+    """Return the version specifiers of each package, from all lines about it."""
     return {
         name: " | ".join(sorted(split(line)[1] for line in group))
         for name, group in by_name(lines).items()
@@ -94,7 +94,7 @@ def _pins(lines: list[str]) -> dict[str, str]:
 
 
 def _unrecorded_files(model: ModelFiles) -> dict[str, str]:
-    """Return RECORD's digest of every file except the metadata, which changes with every version."""
+    """Return RECORD's digest of each file except the metadata, which changes with each version."""
     return {
         path: digest
         for path, (digest, _) in model.listed.items()

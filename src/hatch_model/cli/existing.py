@@ -127,8 +127,8 @@ def _write(
                 lock(root)
         except HatchModelError:
             raise HatchModelError(
-                "`uv lock` failed, as uv says above, so everything was put back as it was. Mend that and try "
-                "again, or give --no-lock and renew the lock later."
+                "`uv lock` failed, as uv says above, so everything was put back as it was. Mend "
+                "that and try again, or give --no-lock and renew the lock later."
             ) from None
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def cd(folder: Path) -> str:
-    """Return what to write before a command that runs in *folder*; "" if that is the working directory."""
+    """Return what to write before a command that runs in *folder*; "" for the working directory."""
     return f"cd {shlex.quote(str(folder))} && " if folder.resolve() != Path.cwd() else ""
 
 
@@ -27,8 +27,8 @@ def refuse_existing(root: Path, paths: Iterable[PurePosixPath], *, force: bool) 
     there = [f"`{path}`" for path in paths if os.path.lexists(root / path)]
     if there and not force:
         raise HatchModelError(
-            f"`{root}` has {', '.join(there)} already, so nothing was written. Overwrite with --force, or move "
-            f"{'it' if len(there) == 1 else 'them'} away."
+            f"`{root}` has {', '.join(there)} already, so nothing was written. Overwrite with "
+            f"--force, or move {'it' if len(there) == 1 else 'them'} away."
         )
 
 
@@ -67,8 +67,8 @@ def all_or_nothing(root: Path, paths: Iterable[PurePosixPath]) -> Iterator[None]
                 folder.rmdir()
         if isinstance(error, OSError):
             raise HatchModelError(
-                f"`{printable(str(error.filename))}` cannot be written: {error.strerror or error}. Nothing was "
-                f"changed."
+                f"`{printable(str(error.filename))}` cannot be written: {error.strerror or error}. "
+                f"Nothing was changed."
             ) from error
         raise
 

@@ -32,7 +32,7 @@ def index() -> None:
 @click.option("--reread", is_flag=True, help="Read all archives again, not only new ones.")
 @exits_on_error
 def update(folder: Path, *, reread: bool) -> None:
-    """Take in the wheels that lie in FOLDER, and write all pages; exit with 1 if some are damaged."""
+    """Add the wheels that lie in FOLDER, and write all pages; exit with 1 if some are damaged."""
     lines, faults = _index(folder).update(reread=reread)
     _print(lines)
     for fault in faults:
@@ -57,8 +57,8 @@ def add(folder: Path, files: tuple[Path, ...]) -> None:
 def _say_what_is_next(folder: Path) -> None:
     if any((parent / "pyproject.toml").is_file() for parent in folder.resolve().parents):
         print_hint(
-            f"hatch-model: `{folder}` is in the folder of a project: unless .gitignore names it, the next source "
-            f"distribution contains it."
+            f"hatch-model: `{folder}` is in the folder of a project: unless .gitignore names it, "
+            f"the next source distribution contains it."
         )
     serve = ("python", "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(folder))
     print_hint(f"Next: {shlex.join(serve)} 8000")

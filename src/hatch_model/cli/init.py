@@ -46,7 +46,8 @@ _OPTIONAL = ("README.md", ".gitignore")
     "--artifacts",
     metavar="PATH",
     default="",
-    help="The folder, or the file, that this code writes the model to, if reading it does not tell.",
+    help="The folder, or the file, that this code writes the model to, if reading it does not "
+    "tell.",
 )
 @click.option(
     "--arguments",
@@ -75,8 +76,8 @@ def init(
 ) -> None:
     """Make the project in FOLDER (default: this one) a model project, or write a new one there.
 
-    A new project trains, tests and builds as it is. Of a project that exists, no code is changed. On a
-    terminal, asks for what the options do not say.
+    A new project trains, tests and builds as it is. Of a project that exists, no code is changed.
+    On a terminal, asks for what the options do not say.
     """
     is_new = any((name, library, format_, ci))
     if (train or artifacts or assignments or yes or not is_new) and _is_project(folder):
@@ -86,7 +87,8 @@ def init(
         return
     if train or artifacts or assignments:
         raise click.UsageError(
-            f"--train, --artifacts and --arguments are for a project that exists, and `{folder}` has none."
+            f"--train, --artifacts and --arguments are for a project that exists, and `{folder}` "
+            f"has none."
         )
     _create(folder, name, library, format_, ci, no_lock=no_lock, force=force)
 
@@ -176,7 +178,7 @@ def _lock(folder: Path) -> None:
     variables = {key: value for key, value in os.environ.items() if key not in left_out}
     if subprocess.run([uv, "lock", "--quiet"], cwd=folder, env=variables, check=False).returncode:
         raise HatchModelError(
-            "the project was written, but `uv lock` failed, as uv says above. Run it again before the first "
-            "build."
+            "the project was written, but `uv lock` failed, as uv says above. Run it again before "
+            "the first build."
         )
     print_line("wrote uv.lock")

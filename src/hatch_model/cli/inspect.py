@@ -86,7 +86,7 @@ def sections(known: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]
 
 
 def next_commands(wheel: str, known: Mapping[str, Any]) -> list[str]:
-    """Return what one may want to do with *wheel*, a file: predict as its check does, and publish it."""
+    """Return what to do with *wheel*, a file: predict as its check does, and publish it."""
     file = shlex.quote(wheel)
     commands = [f"hatch-model index add registry {file}"]
     if known["check"]:

@@ -1,4 +1,4 @@
-"""Open a model in any of its three forms: a wheel, an sdist or an installation. Nothing is imported."""
+"""Open a model: a wheel, an sdist or an installation. Nothing is imported."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _LONGEST_REASON = 200  # characters
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """How large a part of somebody else's archive may be, so that reading it takes neither minutes nor gigabytes."""
+    """How large a part of an archive may be, so that reading it is quick."""
 
     size: int
     """In bytes."""
@@ -266,7 +266,8 @@ def _find(name: str, path: Sequence[str]) -> tuple[Distribution, str]:
 def _sizes(folder: Path, info: str, listed: Mapping[str, object]) -> dict[str, int]:
     """Find the installed files: those that are listed, and others next to them in packages.
 
-    Folders without an ``__init__.py`` may be shared with other distributions, whose files are there.
+    Folders without an ``__init__.py`` may be shared with other distributions, whose files are
+    there.
     """
     packages = {PurePosixPath(path).parent for path in listed if path.endswith("/__init__.py")}
     own = [each for each in packages if not packages.intersection(each.parents)]

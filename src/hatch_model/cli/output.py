@@ -132,8 +132,8 @@ def refuse_foreign(file: Path) -> None:
 def write_page(file: Path, content: bytes) -> None:
     """Write *content* to *file* as a whole or not at all, unless it is there already.
 
-    Raises HatchModelError rather than overwrite a file that hatch-model did not write. A device or a pipe
-    is written to.
+    Raises HatchModelError rather than overwrite a file that hatch-model did not write. A device or
+    a pipe is written to.
     """
     try:
         if not file.exists():

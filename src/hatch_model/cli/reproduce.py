@@ -41,7 +41,8 @@ def run_uv(arguments: Sequence[str], **variables: str) -> int:
     uv = find_uv()
     if uv is None:
         raise HatchModelError(
-            "uv is required to rebuild a wheel, and was not found. Install uv, or put its path into UV."
+            "uv is required to rebuild a wheel, and was not found. Install uv, or put its path "
+            "into UV."
         )
     # By default, this signal would end the process and leave its temporary folder behind.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -139,7 +140,7 @@ class Comparison:
 
 
 def recorded_in(wheel: ModelFiles, sdist: ModelFiles) -> Mapping[str, Any]:
-    """Return the record of *wheel*, and refuse wheels that no rebuild of *sdist* can be compared with.
+    """Return the record of *wheel*. Refuse one that no rebuild of *sdist* can be compared with.
 
     Raises HatchModelError.
     """

@@ -94,8 +94,8 @@ def train_in_tree(
 ) -> Model:
     """Train the project at *root* with *arguments*, which override those in its settings.
 
-    The report is saved to *report_dir*, if there is one. Raises HatchModelError if hatchling cannot read
-    the project, or for anything that prevents training.
+    The report is saved to *report_dir*, if there is one. Raises HatchModelError if hatchling cannot
+    read the project, or for anything that prevents training.
     """
     builder, build_data = _read_project(root)
     project = Project.read(builder, log)
@@ -117,10 +117,10 @@ def train_in_tree(
             _save_report(model, report_dir, log)
     except RequirementError as error:
         raise HatchModelError(
-            f"{error.required_by} asks for `{error.requirement}`, which is not in the environment of this "
-            f"command. Run the command where the project and its dependency groups are installed, such as "
-            f"after `uv sync --all-groups` with `uv run hatch-model train`. This takes hatch-model in one of these "
-            f"groups: `uv add --dev 'hatch-model[cli]'`."
+            f"{error.required_by} asks for `{error.requirement}`, which is not in the environment "
+            f"of this command. Run the command where the project and its dependency groups are "
+            f"installed, such as after `uv sync --all-groups` with `uv run hatch-model train`. "
+            f"This takes hatch-model in one of these groups: `uv add --dev 'hatch-model[cli]'`."
         ) from None
     finally:
         project.close()
@@ -131,7 +131,8 @@ def train_in_tree(
 def _read_project(root: Path) -> tuple[WheelBuilder, dict[str, Any]]:
     if not (root / "pyproject.toml").is_file():
         raise HatchModelError(
-            f"`{root}` has no pyproject.toml. Run the command in the project's folder, or name that folder."
+            f"`{root}` has no pyproject.toml. Run the command in the project's folder, or name "
+            f"that folder."
         )
     try:
         builder = WheelBuilder(str(root), plugin_manager=PluginManager())

@@ -304,11 +304,12 @@ def _recorded_pins(model: ModelFiles, pins: list[str], trained: Mapping[str, str
     for name, lines in by_name(pins).items():
         requirements = [Requirement(line) for line in lines]
         if name in trained and not any(allows(each, trained[name]) for each in requirements):
-            yield f"{name}: model.json requires {shown(lines)}, but {trained[name]} trained the model"
+            found = trained[name]
+            yield f"{name}: model.json requires {shown(lines)}, but {found} trained the model"
 
 
 def _recorded_python(model: ModelFiles, version: str) -> Iterator[str]:
-    """Compare the tag of a wheel for one minor version of Python with the Python that trained it."""
+    """Compare the tag of a wheel for one minor version of Python with what trained it."""
     minor = "".join(version.split(".")[:2])
     for tag in model.tags:
         interpreter, _, rest = tag.partition("-")

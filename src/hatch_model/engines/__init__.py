@@ -1,1 +1,1 @@
-"""The engines that joblib runs on in the training process; see :mod:`hatch_model.engines.engine`."""
+"""The engines that joblib runs on during training; see :mod:`hatch_model.engines.engine`."""

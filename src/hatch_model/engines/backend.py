@@ -1,7 +1,7 @@
 """What clusters' engines have in common: joblib's interface, and the comparison of versions.
 
-joblib hands out batches of function calls, and waits until each has called back. A batch travels as bytes,
-which only the process that runs it unpacks.
+joblib hands out batches of function calls, and waits until each has called back. A batch travels as
+bytes, which only the process that runs it unpacks.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TELLING = 30.0  # seconds between two lines about what is done
 
 
 def within(seconds: float, call: Callable[[], Any]) -> Any:
-    """Call in a thread, since engines wait forever for a server that accepts a connection and is silent."""
+    """Call in a thread, since engines wait forever for a server that accepts and is silent."""
     outcome: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
 
     def run() -> None:
@@ -115,7 +115,7 @@ def unusable(options: Mapping[str, Any]) -> Iterator[None]:
 
 
 def versions_here(names: Sequence[str]) -> dict[str, str | None]:
-    """Return the versions of the distributions *names*, and of Python, as :func:`differing` takes them."""
+    """Return the versions of *names*, and of Python, as :func:`differing` takes them."""
     found: dict[str, str | None] = {"python": ".".join(map(str, sys.version_info))}
     for name in names:
         try:
@@ -148,7 +148,7 @@ class Members(ABC):
         return sum(self.admitted.values())
 
     def check(self) -> None:
-        """Admit the workers of the cluster. Raises EngineError if a version of any of them differs."""
+        """Admit the workers of the cluster. Raises EngineError if a version of one differs."""
         present = self.present()
         lines = [*self.shared_differences()]
         lines += [line for each in self.differences([*present]).values() for line in each]
@@ -157,7 +157,7 @@ class Members(ABC):
         self.admitted = present
 
     def refresh(self) -> None:
-        """Admit the workers that have joined, unless their versions differ, and forget those that left."""
+        """Admit workers that have joined, unless their versions differ; forget those that left."""
         present = self.present()
         new = present.keys() - self.admitted.keys() - self._refused
         for member, lines in (self.differences(sorted(new)) if new else {}).items():
@@ -192,8 +192,8 @@ def by_value(function: Any) -> Any:
 def call(batch: bytes, *data: Any) -> bytes:
     """Call the functions of *batch*, which the other side packed, and return a pickled outcome.
 
-    It is a pair: whether all of them returned, and either their results, or the error with its traceback.
-    Whatever fails, fails here, where it is told: also that a module cannot be imported.
+    It is a pair: whether all of them returned, and either their results, or the error with its
+    traceback. Whatever fails, fails here, where it is told: also that a module cannot be imported.
     """
     try:
         items, backend, n_jobs = cloudpickle.loads(batch)
@@ -248,10 +248,12 @@ class _RemoteTraceback(Exception):  # noqa: N818 - shown as the cause of an erro
         super().__init__(f"\n{text}")
 
 
-class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc] # joblib has no types
+# joblib has no types.
+class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
     """joblib's interface to a cluster.
 
-    Each job ends with a call of its callback, whatever happens to the cluster: joblib waits for that.
+    Each job ends with a call of its callback, whatever happens to the cluster: joblib waits for
+    that.
     """
 
     supports_retrieve_callback = True
@@ -267,7 +269,7 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         """Those that have not ended."""
         self.lock = threading.RLock()
         self._data: dict[int, tuple[Any, Any]] = {}
-        """What was sent ahead, by the identity of the argument: a reference to it, and the future."""
+        """What was sent ahead, by the argument's identity: a reference to it, and the future."""
         self._ended = 0  # calls since training began
         self._told = 0
         self._told_at = time.monotonic()

@@ -1,8 +1,8 @@
 """Run joblib on the workers of a Dask cluster.
 
 joblib has a backend for Dask, but it waits forever for tasks that fail outside of their function
-(joblib 1.6), lets the scheduler import the project's modules, and does not know which workers may get
-work. So this is another one, on joblib's and Dask's public interfaces.
+(joblib 1.6), lets the scheduler import the project's modules, and does not know which workers may
+get work. So this is another one, on joblib's and Dask's public interfaces.
 """
 
 from __future__ import annotations
@@ -136,8 +136,8 @@ def _connect(options: Mapping[str, Any]) -> Client:
     except Exception:  # noqa: BLE001 - Dask's TimeoutError, which has changed its base class
         client.close(timeout=_CLOSING)
         raise EngineError(
-            f"{options['key']}.address: the Dask scheduler at {shown} has no workers, and none joined "
-            f"within {timeout:g} s. Start workers: `dask worker {shown}`."
+            f"{options['key']}.address: the Dask scheduler at {shown} has no workers, and none "
+            f"joined within {timeout:g} s. Start workers: `dask worker {shown}`."
         ) from None
     return client
 
@@ -156,8 +156,8 @@ def _introduce(client: Client, workers: _Workers, options: Mapping[str, Any]) ->
     )
     if not client.scheduler.address.startswith("tls://"):
         say(
-            f"warning: {address} is not protected by TLS: everybody on its network can run code on the "
-            f"scheduler and the workers, and change the model"
+            f"warning: {address} is not protected by TLS: everybody on its network can run code on "
+            f"the scheduler and the workers, and change the model"
         )
 
 
@@ -219,7 +219,7 @@ class _Workers(Members):
 
 
 def _title_of(address: str, known: Mapping[str, Any]) -> str:
-    """Return what people call the worker at *address*, of those that are *known* to the scheduler."""
+    """Return what people call the worker at *address*, of those *known* to the scheduler."""
     name = str(known.get(address, {}).get("name", address))
     return address if name == address else f"{printable(name)} ({address})"
 

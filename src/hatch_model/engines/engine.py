@@ -1,7 +1,7 @@
-"""The engine that joblib runs on in the training process, which imports this before the user's code.
+"""The engine that joblib runs on during training: imported before the user's code.
 
-``running(options)`` gives joblib an engine for as long as training runs. *options* is ``parallel`` of the
-child's request: ``backend`` and ``n_jobs``, and for a cluster
+``running(options)`` gives joblib an engine for as long as training runs. *options* is ``parallel``
+of the child's request: ``backend`` and ``n_jobs``, and for a cluster
 
 ``key``, ``train``
     The full dotted key of the settings, and the training function, for messages.
@@ -12,7 +12,8 @@ child's request: ``backend`` and ``n_jobs``, and for a cluster
 ``archive``, ``packages``
     A ZIP file with the project's modules, and the dotted names of the packages in it.
 
-If ``offload`` is true, training itself runs on a worker, and ``offloaded(request, script)`` does that. *options* has
+If ``offload`` is true, training itself runs on a worker, and ``offloaded(request, script)`` does
+that. *options* has
 
 ``archive``, ``folders``
     A ZIP file with the files that training gets, and the folder here of each folder at its top.
@@ -56,7 +57,7 @@ def running(options: Mapping[str, Any]) -> Iterator[None]:
 
 
 def offloaded(request: Mapping[str, Any], script: Path) -> dict[str, Any]:
-    """Have the child *script* carry out *request* on a worker, and return its result. Raises EngineError."""
+    """Have the child *script* carry out *request* on a worker. Raises EngineError."""
     from hatch_model.engines import offload  # noqa: PLC0415 - only for this option
 
     options = request["parallel"]

@@ -1,6 +1,7 @@
 """Run the training function on a worker of a cluster, and bring home what it wrote.
 
-The worker runs the same script as the build does, in a :class:`~hatch_model.engines.workplace.Workplace`.
+The worker runs the same script as the build does, in a
+:class:`~hatch_model.engines.workplace.Workplace`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _VARIABLES = (
     "PYTHONIOENCODING",
     "PYTHONUNBUFFERED",
 )
-"""What training gets of the build's own environment variables, in addition to those of `environment`."""
+"""What training gets of the build's environment variables, besides those of `environment`."""
 _AT_ONCE = 3  # pieces of a file that are on their way
 _TICK = 0.2  # seconds between two looks at what training has printed
 
@@ -194,7 +195,8 @@ def _bring_home(files: list[dict[str, Any]], place: Place, request: Mapping[str,
             continue
         if _fetch(file, target, place) != file["sha256"]:
             raise EngineError(
-                f"`{printable(file['path'])}` has changed on its way from {place.worker}. Build again."
+                f"`{printable(file['path'])}` has changed on its way from {place.worker}. Build "
+                f"again."
             )
         if file["is_executable"]:
             target.chmod(0o755)
@@ -256,7 +258,7 @@ def _warn_of_other_packages(
     }
     for name in sorted(found):
         say(
-            f"warning: training imported {name}, which the worker has and the training environment has "
-            f"not. Add it to the model's requirements if the model needs it to predict, or else to a "
-            f"group in {options['key'].rpartition('.')[0]}.dependency-groups."
+            f"warning: training imported {name}, which the worker has and the training environment "
+            f"has not. Add it to the model's requirements if the model needs it to predict, or "
+            f"else to a group in {options['key'].rpartition('.')[0]}.dependency-groups."
         )

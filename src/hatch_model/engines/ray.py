@@ -1,8 +1,9 @@
 """Run joblib on the nodes of a Ray cluster.
 
-Ray has a backend for joblib, too, but that starts a pool of actors for each call. Here, a batch is a task
-of Ray's. The project's modules are the working folder of Ray's runtime environment, which isolates the
-tasks of one build from those of others, and removes everything when the build's job has ended.
+Ray has a backend for joblib, too, but that starts a pool of actors for each call. Here, a batch is
+a task of Ray's. The project's modules are the working folder of Ray's runtime environment, which
+isolates the tasks of one build from those of others, and removes everything when the build's job
+has ended.
 """
 
 from __future__ import annotations
@@ -105,8 +106,8 @@ def _prepare(ray: ModuleType, options: Mapping[str, Any]) -> _Nodes:
         f"{counted(len(nodes.admitted), 'node')}, {counted(nodes.threads, 'CPU')}"
     )
     say(
-        f"warning: {address} is open to everybody on its network, who can run code on the nodes and "
-        f"change the model"
+        f"warning: {address} is open to everybody on its network, who can run code on the nodes "
+        f"and change the model"
     )
     return nodes
 
@@ -134,13 +135,13 @@ def _connect(options: Mapping[str, Any], **environment: str) -> ModuleType:
 
 
 def _knock(options: Mapping[str, Any]) -> None:
-    """Raise EngineError if nothing answers at the address, where Ray itself would try for minutes."""
+    """Raise EngineError if nothing answers at the address: Ray itself would try for minutes."""
     address, timeout = options["address"], options["timeout"]
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "://" in address:
         raise EngineError(
-            f"{options['key']}.address is `{printable(address)}`, but it has to be the host and the port "
-            f"of a Ray head, such as `127.0.0.1:6379`."
+            f"{options['key']}.address is `{printable(address)}`, but it has to be the host and "
+            f"the port of a Ray head, such as `127.0.0.1:6379`."
         )
     try:
         socket.create_connection((host, int(port)), timeout).close()
@@ -263,8 +264,8 @@ class _Backend(ClusterBackend):
 
     def _lose(self) -> None:
         self.fail(
-            f"training failed: {self.options['train']} lost {cluster_of(self.options)}: no node was "
-            f"left for {self.options['patience']:g} s. Look at the logs of Ray."
+            f"training failed: {self.options['train']} lost {cluster_of(self.options)}: no node "
+            f"was left for {self.options['patience']:g} s. Look at the logs of Ray."
         )
 
 

@@ -24,7 +24,7 @@ PREFIX = "hatch-model-"
 
 
 class Modules(WorkerPlugin):  # type: ignore[misc] # distributed has no types
-    """Puts the project's modules on a worker, in place of those of an earlier build, and removes them."""
+    """Puts the project's modules on a worker, in place of an earlier build's, and removes them."""
 
     def __init__(self, name: str, digest: str, archive: bytes, packages: list[str]) -> None:
         self.name = name
@@ -70,7 +70,7 @@ class Guest(WorkerPlugin):  # type: ignore[misc] # as above
             self._place.close()
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method of the workplace. Raises RuntimeError in a worker that was started again."""
+        """Call a method of the workplace. Raises RuntimeError in a worker that has restarted."""
         if method == "settle":
             self._place = Workplace(self._worker.local_directory)
             return self._worker.address
@@ -86,7 +86,7 @@ def call_guest(name: str, method: str, arguments: tuple[Any, ...], dask_worker: 
 
 
 class Tenant(SchedulerPlugin):  # type: ignore[misc] # as above
-    """Claims the project's packages on a cluster for one build, and removes all when its client is gone."""
+    """Claims the project's packages on a cluster for one build, until its client is gone."""
 
     def __init__(self, name: str, client: str, packages: list[str]) -> None:
         self.name = name

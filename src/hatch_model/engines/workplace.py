@@ -1,6 +1,7 @@
 """A folder on a worker in which a training function runs, in a process of its own.
 
-It is sent there by value, as hatch-model is not installed there, so it uses nothing else of hatch-model.
+It is sent there by value, as hatch-model is not installed there, so it uses nothing else of
+hatch-model.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 CHUNK = 8 << 20
 """Bytes of a file that travel at a time."""
 
-# Removes the folder, and ends what training left, as soon as the process that started it is gone or closes
-# the pipe. As a grandchild, it outlives engines that end all children of a worker.
+# Removes the folder, and ends what training left, as soon as the process that started it is gone or
+# closes the pipe. As a grandchild, it outlives engines that end all children of a worker.
 _JANITOR = """
 import os, shutil, sys
 if os.fork():
@@ -45,7 +46,7 @@ shutil.rmtree(sys.argv[1], ignore_errors=True)
 
 
 class Workplace:
-    """The folder, with the project's files in `source` and what training writes in `output` and `report`."""
+    """The folder: the project in `source`, what training writes in `output` and `report`."""
 
     def __init__(self, parent: str | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="hatch-model-", dir=parent)).resolve()
@@ -86,7 +87,7 @@ class Workplace:
         archive.unlink()
 
     def run(self, script: str, request: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Run the child *script*, which has *request* carried out; what it prints goes to the file `log`.
+        """Have the child *script* carry out *request*; what it prints goes to the file `log`.
 
         *request* and the PYTHONPATH in *environment* name paths relative to the folder.
         """
@@ -117,7 +118,7 @@ class Workplace:
         self._end()
 
     def outcome(self) -> dict[str, Any]:
-        """Return what came of it: the exit code, the script's result or None, the files, and the place."""
+        """Return the exit code, the script's result or None, the files, and the place."""
         assert self._process is not None  # noqa: S101 - run() comes first
         file = self.folder / "result.json"
         result = json.loads(file.read_text("utf-8")) if file.is_file() else None
@@ -138,7 +139,7 @@ class Workplace:
         }
 
     def read(self, path: str, start: int) -> bytes:
-        """Return a chunk of a file in the folder; it is shorter at the end, and empty without the file."""
+        """Return a chunk of a file in the folder: shorter at the end, empty without the file."""
         if not (self.folder / path).exists():
             return b""
         with (self.folder / path).open("rb") as stream:

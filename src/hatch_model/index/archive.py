@@ -1,4 +1,4 @@
-"""The archives of an index: read them, verify them, and write the metadata of wheels beside them."""
+"""The archives of an index: read and verify them, and write the metadata of wheels."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write_metadata(archive: Path, metadata: bytes | None) -> None:
 
 
 def parsed_name(filename: str) -> tuple[str, str] | None:
-    """Return the normalized name and version in the name of a wheel or sdist; None for other files."""
+    """Return the normalized name and version of a wheel or sdist, by its file's name, or None."""
     try:
         if filename.endswith(".whl"):
             name, version, _, _ = parse_wheel_filename(filename)
@@ -82,7 +82,7 @@ def _named(file: Path) -> tuple[str, str]:
 
 
 def verified_copy(file: Path, folder: Path, uploaded: str) -> tuple[Path, ReadArchive]:
-    """Copy *file* to a new folder in *folder* and verify the copy, which nothing can change any more."""
+    """Copy *file* to a new folder in *folder* and verify the copy, which nothing can change."""
     if not file.is_file():
         raise HatchModelError(f"`{file}` is not a file.")
     name, _ = _named(file)
@@ -97,7 +97,7 @@ def verified_copy(file: Path, folder: Path, uploaded: str) -> tuple[Path, ReadAr
 
 
 def read_archive(file: Path, path: str, uploaded: str, *, verified: bool = False) -> ReadArchive:
-    """Read the archive *file*, which the index has at *path*; with *verified*, compare it with its metadata.
+    """Read the archive *file*, at *path* in the index; if *verified*, verify its content.
 
     Raises HatchModelError.
     """
@@ -107,7 +107,8 @@ def read_archive(file: Path, path: str, uploaded: str, *, verified: bool = False
     with closing(open_model(str(file))) as model:
         if not is_of(model, name, version):
             raise HatchModelError(
-                f"`{file}` holds {printable(model.name)} {printable(model.version)}, which is not what its name says."
+                f"`{file}` holds {printable(model.name)} {printable(model.version)}, which is not "
+                f"what its name says."
             )
         if verified and model.kind == "wheel":
             _refuse_differences(file, model)

@@ -1,4 +1,4 @@
-"""Changes to an index: each is made by one process at a time, and in an order that a crash cannot harm."""
+"""Changes to an index, each made by one process at a time, in an order that survives a crash."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def _now() -> str:
 class Index:
     """The index in a folder.
 
-    All changes raise HatchModelError, for bad input before anything has changed, and return what they
-    did as lines for people.
+    All changes raise HatchModelError, for bad input before anything has changed, and return what
+    they did as lines for people.
     """
 
     def __init__(self, folder: Path, *, now: Callable[[], str] = _now) -> None:
@@ -62,8 +62,8 @@ class Index:
     def update(self, *, reread: bool = False) -> tuple[list[str], list[str]]:
         """Take in what lies in the folder, and write all pages.
 
-        Only new archives are read, and those with another size, unless *reread*. Returns also what is
-        wrong with archives: new ones are left out, and installers refuse others by their digest.
+        Only new archives are read, and those with another size, unless *reread*. Returns also what
+        is wrong with archives: new ones are left out, and installers refuse others by their digest.
         """
         faults: list[str] = []
         with self._locked(exists=True):
@@ -155,7 +155,8 @@ class Index:
             for file, (_, new) in zip(paths, found, strict=True):
                 if (new.name, new.version) != (name, release.version):
                     raise HatchModelError(
-                        f"`{file}` is not {name} {release.version}, as the history in `{source}` says."
+                        f"`{file}` is not {name} {release.version}, as the history in `{source}` "
+                        f"says."
                     )
             wheels = [new for _, new in found if new.archive.is_wheel]
             passed = [
@@ -238,7 +239,7 @@ class Index:
         return history, release
 
     def _forget(self, gone: Collection[str]) -> set[str]:
-        """Leave out archives, and return the others of their releases, which have to be read again."""
+        """Leave out archives, and return the others of their releases, which are read again."""
         stale: set[str] = set()
         for history in list(self._histories.values()):
             for release in history.releases:
@@ -303,8 +304,8 @@ class Index:
     def _found(self, known: Collection[str]) -> tuple[dict[str, Path], list[str]]:
         """Return an archive of each file name by its path, and a line about each of the others.
 
-        Installers could not tell two of a name apart. That which is *known* counts, or else that which
-        is least deep in the folder.
+        Installers could not tell two of a name apart. That which is *known* counts, or else that
+        which is least deep in the folder.
         """
         files = {self._relative(file): file for file in self._archives()}
         found: dict[str, Path] = {}
@@ -322,7 +323,7 @@ class Index:
     def _read(
         self, files: Mapping[str, Path], known: Mapping[str, Archive]
     ) -> Iterator[tuple[str, ReadArchive | HatchModelError]]:
-        """Read the archives *files*, on all cores, and yield each with its path or what is wrong with it."""
+        """Read the archives *files*, on all cores. Yield each with its path, or what is wrong."""
         now = self._now()
 
         def read(path: str) -> ReadArchive | HatchModelError:
@@ -340,7 +341,7 @@ class Index:
     def _verified(
         self, files: Sequence[Path], digests: Sequence[str] = ()
     ) -> Iterator[list[tuple[Path, ReadArchive]]]:
-        """Verify copies of *files*, whose *digests* may be known, and keep the copies until the end."""
+        """Verify copies of *files*, whose *digests* may be known, and keep the copies."""
         known = {archive.filename: archive for archive in self._known().values()}
         found = []
         with _workspace(self._folder / FILES) as workspace:
@@ -351,8 +352,8 @@ class Index:
                 before = known.setdefault(copy.name, new.archive)
                 if before.sha256 != new.archive.sha256:
                     raise HatchModelError(
-                        f"`{file}` differs from `{before.path}`, which is in the index. A file that was "
-                        f"published never changes: build a new version."
+                        f"`{file}` differs from `{before.path}`, which is in the index. A file "
+                        f"that was published never changes: build a new version."
                     )
                 if before is new.archive:
                     self._refuse_to_replace(file, new.archive)
@@ -360,12 +361,12 @@ class Index:
             yield found
 
     def _refuse_to_replace(self, file: Path, archive: Archive) -> None:
-        """Raise HatchModelError if another file is where *archive* goes, which the index need not know."""
+        """Raise HatchModelError if another file is where *archive* goes."""
         place = self._folder / archive.path
         if place.is_file() and file_of(archive.path, place).sha256 != archive.sha256:
             raise HatchModelError(
-                f"`{file}` differs from `{place}`, which is not in the index. Delete that file, or run "
-                f"`hatch-model index update {self._folder}` to take it in."
+                f"`{file}` differs from `{place}`, which is not in the index. Delete that file, or "
+                f"run `hatch-model index update {self._folder}` to take it in."
             )
 
     def _add(self, found: Sequence[tuple[Path, ReadArchive]]) -> list[str]:
@@ -404,7 +405,7 @@ class Index:
         return self._folder / "models" / name / version / "report.json"
 
     def _write_histories(self) -> None:
-        """Write what is known now, after all else, so that an interrupted command can be repeated."""
+        """Write what is known, after all else, so that an interrupted command can be repeated."""
         for name, history in self._histories.items():
             file = self._folder / "models" / name / "history.json"
             if not history.releases:
@@ -413,7 +414,7 @@ class Index:
                 write_page(file, history.as_json())
 
     def _write_pages(self, *, everything: bool = False) -> None:
-        """Write the pages of the models that have changed, or of all, those for installers first."""
+        """Write the pages of models that have changed, or of all; those for installers first."""
         changed = [
             history
             for name, history in sorted(self._histories.items())
@@ -461,7 +462,7 @@ class Index:
             self._delete([simple / "index.html", simple / "index.json", models / "index.html"])
 
     def _content(self, history: History, release: Release) -> Content:
-        """Return what the page of *release* shows, from its archive if that is not stored any more."""
+        """Return what the page of *release* shows, from its archive if it is not stored."""
         file = self._report(history.name, release.version)
         try:
             return Content.from_json(json.loads(file.read_bytes())["content"])
@@ -469,8 +470,8 @@ class Index:
             archive = release.main
             if not (self._folder / archive.path).is_file():
                 raise HatchModelError(
-                    f"`{file}` is missing or was written by another release of hatch-model. To write it "
-                    f"again, `{archive.path}` has to be in the folder."
+                    f"`{file}` is missing or was written by another release of hatch-model. To "
+                    f"write it again, `{archive.path}` has to be in the folder."
                 ) from None
             new = read_archive(self._folder / archive.path, archive.path, archive.uploaded)
             write_page(file, _stored(new.content))
@@ -483,7 +484,7 @@ _FRONT = ("index.html", "feed.xml", "simple/index.html", "simple/index.json")
 
 
 def _make_lock(file: Path) -> None:
-    """Create the lock's file for all who may change the index, not for one user as FileLock does."""
+    """Create the lock's file for all who may change the index, unlike FileLock."""
     with suppress(FileExistsError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o666))
 
@@ -500,7 +501,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 @contextmanager
 def _workspace(folder: Path) -> Iterator[Workspace]:
-    """Make a workspace in *folder*, which may be a link to another file system, and not remain empty."""
+    """Make a workspace in *folder*, which may be a link to another file system."""
     folder.mkdir(exist_ok=True)
     try:
         with closing(Workspace(folder)) as workspace:

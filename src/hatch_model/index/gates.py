@@ -82,8 +82,9 @@ def _is_gate(gate: object) -> bool:
 def check_promotion(gates: Mapping[str, str], release: Release, target: History) -> list[str]:
     """Return a line for each of *gates* that *release* passes in the index that has *target*.
 
-    `latest` is the value in the latest release there that is neither yanked nor a pre-release; without
-    one, a comparison with it holds. Raises HatchModelError for metrics that miss their gates.
+    `latest` is the value in the latest release there that is neither yanked nor a pre-release;
+    without one, a comparison with it holds. Raises HatchModelError for metrics that miss their
+    gates.
     """
     latest = target.latest
     if latest is not None and not latest.is_preferred:
@@ -109,7 +110,8 @@ def check_promotion(gates: Mapping[str, str], release: Release, target: History)
     if missed:
         lines = "".join(f"\n  {line}" for line in missed)
         raise HatchModelError(
-            f"{target.name} {release.version} misses the gates of the index, so it was not promoted:{lines}"
+            f"{target.name} {release.version} misses the gates of the index, so it was not "
+            f"promoted:{lines}"
         )
     return passed
 

@@ -1,8 +1,8 @@
 """The pages for installers: the simple repository API, as HTML and JSON.
 
-https://packaging.python.org/specifications/simple-repository-api/, with the metadata of wheels (PEP 658),
-yanked releases (PEP 592), sizes and upload times (PEP 700, and as attributes that uv reads in HTML).
-Servers that do not negotiate serve the HTML.
+https://packaging.python.org/specifications/simple-repository-api/, with the metadata of wheels (PEP
+658), yanked releases (PEP 592), sizes and upload times (PEP 700, and as attributes that uv reads in
+HTML). Servers that do not negotiate serve the HTML.
 """
 
 from __future__ import annotations

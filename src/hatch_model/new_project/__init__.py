@@ -30,7 +30,7 @@ FORMATS: Mapping[str, tuple[Format, ...]] = {
     "scikit-learn": ("joblib", "onnx"),
     "pytorch": ("safetensors",),
 }
-"""The libraries to train with, and the formats that each model can be saved in, the usual one first."""
+"""The libraries to train with, and the formats for each one's models, the usual one first."""
 CI_SYSTEMS = {
     "github": {"github/model.yml": ".github/workflows/model.yml"},
     "gitlab": {"gitlab/gitlab-ci.yml": ".gitlab-ci.yml"},
@@ -52,7 +52,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 def own_source(root: Path) -> dict[str, str]:
-    """Return where the installed hatch-model is from, as an entry of tool.uv.sources for a project at *root*.
+    """Return the source of the installed hatch-model, as in tool.uv.sources of *root*.
 
     Empty if it is from an index, where uv finds it by itself.
     """
@@ -88,16 +88,16 @@ class NewProject:
     """Where uv finds hatch-model, unless that is an index."""
 
     def __post_init__(self) -> None:
-        """Raise HatchModelError for what cannot be combined, and for a name that no package can have."""
+        """Raise HatchModelError for what cannot be combined, and for an impossible name."""
         if not _NAME.fullmatch(self.name) or not self.package.isidentifier():
             raise HatchModelError(
-                f"`{printable(self.name)}` cannot be the name of a project: use letters, digits and hyphens, "
-                f"with a letter first."
+                f"`{printable(self.name)}` cannot be the name of a project: use letters, digits "
+                f"and hyphens, with a letter first."
             )
         if keyword.iskeyword(self.package) or self.package in sys.stdlib_module_names | _TAKEN:
             raise HatchModelError(
-                f"`{self.name}` cannot be the name of a project, because Python knows `{self.package}` as "
-                f"something else. Choose another one."
+                f"`{self.name}` cannot be the name of a project, because Python knows "
+                f"`{self.package}` as something else. Choose another one."
             )
         formats = FORMATS[self.library]
         needed = [*_REQUIREMENTS[self.format], *_TRAINING[self.format]]
@@ -105,12 +105,13 @@ class NewProject:
             canonicalize_name(Requirement(each).name) for each in needed
         }:
             raise HatchModelError(
-                f"`{self.name}` cannot be the name of a project that needs the package `{self.name}`. Choose another "
-                f"one."
+                f"`{self.name}` cannot be the name of a project that needs the package "
+                f"`{self.name}`. Choose another one."
             )
         if self.format not in formats:
             raise HatchModelError(
-                f"a model of {self.library} is saved as {' or '.join(formats)}, not as {self.format}."
+                f"a model of {self.library} is saved as {' or '.join(formats)}, not as "
+                f"{self.format}."
             )
 
     @property

@@ -1,4 +1,4 @@
-"""What to tell about a project that becomes a model project: what training reads, and what a build may not find."""
+"""What to tell the user: what training reads, and what a build may not find."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ def feed(plan: Plan, closure: Sequence[Module]) -> None:
     downloads = any(each.downloads for each in closure)
     if downloads:
         plan.notes.append(
-            "training downloads data, which may change: `inputs` was left out, so that every build trains"
+            "training downloads data, which may change: `inputs` was left out, so that every build "
+            "trains"
         )
     unknown = _unknown_read(plan, closure)
     if unknown:
         plan.notes.append(
-            f"{unknown} reads a file, but only running it would tell which: `inputs` was left out, so that every "
-            f"build trains"
+            f"{unknown} reads a file, but only running it would tell which: `inputs` was left out, "
+            f"so that every build trains"
         )
     if any(name.startswith(("matplotlib", "seaborn")) for name in plan.survey.foreign(closure)):
         plan.environment["MPLBACKEND"] = "Agg"  # a build has no display
@@ -57,13 +58,14 @@ def _note_needs(plan: Plan, closure: Sequence[Module]) -> None:
     for module in closure:
         for name, line in module.variables.items():
             plan.notes.append(
-                f"`{module.path}` line {line} needs the environment variable `{printable(name)}`: set it where you "
-                f"build, or, if it is no secret, in tool.hatch.build.hooks.model.environment"
+                f"`{module.path}` line {line} needs the environment variable `{printable(name)}`: "
+                f"set it where you build, or, if it is no secret, in "
+                f"tool.hatch.build.hooks.model.environment"
             )
         if module.logs:
             plan.notes.append(
-                f"`{module.path}` logs a model to MLflow, which keeps it elsewhere: the wheel ships only what is "
-                f"saved to a folder"
+                f"`{module.path}` logs a model to MLflow, which keeps it elsewhere: the wheel "
+                f"ships only what is saved to a folder"
             )
 
 
@@ -85,8 +87,8 @@ def _lost(data: Data) -> str:
     place = f"`{printable(data.path)}` ({data.place})"
     if data.kind == "ignored":
         return (
-            f"{place} is ignored by git, so it is not in a source distribution: the model is trained when the "
-            f'source distribution is built (sdist = "trained")'
+            f"{place} is ignored by git, so it is not in a source distribution: the model is "
+            'trained when the source distribution is built (sdist = "trained")'
         )
     if data.kind == "absolute":
         return f"{place} is outside of the project, where other machines have no such file"
@@ -118,8 +120,8 @@ def advise(plan: Plan, saved: Sequence[File], *, is_new: bool) -> None:
     indented = "".join("\n" + f"    {line}".rstrip() for line in code.splitlines())
     if relative:
         plan.notes.append(
-            f"{', '.join(relative)}, a path that leads nowhere once the wheel is installed. Load the model of "
-            f"the wheel like this:{indented}"
+            f"{', '.join(relative)}, a path that leads nowhere once the wheel is installed. Load "
+            f"the model of the wheel like this:{indented}"
         )
     elif not any(each.loaded for each in survey.predicting()):
         plan.notes.append(f"load the model of the wheel like this:{indented}")
@@ -132,20 +134,16 @@ def advise_of_classes(
     saved: Sequence[File],
 ) -> None:
     """Note classes that a saved model may refer to, and that nobody who loads it can import."""
-    having = [each for each in closure if each.classes]
     if not any(each.format in {"joblib", "pickle", "torch"} for each in saved):
         return
-    modules = plan.survey.modules
-    alone = [
-        f"`{each}`"
-        for each in plan.packages
-        if each != plan.package and each / "__init__.py" not in modules
-    ]
+    having = [each for each in closure if each.classes]
+    others = [each for each in plan.packages if each != plan.package]
+    alone = [f"`{each}`" for each in others if each / "__init__.py" not in plan.survey.modules]
     if alone:
         plan.notes.append(
-            f"{', '.join(alone)} has classes that the saved model may refer to, so the wheel ships it under this "
-            f"name, which another wheel may have as well. Move it into `{plan.package}` before other projects "
-            f"install the wheel"
+            f"{', '.join(alone)} has classes that the saved model may refer to, so the wheel ships "
+            f"it under this name, which another wheel may have as well. Move it into "
+            f"`{plan.package}` before other projects install the wheel"
         )
     lost = [
         f"`{each.path}`"
@@ -154,16 +152,17 @@ def advise_of_classes(
     ]
     if lost:
         plan.notes.append(
-            f"{', '.join(lost)} has classes, and the wheel does not ship it: if the saved model refers to "
-            f"one, move it into `{plan.package}`"
+            f"{', '.join(lost)} has classes, and the wheel does not ship it: if the saved model "
+            f"refers to one, move it into `{plan.package}`"
         )
     for each in having:
         if each.path in scripts:
             names = ", ".join(f"`{name}`" for name in each.classes)
             plan.notes.append(
-                f"`{each.path}` defines classes ({names}), which are in `__main__` while it runs: the build refuses a "
-                f"saved model that refers to them. Before you build, move them to a module such as "
-                f"`{plan.package}/classes.py`, and import them from `{plan.import_name}.classes`"
+                f"`{each.path}` defines classes ({names}), which are in `__main__` while it runs: "
+                f"the build refuses a saved model that refers to them. Before you build, move them "
+                f"to a module such as `{plan.package}/classes.py`, and import them from "
+                f"`{plan.import_name}.classes`"
             )
 
 

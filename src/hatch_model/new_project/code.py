@@ -1,6 +1,7 @@
 """A project's Python code, read as syntax trees: what it imports, fits, saves, loads and reads.
 
-None of it is imported or run. What only running it would tell is missing, so all of this is a guess.
+None of it is imported or run. What only running it would tell is missing, so all of this is a
+guess.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ class Module:
     imports: set[tuple[int, str]] = field(default_factory=set)
     """The level (0: absolute) and the dotted name of all that is imported, attributes included."""
     fitted: list[str] = field(default_factory=list)
-    """The variables of the module that `fit` is called on, in their order; "" for any other object."""
+    """The module's variables that `fit` is called on, in order; "" for any other object."""
     saved: list[File] = field(default_factory=list)
     loaded: list[File] = field(default_factory=list)
     written: set[str] = field(default_factory=set)

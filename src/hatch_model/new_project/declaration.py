@@ -58,7 +58,7 @@ def is_exact(requirement: str) -> bool:
 
 
 def read_declaration(root: Path) -> Declaration:
-    """Read what the project at *root* declares. Raises HatchModelError for what cannot be converted."""
+    """Read what the project at *root* declares. Raises HatchModelError."""
     declaration = Declaration(pyproject=_pyproject(root))
     _read_project(declaration)
     _read_setuptools(declaration, root)
@@ -112,7 +112,8 @@ def _add(declaration: Declaration, lines: Iterable[object], source: str) -> None
             text = "scikit-learn"
             name = canonicalize_name(text)
             declaration.unread.append(
-                f"`{line}` in {source} is a package that cannot be installed, so scikit-learn takes its place"
+                f"`{line}` in {source} is a package that cannot be installed, so scikit-learn "
+                f"takes its place"
             )
         known = declaration.requirements.get(name)
         # The same package with different markers stays on one line each, which no mapping has.
@@ -327,8 +328,8 @@ def _from_setup(
 ) -> None:
     if "ext_modules" in written:
         raise HatchModelError(
-            "setup.py has `ext_modules`, which hatchling does not compile. Keep them in a distribution of "
-            "their own that the model requires."
+            "setup.py has `ext_modules`, which hatchling does not compile. Keep them in a "
+            "distribution of their own that the model requires."
         )
     _fill(declaration, given, given.get("python_requires"))
     if "use_scm_version" in written:
@@ -389,7 +390,7 @@ def _requirement_lines(declaration: Declaration, file: Path, seen: set[Path]) ->
 
 
 def _text_of(file: Path) -> str:
-    """Return a file's text, which may be in UTF-16 if Windows PowerShell has written it, as for pip."""
+    """Return a file's text: in UTF-16 if Windows PowerShell has written it, as in pip."""
     content = file.read_bytes()
     is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return content.decode("utf-16" if is_wide else "utf-8-sig", "replace")
@@ -410,7 +411,7 @@ def _find_readme(declaration: Declaration, root: Path) -> None:
 
 
 def supported_python(specifier: str) -> str:
-    """Return *specifier* where it allows no Python older than hatch-model's own oldest, or else that."""
+    """Return *specifier*, unless it allows a Python that is too old for hatch-model."""
     oldest = ".".join(map(str, _OLDEST))
     if not specifier:
         return f">={oldest}"
@@ -426,7 +427,7 @@ def supported_python(specifier: str) -> str:
 
 
 def version_of_attribute(root: Path, attribute: str) -> dict[str, str]:
-    """Return where hatchling finds a version that is assigned to a module's *attribute*, such as `a.b.__version__`."""
+    """Return where hatchling finds the version in *attribute*, such as `a.b.__version__`."""
     module, _, name = attribute.rpartition(".")
     place = module.replace(".", "/")
     for path in (f"{base}{place}{end}" for base in ("", "src/") for end in (".py", "/__init__.py")):

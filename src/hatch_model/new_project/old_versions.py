@@ -33,7 +33,7 @@ _MONTHS_TO_ARRIVE = 6  # until most packages support it
 
 
 class Compile(Protocol):
-    """Runs `uv pip compile` with *arguments* and *text* as its input. Returns its exit code, output and errors."""
+    """Runs `uv pip compile` on *text*. Returns its exit code, output and errors."""
 
     def __call__(self, arguments: Sequence[str], text: str) -> tuple[int, str, str]: ...
 
@@ -57,7 +57,8 @@ def uv_compile(uv: str, root: Path) -> Compile:
 def old_versions(plan: Plan, run: Compile) -> tuple[str, str]:
     """Return a requirements file of exact versions as of the last commit, or "" and what uv says.
 
-    What is pinned stays so. Versions are within the bounds of hatch-model, which is installed beside them.
+    What is pinned stays so. Versions are within the bounds of hatch-model, which is installed
+    beside them.
     """
     committed = plan.survey.committed
     python = oldest_python(plan.survey.declaration.requires_python)
@@ -70,8 +71,8 @@ def old_versions(plan: Plan, run: Compile) -> tuple[str, str]:
         arguments += ["--exclude-newer", committed] if committed else []
         floors = _floors()
         if committed and run(arguments, "\n".join([*floors, ""]))[0]:
-            # At that time, there was no version that hatch-model takes. uv would look for a version of the
-            # others that does without, such as a scikit-learn that has a joblib of its own.
+            # At that time, there was no version that hatch-model takes. uv would look for a version
+            # of the others that does without, such as a scikit-learn that has a joblib of its own.
             now = datetime.now().astimezone().isoformat(timespec="seconds")
             for name in map(_name_of, floors):
                 arguments += ["--exclude-newer-package", f"{name}={now}"]
@@ -83,15 +84,18 @@ def old_versions(plan: Plan, run: Compile) -> tuple[str, str]:
     without_wheels = sorted(set(re.findall(r"(\S+==\S+) has no usable wheels", unbuilt)))
     if without_wheels:
         plan.notes.append(
-            f"{', '.join(f'`{each}`' for each in without_wheels)} has no wheel for Python {python} or newer, so a build "
-            f"compiles it, and may fail. If it does, allow a newer version"
+            f"{', '.join(f'`{each}`' for each in without_wheels)} has no wheel for Python {python} "
+            f"or newer, so a build compiles it, and may fail. If it does, allow a newer version"
         )
     return f"{_header(committed)}{output}", ""
 
 
 def _header(committed: str) -> str:
     if not committed:
-        return "# The newest versions that fit, by `hatch-model init`. Remove this file to lock in another way.\n"
+        return (
+            "# The newest versions that fit, by `hatch-model init`. Remove this file to lock in "
+            "another way.\n"
+        )
     return f"# Versions as of the last commit ({committed[:10]}), by `hatch-model init`.\n"
 
 

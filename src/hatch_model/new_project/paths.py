@@ -1,7 +1,7 @@
 """The paths in Python code, as far as they can be told without running it.
 
-Paths are relative to the project's root. Code is taken to run there, as a build does, unless it names
-paths that begin with `..`: then it runs in the folder of its file.
+Paths are relative to the project's root. Code is taken to run there, as a build does, unless it
+names paths that begin with `..`: then it runs in the folder of its file.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Paths:
         self._names = before
 
     def option(self, node: ast.Call) -> str:
-        """Note the default of an option of argparse or click. Return its name if it must be given."""
+        """Note an option's default (argparse, click). Return its name if it must be given."""
         method = dotted(node.func).rpartition(".")[2]
         if method not in {"add_argument", "option", "argument"}:
             return ""
@@ -142,7 +142,7 @@ class Paths:
         return f"{full}.{rest}" if rest else full
 
     def function_at(self, node: ast.expr) -> tuple[PurePosixPath, str] | None:
-        """Return the module and the name of a function of the project that is called by *node*, as imported."""
+        """Return the module and the name of the project's function that *node* names."""
         head, _, rest = dotted(node).partition(".")
         imported = self._imported.get(head)
         if not head or (imported is None and rest):
@@ -160,7 +160,7 @@ class Paths:
         return (path, name) if path is not None else None
 
     def parameter(self, node: ast.AST) -> str:
-        """Return the parameter of the function that *node* is, or a file opened at it; "" for none."""
+        """Return the function's parameter that *node*, or a file opened there, is; or ""."""
         for _ in range(_DEEPEST):
             if isinstance(node, ast.Name) and node.id in self._parameters:
                 return node.id
@@ -179,7 +179,7 @@ class Paths:
     # What expressions are
 
     def of(self, node: ast.AST | None) -> str:
-        """Return the path that *node* is, relative to the project's root; "" if it cannot be told."""
+        """Return the path that *node* is, relative to the project's root; "" if unknown."""
         text = self._resolved(node) if node is not None else None
         if not text or "://" in text:
             return text or ""

@@ -67,7 +67,7 @@ class Plan:
 
     @property
     def moved_artifacts(self) -> tuple[str, str] | None:
-        """The folder that training writes to, and its place in the wheel, unless it is in the package."""
+        """The folder that training writes to and its place in the wheel, unless in the package."""
         if not self.artifacts or PurePosixPath(self.artifacts).is_relative_to(self.package):
             return None
         return self.artifacts, f"{self.import_name}/{PurePosixPath(self.artifacts).name}"

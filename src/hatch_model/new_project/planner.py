@@ -34,7 +34,7 @@ _SUFFIXES = {
 
 
 def make_plan(survey: Survey, choice: Choice) -> Plan:
-    """Plan how the project in *survey* becomes a model project. Raises HatchModelError if it cannot be."""
+    """Plan how the project in *survey* becomes a model project. Raises HatchModelError."""
     _refuse_model_project(survey)
     module, function = chosen(survey, choice)
     package, is_new = _package(survey, module)
@@ -48,7 +48,8 @@ def make_plan(survey: Survey, choice: Choice) -> Plan:
     before = survey.stages(module)
     earlier = [each for each in before if not each.required_arguments]
     plan.notes += [
-        f"`{each.path}` writes what training reads, but needs arguments, so training does not run it"
+        f"`{each.path}` writes what training reads, but needs arguments, so training does not run "
+        f"it"
         for each in before
         if each not in earlier
     ]
@@ -91,8 +92,9 @@ def chosen(survey: Survey, choice: Choice) -> tuple[Module, str]:
     if candidates:
         return candidates[0], survey.trainer(candidates[0])
     hint = (
-        "Name the code that trains with --train, such as `--train train.py` or `--train package.module:function`; "
-        "or choose an empty folder, where `hatch-model init FOLDER` writes a new project."
+        "Name the code that trains with --train, such as `--train train.py` or `--train "
+        "package.module:function`; or choose an empty folder, where `hatch-model init FOLDER` "
+        "writes a new project."
     )
     if survey.unread:
         hint = f"{survey.unread[0].rstrip('.?!')}. Mend that, and try again."
@@ -102,7 +104,8 @@ def chosen(survey: Survey, choice: Choice) -> tuple[Module, str]:
             f"{printable(survey.notebooks[0])}`), and try again."
         )
     raise HatchModelError(
-        f"no code that trains was found in `{survey.root}`: no Python file there fits or saves a model. {hint}"
+        f"no code that trains was found in `{survey.root}`: no Python file there fits or saves a "
+        f"model. {hint}"
     )
 
 
@@ -116,7 +119,8 @@ def _named(survey: Survey, train: str) -> tuple[Module, str]:
             continue
         if function and function not in module.functions:
             raise HatchModelError(
-                f"--train is `{printable(train)}`, but `{each}` has no function `{printable(function)}`."
+                f"--train is `{printable(train)}`, but `{each}` has no function "
+                f"`{printable(function)}`."
             )
         return module, function or survey.trainer(module)
     raise HatchModelError(
@@ -184,7 +188,7 @@ def _step(
     *,
     is_saved: bool,
 ) -> Step:
-    """Return how *module* is run, or its *function* called. Arguments that a build can give are in the plan."""
+    """Return how *module* is run, or its *function* called. The plan gets the arguments."""
     arguments = arguments or {}
     name = plan.module_name(module.path)
     found = module.functions.get(function)
@@ -215,7 +219,7 @@ def _step(
 
 
 def _needs_package(survey: Survey, module: Module) -> bool:
-    """Whether *module* only runs as `python -m` does: it imports with a dot, or its neighbours hide Python's modules."""
+    """Whether *module* needs `python -m`: for relative imports, or for neighbours' names."""
     beside = {path.stem for path in survey.modules if path.parent == module.path.parent}
     return any(level for level, _ in module.imports) or bool(beside & sys.stdlib_module_names)
 
@@ -228,8 +232,8 @@ def _options(module: Module, arguments: Mapping[str, Any]) -> dict[str, Any]:
     unnamed = [each for each in required if each in module.required_arguments]
     if unnamed:
         raise HatchModelError(
-            f"`{module.path}` takes `{unnamed[0]}` by its position, but a build gives arguments by name. Make it an "
-            f"option: `--{unnamed[0]}`."
+            f"`{module.path}` takes `{unnamed[0]}` by its position, but a build gives arguments by "
+            f"name. Make it an option: `--{unnamed[0]}`."
         )
     lacking = [each for each in required if each not in options]
     if lacking:
@@ -240,8 +244,8 @@ def _options(module: Module, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _lacking(module: Module, names: Sequence[str]) -> HatchModelError:
     options = " ".join(f"--arguments {each.lstrip('-')}=…" for each in names)
     return HatchModelError(
-        f"`{module.path}` cannot be run without {', '.join(f'`{each}`' for each in names)}. Say what to train "
-        f"with: {options}"
+        f"`{module.path}` cannot be run without {', '.join(f'`{each}`' for each in names)}. Say "
+        f"what to train with: {options}"
     )
 
 
@@ -251,7 +255,7 @@ def _lacking(module: Module, names: Sequence[str]) -> HatchModelError:
 def _train(
     plan: Plan, steps: list[Step], module: Module, closure: Sequence[Module], choice: Choice
 ) -> list[File]:
-    """Settle the entry point and the artifacts. Return the model's files by their paths in the package."""
+    """Settle the entry point and the artifacts. Return the model's files by their paths there."""
     named = posixpath.normpath(choice.artifacts) if choice.artifacts else ""
     is_file = bool(re.search(r"\.[A-Za-z]\w*$", named)) and not (plan.survey.root / named).is_dir()
     saved = _saved(plan, closure, named if is_file else "", steps[-1].function)
@@ -288,7 +292,7 @@ def _train(
 
 
 def _python_path(plan: Plan, steps: Sequence[Step], closure: Sequence[Module]) -> list[str]:
-    """Return the folders that training imports the project's code from, unless the wheel ships all of it."""
+    """Return the folders that training imports code from, unless the wheel ships all of it."""
     shipped = {str(each.parent) for each in plan.packages}
     # Python itself looks beside a script.
     scripts = [PurePosixPath(plan.train)] if plan.train.endswith(".py") else []
@@ -301,8 +305,9 @@ def _python_path(plan: Plan, steps: Sequence[Step], closure: Sequence[Module]) -
 def _unknown_folder(closure: Sequence[Module]) -> HatchModelError:
     place = next(f"line {file.line} of `{each.path}`" for each in closure for file in each.saved)
     return HatchModelError(
-        f"{place} saves a model, but only running it would tell where. Name the folder with --artifacts, such as "
-        f"`--artifacts models`; or the file, such as `--artifacts model.pkl`, if it is beside other files."
+        f"{place} saves a model, but only running it would tell where. Name the folder with "
+        f"--artifacts, such as `--artifacts models`; or the file, such as `--artifacts model.pkl`, "
+        f"if it is beside other files."
     )
 
 
@@ -314,7 +319,8 @@ def _saved(plan: Plan, closure: Sequence[Module], named: str, function: str) -> 
     survey = plan.survey
     found: dict[str, File] = {}
     saved = [file for module in closure for file in module.saved]
-    # Where a function saves to is known from its calls. Its default is what the build uses, or nobody.
+    # Where a function saves to is known from its calls. Its default is what the build uses, or
+    # nobody.
     own = f"{function}."
     sure = [each for each in saved if not each.parameter or each.parameter.startswith(own)]
     saved = sure or [each for each in saved if each.path] or saved
@@ -338,7 +344,7 @@ def _saved(plan: Plan, closure: Sequence[Module], named: str, function: str) -> 
 
 
 def _loaded_instead(plan: Plan, saved: Sequence[File]) -> list[File]:
-    """Return the files that prediction loads, in the formats of those *saved*, for the unknown ones among these."""
+    """Return the files that prediction loads, in the formats of *saved*, some of them unknown."""
     formats = {each.format for each in saved}
     known = {each.path for each in saved}
     loading = [
@@ -348,8 +354,8 @@ def _loaded_instead(plan: Plan, saved: Sequence[File]) -> list[File]:
         if file.path not in known and file.format in formats
     ]
     plan.notes += [
-        f"only running the code would tell where it saves the model: `{file.path}` is what `{path}` loads. Say it "
-        f"with --artifacts if that is something else"
+        f"only running the code would tell where it saves the model: `{file.path}` is what "
+        f"`{path}` loads. Say it with --artifacts if that is something else"
         for path, file in loading
     ]
     return [file for _, file in loading]
@@ -362,7 +368,7 @@ def _names(saved: Sequence[File]) -> dict[str, str]:
 
 
 def _folder(saved: Sequence[File], plan: Plan) -> str:
-    """Return the folder that all of *saved* are in; "" if that is not one, or has code that is not shipped."""
+    """Return the folder that all of *saved* are in; "" if there is none, or it has other code."""
     folders = {
         each.path
         if each.format == "folder" and "/" not in each.path
@@ -385,8 +391,9 @@ def _unsaved(steps: Sequence[Step], module: Module) -> Wrapper:
         return Wrapper(steps=steps, variable=variables[-1])
     logged = " It logs one to MLflow, which keeps it elsewhere." if module.logs else ""
     raise HatchModelError(
-        f"`{module.path}` fits a model, but neither saves nor returns it, as far as reading it tells.{logged} "
-        f'Save it, for example with `joblib.dump(model, "models/model.joblib")`, and try again.'
+        f"`{module.path}` fits a model, but neither saves nor returns it, as far as reading it "
+        f'tells.{logged} Save it, for example with `joblib.dump(model, "models/model.joblib")`, '
+        f"and try again."
     )
 
 
@@ -397,7 +404,7 @@ def _free_name(plan: Plan) -> str:
 
 
 def _hidden(saved: list[File], files: list[File], closure: Sequence[Module]) -> list[File]:
-    """Return the folder of the model, if only running the code would tell its name, and *saved* is beside it."""
+    """Return the folder of a model whose name is unknown, if *saved* are beside it."""
     formats = {each.format for each in saved}
     unknown = [
         file
@@ -417,8 +424,8 @@ def _format(closure: Sequence[Module]) -> str:
 def _in_package(plan: Plan, saved: Sequence[File], unknown: str) -> list[File]:
     """Return *saved*, or what a returned model is saved as, by the paths in the package.
 
-    *unknown* is the format of files whose names only running the code would tell: what lies in the folder now is
-    taken for them, or else the folder, with a slash at the end.
+    *unknown* is the format of files whose names only running the code would tell: what lies in the
+    folder now is taken for them, or else the folder, with a slash at the end.
     """
     tree = PurePosixPath(plan.artifacts)
     place = (
@@ -431,7 +438,8 @@ def _in_package(plan: Plan, saved: Sequence[File], unknown: str) -> list[File]:
             each.name for each in (plan.survey.root / tree).glob("*.*") if each.is_file()
         )
         plan.notes.append(
-            f"only running the code would tell what it saves in `{tree}`: look into the wheel after the first build"
+            f"only running the code would tell what it saves in `{tree}`: look into the wheel "
+            f"after the first build"
         )
         suffixes = _SUFFIXES.get(unknown, (f".{unknown}",))
         names = [each for each in found if each.endswith(suffixes)] or [""]

@@ -54,8 +54,9 @@ def edited(plan: Plan, text: str) -> str:
         tomlkit.parse(result)
     except TOMLKitError as error:
         raise HatchModelError(
-            f"the tables of hatch-model cannot be added to `{plan.survey.root / 'pyproject.toml'}`: {error}. "
-            f"Write its tables out as [table] instead of inline ones, and try again."
+            f"the tables of hatch-model cannot be added to "
+            f"`{plan.survey.root / 'pyproject.toml'}`: {error}. Write its tables out as [table] "
+            f"instead of inline ones, and try again."
         ) from None
     return result
 
@@ -80,7 +81,7 @@ def _build_system(document: TOMLDocument) -> bool:
 
 
 def _insert(document: TOMLDocument, key: str, table: Table, after: str = "") -> None:
-    """Put *table* behind the table *after*, or before all others, but after the file's own comments."""
+    """Put *table* behind the table *after*, or else first, after the file's own comments."""
     names = [name for name, _ in document.items()]
     rest = [(name, document[name]) for name in names[names.index(after) + 1 if after else 0 :]]
     for name, _ in rest:
@@ -134,7 +135,7 @@ def _is_versioned_by_scm(document: TOMLDocument) -> bool:
 
 
 def _resolve_dynamic(document: TOMLDocument, plan: Plan, *, is_scm: bool) -> None:
-    """Write the fields of [project] that another backend has found, as hatchling finds them or as they are."""
+    """Write the fields of [project] that another backend has found."""
     project = document.get("project")
     dynamic = project.get("dynamic") if isinstance(project, Table) else None
     if not isinstance(project, Table) or not isinstance(dynamic, Array):
@@ -153,7 +154,8 @@ def _resolve_dynamic(document: TOMLDocument, plan: Plan, *, is_scm: bool) -> Non
             if is_scm:
                 _append(document["build-system"], "requires", "hatch-vcs")
                 plan.notes.append(
-                    "hatch-vcs finds the version in git now: settings of setuptools-scm are not taken over"
+                    "hatch-vcs finds the version in git now: settings of setuptools-scm are not "
+                    "taken over"
                 )
             if source:
                 _hatch(document)["version"] = source
@@ -308,7 +310,7 @@ def _groups(document: TOMLDocument, plan: Plan) -> None:
 
 
 def _wheel(document: TOMLDocument, plan: Plan) -> str:
-    """Select the packages, unless hatchling finds them by the project's name or the project says so."""
+    """Select the packages, unless hatchling finds them or the project selects them."""
     wheel = _at(document, "tool", "hatch", "build", "targets", "wheel")
     name = re.sub(r"[-_.]+", "_", _project_name(plan)).lower()
     usual = [PurePosixPath(name), PurePosixPath("src") / name]
@@ -345,7 +347,7 @@ def _sources(document: TOMLDocument, plan: Plan) -> str:
 
 
 def _sdist(document: TOMLDocument, plan: Plan) -> None:
-    """Have source distributions contain what training reads and runs, where the project lists their files."""
+    """Add what training reads and runs, if the project lists the files of its sdists."""
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 - hatchling's, and rarely needed
 
     sdist = _at(document, "tool", "hatch", "build", "targets", "sdist") or {}

@@ -88,7 +88,7 @@ _COMMON = frozenset(
     | {"shap", "skl2onnx", "skops", "sqlalchemy", "tabulate", "textblob", "tokenizers", "tqdm"}
     | {"typer", "wandb", "wordcloud", "yellowbrick", "yfinance"}
 )
-"""Other packages that projects with models import, and that are called as their distributions are."""
+"""Other packages that such projects import, and that are called as their distributions."""
 _SERVERS = frozenset(
     {"bentoml", "celery", "chainlit", "dash", "django", "fastapi", "flask", "flask_cors"}
     | {"gradio", "gunicorn", "panel", "sanic", "starlette", "streamlit", "uvicorn"}
@@ -109,7 +109,8 @@ _installed = cache(packages_distributions)
 def distribution_of(name: str, declared: Collection[str]) -> str:
     """Return the normalized name of the distribution that the import *name* is from.
 
-    "" for the standard library. Where several have it, one of those *declared* (normalized) is taken.
+    "" for the standard library. Where several have it, one of those *declared* (normalized) is
+    taken.
     """
     top = name.partition(".")[0]
     if top in sys.stdlib_module_names or not top:
@@ -134,7 +135,7 @@ def distribution_of(name: str, declared: Collection[str]) -> str:
 
 
 def is_known(name: str) -> bool:
-    """Whether the distribution that the import *name* is from is known, rather than only called alike.
+    """Whether the distribution of the import *name* is known, rather than only called alike.
 
     An index may have a package of that name that is somebody else's.
     """
@@ -159,7 +160,7 @@ def is_server(name: str) -> bool:
 
 
 def is_needed_to_predict(name: str) -> bool:
-    """Whether *name*, which training imports, is of use for predicting, as far as its name tells."""
+    """Whether *name*, which training imports, is of use to predict, judging by its name."""
     return is_part_of_models(name) or name.partition(".")[0] in _DATA_LIBRARIES
 
 
@@ -213,8 +214,9 @@ def _strangers(
     strange = undeclared - sure - {"joblib", "torch"}
     if strange:
         plan.notes.append(
-            f"imported, but neither declared nor known: {', '.join(f'`{each}`' for each in sorted(strange))}. A package "
-            f"of that name on an index may be somebody else's, so it was not added: declare it, if it is the right one"
+            f"imported, but neither declared nor known: "
+            f"{', '.join(f'`{each}`' for each in sorted(strange))}. A package of that name on an "
+            f"index may be somebody else's, so it was not added: declare it, if it is the right one"
         )
     return strange
 
@@ -226,7 +228,7 @@ def _is_imported_by_shipped(plan: Plan, modules: Sequence[Module], name: str) ->
 
 
 def _users(plan: Plan, closure: Sequence[Module]) -> list[Module]:
-    """Return the modules that run where the wheel is installed: those that predict, and commands."""
+    """Return the modules that run where the wheel is installed: they predict, or are commands."""
     survey = plan.survey
     stages = {each.path for each in closure if each.trains}
     shipped = [each / "__init__.py" for each in plan.packages]

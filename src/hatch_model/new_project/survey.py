@@ -67,7 +67,7 @@ class ImportGraph:
         return bool(level) or any(self._has(base, name) for base in self._bases(module, 0))
 
     def searched(self, module: Module) -> dict[str, str]:
-        """Return what *module* imports of the project by its full name, each with the folder it is found from."""
+        """Return what *module* imports of the project, each with the folder it is found from."""
         found = {}
         for level, name in module.imports:
             bases = [] if level else self._bases(module, 0)
@@ -188,14 +188,14 @@ class Survey:
         return not runs and len(constants(module, required)) < len(required)
 
     def _trainer(self, module: Module) -> str:
-        """Return the function of a module that trains, by its name and what it does; "" for none."""
+        """Return a module's function that trains, by its name and what it does, or ""."""
         functions = list(module.functions.values())
         likely = [each for each in functions if re.match(r"(train|fit|build|main|run)", each.name)]
         likely.sort(key=lambda each: (bool(each.required), each.name not in module.fitting))
         return likely[0].name if likely else ""
 
     def trainer(self, module: Module) -> str:
-        """Return the function to call for a module to train; "" where it has to be run as a script."""
+        """Return the function to call for a module to train; "" to run it as a script."""
         if "" in module.fitting:
             return ""
         main = module.functions.get(module.main or "")
@@ -261,7 +261,7 @@ class Survey:
         ]
 
     def is_in_clones(self, folder: str) -> bool:
-        """Whether *folder* has a file that git does not ignore, so that a clone has the folder as well."""
+        """Whether *folder* has a file that git does not ignore, so that clones have the folder."""
         files = [each for each in (self.root / folder).glob("*") if each.is_file()]
         paths = [each.relative_to(self.root).as_posix() for each in files]
         return bool({*paths} - ignored(self.root, paths))
@@ -295,7 +295,7 @@ class Survey:
 
 
 def constants(module: Module, parameters: Iterable[str]) -> dict[str, str]:
-    """Return constants of a module that are called as *parameters* are: CONFIG or DEFAULT_CONFIG."""
+    """Return a module's constants called as *parameters*: CONFIG or DEFAULT_CONFIG."""
     names = {
         target.id
         for node in module.tree.body
@@ -316,7 +316,7 @@ def _is_inside(path: str) -> bool:
 
 
 def _is_likely(path: str, *, exists: bool) -> bool:
-    """Whether a string with the suffix of a data file is a path: it is there, or it has a folder."""
+    """Whether a string with a data file's suffix is a path: it exists, or has a folder."""
     return exists or "/" in path
 
 

@@ -1,4 +1,4 @@
-"""The code that `hatch-model init` writes for an existing project: a script that trains, and a loader."""
+"""The code that `hatch-model init` writes for an existing project: a script and a loader."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """A file of the project that is run, or a function in it that is called, to train or to prepare for it."""
+    """A file that is run, or a function in it that is called, to train or to prepare for it."""
 
     path: PurePosixPath
     module: str = ""
@@ -52,7 +52,7 @@ class Wrapper:
     result: Literal["", "model", "metrics"] = ""
     """What the last one, a function, returns."""
     written: Mapping[str, str] = field(default_factory=dict)
-    """The model's files, if they are written beside code, with their names in the artifacts folder."""
+    """The model's files beside code, with their names in the artifacts folder."""
     folder: str = ""
     """What the steps write to and do not make, and a clone does not have."""
 
@@ -101,7 +101,9 @@ class Wrapper:
             yield f'joblib.dump({value}, os.environ["HATCH_MODEL_OUTPUT_DIR"] + "/model.joblib")'
         elif self.result == "metrics":
             yield "# What is no number is no metric."
-            yield "metrics = {key: value for key, value in result.items() if isinstance(value, (int, float))}"
+            yield "metrics = {"
+            yield "    key: each for key, each in result.items() if isinstance(each, int | float)"
+            yield "}"
             yield 'file = Path(os.environ["HATCH_MODEL_REPORT_DIR"], "metrics.json")'
             yield "file.write_text(json.dumps(metrics))"
 
@@ -173,7 +175,7 @@ def taken_out():
 
 
 def loader(name: str, package: str, files: Sequence[File]) -> str:
-    """Return the `__init__.py` of a new package whose model is *files*, by their paths in the package.
+    """Return the `__init__.py` of a new package with the model *files*, by their paths there.
 
     One that ends with a slash is a folder, whose files nobody knows yet.
     """
@@ -201,7 +203,7 @@ def is_beside_model(path: str) -> bool:
 
 
 def snippet(package: str, file: File) -> str:
-    """Return lines that load a model from an installed package, whatever the working directory is."""
+    """Return lines that load a model from an installed package, in any working directory."""
     place = f'files("{package}").joinpath("{file.path}")'
     if file.format in _CALLS:
         head = f'{_imports(file.format, "files")}\nwith {place}.open("rb") as file:\n'
@@ -218,7 +220,8 @@ def _imports(library: str, names: str) -> str:
 
 
 _HELPING = re.compile(
-    r"scal|encod|vectori|preproc|transform|imput|label|column|feature|metric|param|classes|target|meta|config|report",
+    r"scal|encod|vectori|preproc|transform|imput|label|column|feature|metric|param|classes|target"
+    r"|meta|config|report",
     re.IGNORECASE,
 )
 _CALLS = {
@@ -239,6 +242,6 @@ from importlib.resources import files
 
 
 def model_file():
-    """Return the model that is in this package. `importlib.resources.as_file` gives a path for it."""
+    """Return the model in this package. `importlib.resources.as_file` gives its path."""
     return files("{package}").joinpath("{path}")
 '''

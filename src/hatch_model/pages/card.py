@@ -26,8 +26,8 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
 def model_card(content: Content) -> str:
     """Return the card of a model: its metadata, its README, and its facts as tables.
 
-    The record tells neither the task nor the data of a metric, which the metadata needs: `other`, and
-    the inputs of training, if any are recorded.
+    The record tells neither the task nor the data of a metric, which the metadata needs: `other`,
+    and the inputs of training, if any are recorded.
     """
     readme = without_front_matter(content.readme).strip() if content.readme_is_markdown else ""
     parts = [

@@ -83,8 +83,8 @@ def described(metric: str, points: Sequence[Point]) -> str:
         return f"{metric} is {number(start)} in {first}"
     values = [value for _, value in known]
     return (
-        f"{metric} over {len(known)} versions: {number(start)} in {first}, {number(end)} in {last}, "
-        f"lowest {number(min(values))}, highest {number(max(values))}"
+        f"{metric} over {len(known)} versions: {number(start)} in {first}, {number(end)} in "
+        f"{last}, lowest {number(min(values))}, highest {number(max(values))}"
     )
 
 

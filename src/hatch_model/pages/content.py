@@ -135,7 +135,7 @@ def _files(model: ModelFiles) -> Iterator[ReportFile]:
 
 
 def _shown(model: ModelFiles, path: str, limit: int) -> tuple[Kind, str]:
-    """Return how a page shows the file at *path* in *model*, "" if it is missing, and its content."""
+    """Return how a page shows the file at *path* in *model*, "" if missing, and its content."""
     suffix = PurePosixPath(path).suffix.lower()
     kind = _TEXT.get(suffix)
     limit = min(limit, _LARGEST_TEXT) if kind else limit

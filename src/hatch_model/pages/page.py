@@ -145,7 +145,7 @@ def _single_file(template: str, **context: Any) -> str:
 
 
 def model_context(content: Content, baseline: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return what templates need of a model beside its content; *baseline*: the facts to compare with."""
+    """Return what templates need besides a model's content, compared with *baseline*."""
     return {
         "known": content.facts,
         "tiles": tiles(content.facts, baseline),
@@ -154,7 +154,7 @@ def model_context(content: Content, baseline: Mapping[str, Any] | None = None) -
 
 
 def tiles(known: Mapping[str, Any], baseline: Mapping[str, Any] | None = None) -> list[Tile]:
-    """Return the metrics of a model's facts, gated ones first, and how they changed since *baseline*."""
+    """Return the metrics of a model, gated ones first, and their change since *baseline*."""
     metrics, gates = known["metrics"] or {}, known["gates"] or {}
     changed = {each.metric: each for each in metric_changes(baseline, known)} if baseline else {}
     return [
@@ -217,7 +217,7 @@ def _cut(text: str) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """Let a browser break *text*, a name or a path, after its punctuation, and cut it if it is very long."""
+    """Let a browser break *text*, a name or path, after punctuation. Very long ones are cut."""
     # No entity that escape() writes has such a character in it.
     return Markup(_BREAKS.sub(r"\1<wbr>", str(escape(_cut(text)))))  # noqa: S704 - escaped
 
