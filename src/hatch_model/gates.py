@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hatch_model.errors import HatchModelError, printable
+from hatch_model.log import columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,8 +91,7 @@ def table(rows: Sequence[Row]) -> list[str]:
         )
     if not any(row.gate for row in rows):
         cells = [line[:2] for line in cells]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+    return columns(cells)
 
 
 def _shown(row: Row) -> str:

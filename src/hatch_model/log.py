@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from hatch_model.errors import painted, printable_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hatchling.bridge.app import Application
 
@@ -41,6 +41,12 @@ class AppLog:
 
     def output(self, line: str) -> None:
         self._app.display_info(line)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Format *rows*, all of the same length, as lines with columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 class Progress:

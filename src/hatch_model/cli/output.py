@@ -21,6 +21,7 @@ from hatch_model.errors import (
     printable,
     printable_message,
 )
+from hatch_model.log import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,11 +81,9 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
 
 
 def _print_plain(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    lines = [headings, *rows] if any(headings) else list(rows)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     print_line(title)
-    for line in lines:
-        print_line(f"  {'  '.join(map(str.ljust, line, widths))}".rstrip())
+    for line in columns([headings, *rows] if any(headings) else rows):
+        print_line(f"  {line}")
     print_line("")
 
 
