@@ -57,8 +57,8 @@ result.json (written atomically, just before the process ends)
         and written, too), ``"unloadable"`` (``file``, ``reason``, ``modules``, and
         ``unknown``, what it refers to and is not there), ``"no-output-dir"``, ``"refused"``
         (``message``). Of a script also ``"metrics-file"`` (``reason``), and ``"main"`` (``file``,
-        relative to
-        ``output_dir``, and ``names``, what a pickle there refers to in the script itself).
+        relative to ``output_dir``, and ``names``, what a pickle there refers to in the script
+        itself).
     ``path``
         ``sys.path`` at the end.
     ``metrics``, ``model_saved``, ``imported``, ``top_level``
