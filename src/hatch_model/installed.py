@@ -384,7 +384,7 @@ def imported_names(files: Iterable[str]) -> set[str]:
     for file in files:
         try:
             tree = ast.parse(Path(file).read_bytes())
-        except (OSError, SyntaxError, ValueError):
+        except (OSError, SyntaxError, ValueError, RecursionError):
             continue
         waiting: list[ast.AST] = [tree]
         while waiting:
@@ -393,11 +393,24 @@ def imported_names(files: Iterable[str]) -> set[str]:
                 waiting += node.orelse
             else:
                 waiting += ast.iter_child_nodes(node)
-            if isinstance(node, ast.Import):
-                names.update(alias.name.partition(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names.add(node.module.partition(".")[0])
+            names.update(name.partition(".")[0] for name in _imported_by(node))
     return names
+
+
+def _imported_by(node: ast.AST) -> list[str]:
+    """Return the modules that *node* imports, except relative to its own."""
+    match node:
+        case ast.Import():
+            return [alias.name for alias in node.names]
+        case ast.ImportFrom(module=str(name), level=0):
+            return [name]
+        case ast.Call(
+            func=ast.Attribute(attr="import_module") | ast.Name(id="import_module" | "__import__"),
+            args=[ast.Constant(value=str(name)), *_],
+        ) if name and not name.startswith("."):
+            return [name]
+        case _:
+            return []
 
 
 def _relative(paths: Collection[str], folder: str) -> frozenset[str]:

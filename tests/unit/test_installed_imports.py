@@ -122,6 +122,18 @@ def test_a_module_says_what_it_imports_wherever_that_stands(tmp_path: Path) -> N
     }
 
 
+def test_what_is_imported_by_its_name_as_a_text_is_imported(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        "import importlib as il\nfrom importlib import import_module\n"
+        "il.import_module('a.b')\nimport_module('c', None)\n__import__('d')\n"
+        "import_module('.e', 'small')\nimport_module(name)\nimport_module('')\nload('f')\n",
+        "utf-8",
+    )
+
+    assert imported_names([str(module)]) == {"importlib", "a", "c", "d"}
+
+
 def test_what_only_type_checkers_import_is_not_imported(tmp_path: Path) -> None:
     module = tmp_path / "module.py"
     module.write_text(
