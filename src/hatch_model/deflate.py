@@ -55,10 +55,6 @@ class Deflater:
         return bytes(start + compressor.flush(zlib.Z_SYNC_FLUSH))
 
 
-COPYING = Deflater(module=zlib, level=0)
-"""Stores blocks uncompressed within a deflate stream."""
-
-
 def choose_deflater(sample: bytes | memoryview, compression: Compression) -> Deflater | None:
     """Choose how to deflate a file from a *sample* of it. None means to store it."""
     if compression == "stored" or not sample:
