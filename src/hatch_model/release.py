@@ -50,7 +50,7 @@ _PICKLES = (".joblib", ".pkl", ".pickle")
 class Content(Protocol):
     """What goes into a wheel in addition to hatchling's files."""
 
-    def check(self, unpacked: Path, wheel: Record) -> None:
+    def check(self, unpacked: Path) -> None:
         """Check the model on the *unpacked* wheel. Raises HatchModelError."""
 
     def metadata(self, wheel: Record, artifacts: Mapping[str, File]) -> Mapping[str, bytes]:
@@ -237,7 +237,7 @@ class Release:
         for path, file in self._files.items():
             lay_out(file, unpacked / path)
         before = {path: _stamp(file) for path, file in self._files.items()}
-        content.check(unpacked, record)
+        content.check(unpacked)
         changed = [path for path, file in self._files.items() if _stamp(file) != before[path]]
         if changed:
             raise HatchModelError(
@@ -298,7 +298,7 @@ class TrainedContent:
             if artifact.path.suffix in _PICKLES
         ]
 
-    def check(self, unpacked: Path, wheel: Record) -> None:  # noqa: ARG002
+    def check(self, unpacked: Path) -> None:
         from hatch_model.check import (  # noqa: PLC0415 - not for reused models
             CheckRequest,
             hidden_from_check,

@@ -348,7 +348,7 @@ class CarriedContent:
     def requirements(self) -> Sequence[str]:
         return [*self._packed.record["pins"]]
 
-    def check(self, unpacked: Path, wheel: Record) -> None:
+    def check(self, unpacked: Path) -> None:
         """Do nothing: it was checked when it was trained, and its requirements may be missing."""
 
     def metadata(self, wheel: Record, artifacts: Mapping[str, File]) -> dict[str, bytes]:
