@@ -9,8 +9,8 @@
            models/NAME/VERSION/report.json      what that page shows and history.json does not have
            simple/index.html  index.json        for installers
            simple/NAME/index.html  index.json
-           files/NAME/X.whl  X.whl.metadata     the archives; those that were there before stay in
-           place gates.toml                           written by people, for `promote`
+           files/NAME/X.whl  X.whl.metadata     the archives; what was there before stays there
+           gates.toml                           written by people, for `promote`
 
 Whatever names a file is written after that file, and removed before it, so that installers can
 always use the index. Every page is written as a whole, and only if it changes.
